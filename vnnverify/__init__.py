@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vnnverify: decides whether a neural network satisfies a property. Public names only.
+
+Names are loaded on first use, so that `import vnnverify` costs neither torch nor onnx.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vnnverify.backend import (
+        Backend,
+        ClauseBackend,
+        Context,
+        NoOptions,
+        Outcome,
+        Result,
+        Support,
+        option,
+    )
+    from vnnverify.deadline import Deadline
+    from vnnverify.errors import VnnverifyError
+    from vnnverify.hookspecs import BackendInfo, CommandInfo, OperatorInfo, hookimpl
+    from vnnverify.query import Clause, Polytope, Query, Region
+    from vnnverify.verdict import Guarantee, Verdict
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "Result", "Support", "option"),
+    "deadline": ("Deadline",),
+    "errors": ("VnnverifyError",),
+    "hookspecs": ("BackendInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
+    "query": ("Clause", "Polytope", "Query", "Region"),
+    "verdict": ("Guarantee", "Verdict"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Backend",
+    "BackendInfo",
+    "Clause",
+    "ClauseBackend",
+    "CommandInfo",
+    "Context",
+    "Deadline",
+    "Guarantee",
+    "NoOptions",
+    "OperatorInfo",
+    "Outcome",
+    "Polytope",
+    "Query",
+    "Region",
+    "Result",
+    "Support",
+    "Verdict",
+    "VnnverifyError",
+    "__version__",
+    "hookimpl",
+    "option",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE:
+        return getattr(import_module(f"vnnverify.{_MODULE[name]}"), name)
+    raise AttributeError(f"module 'vnnverify' has no attribute {name!r}")

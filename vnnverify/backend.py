@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend is: options, what it supports, and `verify(query, ctx) -> Outcome`."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar, final
+
+import torch
+from torch import Tensor
+
+from vnnverify.deadline import Deadline
+from vnnverify.errors import OptionError
+from vnnverify.query import Clause, Query, Replay
+from vnnverify.verdict import Guarantee, Verdict
+
+__all__ = [
+    "Backend",
+    "ClauseBackend",
+    "Context",
+    "NoOptions",
+    "Outcome",
+    "Result",
+    "Support",
+    "option",
+]
+
+
+def option(
+    default: Any,
+    *,
+    help: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A field of an options dataclass: `samples: int = option(64, help="…", minimum=1)`.
+
+    int, float, str and bool fields can be set from the command line with `-o name=value`.
+    """
+    meta = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True, slots=True)
+class NoOptions:
+    """Options of a backend that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Whether a backend can work on a query, and if not, why."""
+
+    supported: bool
+    reason: str = ""
+
+    @classmethod
+    def yes(cls) -> Support:
+        """The backend can work on the query."""
+        return cls(True)
+
+    @classmethod
+    def no(cls, reason: str) -> Support:
+        """The backend cannot; `reason` is a sentence for the user."""
+        return cls(False, reason)
+
+    def __bool__(self) -> bool:
+        return self.supported
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a backend found out. Expected failure is a value with a reason, not an exception."""
+
+    verdict: Verdict
+    reason: str = ""
+    witness: Tensor | None = None  # (n,) if sat
+    residual: Query | None = None  # the clauses still open, if unknown or timeout; None: all of them
+    certificate: object | None = None
+    stats: Mapping[str, Any] = field(default_factory=dict)  # JSON-able counters
+
+    @classmethod
+    def sat(cls, witness: Tensor, **stats: Any) -> Outcome:
+        """A counterexample x (n,) was found; the runner replays it before anyone is told."""
+        return cls(Verdict.SAT, witness=witness.detach(), stats=stats)
+
+    @classmethod
+    def unsat(cls, **stats: Any) -> Outcome:
+        """Every clause is proved empty by sound bounds."""
+        return cls(Verdict.UNSAT, stats=stats)
+
+    @classmethod
+    def unknown(cls, reason: str, residual: Query | None = None, **stats: Any) -> Outcome:
+        """The backend is at its wits' end; `residual` holds what is still open."""
+        return cls(Verdict.UNKNOWN, reason=reason, residual=residual, stats=stats)
+
+    @classmethod
+    def timeout(cls, reason: str = "", residual: Query | None = None, **stats: Any) -> Outcome:
+        """The deadline came first."""
+        return cls(Verdict.TIMEOUT, reason=reason, residual=residual, stats=stats)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """The answer to a query: an outcome after the runner has replayed its witness."""
+
+    verdict: Verdict
+    reason: str = ""
+    witness: Replay | None = None
+    guarantee: Guarantee = Guarantee.REAL
+    backend: str = ""
+    seconds: float = 0.0
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    residual: Query | None = None
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Result has no truth value; compare result.verdict with Verdict.SAT or Verdict.UNSAT")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Context:
+    """What a backend may use: time, device, dtype, randomness, a log, and the judge of witnesses."""
+
+    deadline: Deadline
+    device: torch.device
+    dtype: torch.dtype
+    generator: torch.Generator
+    logger: logging.Logger
+    confirm: Callable[[Tensor], bool]
+    """Whether x (n,) is a witness in the original model, by the property's own text. A search
+    should ask before it stops at a candidate: what float32 bounds call a hit may be none."""
+
+    def until(self, deadline: Deadline) -> Context:
+        """The same context with another deadline."""
+        return dataclasses.replace(self, deadline=deadline)
+
+
+O = TypeVar("O")  # noqa: E741  the options dataclass of a backend
+
+
+class Backend(ABC, Generic[O]):
+    """Decides queries. Subclass as `class Mine(Backend[MyOptions])`; `self.options` holds the options."""
+
+    guarantee: ClassVar[Guarantee] = Guarantee.REAL
+    options_type: ClassVar[type] = NoOptions
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            origin, args = typing.get_origin(base), typing.get_args(base)
+            if isinstance(origin, type) and issubclass(origin, Backend) and args and isinstance(args[0], type):
+                cls.options_type = args[0]
+
+    def __init__(self, options: O | None = None) -> None:
+        self.options: O = self.options_type() if options is None else options
+
+    def supports(self, query: Query) -> Support:
+        """Whether `verify` can work on this query. Never raises; a "no" has a reason."""
+        return Support.yes()
+
+    @abstractmethod
+    def verify(self, query: Query, ctx: Context) -> Outcome:
+        """Decide the query, or say what is left of it. Must return soon after `ctx.deadline`."""
+
+    @classmethod
+    def parse_options(cls, given: Mapping[str, str]) -> Any:
+        """An options object from texts, as on the command line.
+
+        Raises:
+            OptionError: an unknown key, or a value of the wrong type or out of range.
+        """
+        fields = {f.name: f for f in dataclasses.fields(cls.options_type)}
+        types = typing.get_type_hints(cls.options_type)
+        values: dict[str, Any] = {}
+        for key, text in given.items():
+            if key not in fields:
+                known = ", ".join(sorted(fields)) or "none"
+                raise OptionError(f"unknown option {key!r}; this backend has: {known}")
+            values[key] = _parse_value(key, text, types[key], fields[key].metadata)
+        return cls.options_type(**values)
+
+
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def _parse_value(key: str, text: str, kind: type, meta: Mapping[str, Any]) -> Any:
+    try:
+        value = _WORDS[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise OptionError(f"option {key}={text!r}: expected {kind.__name__}") from None
+    if meta.get("minimum") is not None and not value >= meta["minimum"]:
+        raise OptionError(f"option {key}={text}: must be at least {meta['minimum']}")
+    if meta.get("maximum") is not None and not value <= meta["maximum"]:
+        raise OptionError(f"option {key}={text}: must be at most {meta['maximum']}")
+    if meta.get("choices") and value not in meta["choices"]:
+        raise OptionError(f"option {key}={text}: choose one of {', '.join(meta['choices'])}")
+    return value
+
+
+class ClauseBackend(Backend[O]):
+    """A backend that decides one clause at a time; the loop, the clock and the sum are done here."""
+
+    @abstractmethod
+    def decide(self, query: Query, clause: Clause, ctx: Context) -> Outcome:
+        """Decide a single clause of `query`."""
+
+    @final
+    def verify(self, query: Query, ctx: Context) -> Outcome:
+        """`sat` if any clause is, `unsat` if all are, else the open clauses as a residual query."""
+        open_clauses: list[Clause] = []
+        reasons: list[str] = []
+        stats: dict[str, Any] = {}
+        for index, clause in enumerate(query.clauses):
+            if ctx.deadline.expired:
+                rest = query.with_clauses((*open_clauses, *query.clauses[index:]))
+                return Outcome.timeout(f"{len(rest.clauses)} clauses open", rest, **stats)
+            outcome = self.decide(query, clause, ctx)
+            _add_counters(stats, outcome.stats)
+            if outcome.verdict is Verdict.SAT:
+                return dataclasses.replace(outcome, stats=stats)
+            if outcome.verdict is not Verdict.UNSAT:
+                open_clauses.append(clause)
+                reasons.append(outcome.reason)
+        if not open_clauses:
+            return Outcome.unsat(**stats)
+        residual = query.with_clauses(open_clauses)
+        if ctx.deadline.expired:
+            return Outcome.timeout(reasons[0], residual, **stats)
+        return Outcome.unknown(reasons[0], residual, **stats)
+
+
+def _add_counters(total: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for key, value in new.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        total[key] = total[key] + value if number and key in total else value

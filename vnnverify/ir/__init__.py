@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The intermediate representation: operators with traits, and graphs of them."""
+
+from vnnverify.ir.graph import Graph, Node, Value
+from vnnverify.ir.op import Affine, Bilinear, Composite, Elementwise, Maximum, Op, Shape
+
+__all__ = ["Affine", "Bilinear", "Composite", "Elementwise", "Graph", "Maximum", "Node", "Op", "Shape", "Value"]

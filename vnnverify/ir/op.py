@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator states about itself: concrete semantics and one trait, nothing about any domain.
+
+Tensors carry one leading batch axis in front of the exact ONNX shape of the value: a value of ONNX
+shape (1, 3, 32, 32) is computed as (batch, 1, 3, 32, 32). So a network never needs to know which
+of its own axes, if any, was meant as a batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from vnnverify.ir.graph import Graph
+
+__all__ = ["Affine", "Bilinear", "Composite", "Elementwise", "Maximum", "Op", "Shape"]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Op(ABC):
+    """A pure function of one or more tensors, with its parameters as frozen fields."""
+
+    @abstractmethod
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """The operator's value; each input is (batch, *shape), so is the result."""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        """The same operator with its floating-point parameters on `device` as `dtype`."""
+        changed = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                kind = dtype if value.is_floating_point() else value.dtype
+                changed[field.name] = value.to(device=device, dtype=kind)
+        return dataclasses.replace(self, **changed) if changed else self
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """ONNX shape of the result for inputs of the given ONNX shapes; found by running once."""
+        with torch.no_grad():
+            return tuple(self(*(torch.zeros(1, *shape, dtype=torch.float64) for shape in shapes)).shape[1:])
+
+    def decompose(self, *shapes: Shape) -> Graph | None:
+        """The operator as a graph of simpler ones, or None if it is not made of parts."""
+        return None
+
+    @property
+    def kind(self) -> str:
+        """The operator's name in messages and tables."""
+        return type(self).__name__
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affine(Op):
+    """z = Σ_i W_i x_i + b with constant W_i and b."""
+
+    @abstractmethod
+    def linear(self, *inputs: Tensor) -> Tensor:
+        """Σ_i W_i x_i, without b: (batch, *in_i) -> (batch, *out)."""
+
+    @property
+    def offset(self) -> Tensor | None:
+        """b, broadcastable to the ONNX shape of the output (no batch axis); None for zero."""
+        return None
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        z = self.linear(*inputs)
+        b = self.offset
+        return z if b is None else z + b
+
+    @abstractmethod
+    def magnitude(self, *inputs: Tensor) -> Tensor:
+        """Σ_i |W_i| x_i: the same map with absolute weights, without b."""
+
+    def adjoint(self, rows: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
+        """W_i^T applied to rows (rows, *out), one result (rows, *in_i) per input of ONNX shape `shapes[i]`.
+
+        The default differentiates `linear`; operators on the hot path state it in closed form.
+        """
+        with torch.enable_grad():
+            points = [rows.new_zeros(rows.shape[0], *shape, requires_grad=True) for shape in shapes]
+            value = self.linear(*points)
+            grads = torch.autograd.grad(value, points, rows, create_graph=rows.requires_grad)
+        return tuple(grads)
+
+    @property
+    def fan_in(self) -> int:
+        """Products summed per output element: sets the rounding error of `linear`. 0 if it only copies."""
+        return 0
+
+    @property
+    def fan_out(self) -> int:
+        """Products summed per element of an adjoint row: sets the rounding error of `adjoint`."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Elementwise(Op):
+    """y = f(x), the same scalar function for every element.
+
+    A domain needs one thing to enclose f soundly: where f(x) − s·x can turn. Lines of any slope,
+    ranges (slope zero) and zonotope bands (secant slope) then follow; see `domains.relaxation`.
+    """
+
+    @abstractmethod
+    def derivative(self, x: Tensor) -> Tensor:
+        """f'(x); at a kink, any value between the one-sided derivatives."""
+
+    @abstractmethod
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """Candidates for the interior extrema of f(x) − slope·x on [lower, upper], elementwise.
+
+        Every local extremum inside the interval must be among them, up to rounding; points outside
+        the interval and NaN are allowed, callers ignore them. Kinks are always candidates.
+        """
+
+    def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Good slopes for a line below and a line above f on [lower, upper]; a heuristic, soundness
+        does not depend on it. The default is the secant for both."""
+        width = upper - lower
+        secant = (self(upper) - self(lower)) / torch.where(width > 0, width, torch.ones_like(width))
+        flat = torch.where(width > 0, secant, self.derivative(lower))
+        return flat, flat
+
+    @property
+    def kinks(self) -> tuple[float, ...] | None:
+        """Break points if f is piecewise linear and continuous, else None. Search and MILP split there."""
+        return None
+
+    @property
+    def ulps(self) -> int:
+        """Relative rounding error of computing f, in unit roundoffs."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bilinear(Op):
+    """z = x ∘ y, linear in each of two variable inputs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Maximum(Op):
+    """z_j = max of the input elements in group j."""
+
+    @abstractmethod
+    def groups(self, *shapes: Shape) -> Tensor:
+        """Indices (outputs, k) into the concatenation of the flattened inputs; a shorter group
+        repeats one of its members."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Composite(Op):
+    """An operator made of parts: `decompose` must return them."""

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every tolerance and rounding rule of the project, each with its unit, reason and source."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "FUNCTION_ULPS",
+    "PARAMETER_ROUNDINGS",
+    "gamma",
+    "lower_as",
+    "round_down",
+    "round_up",
+    "unit_roundoff",
+    "upper_as",
+]
+
+PARAMETER_ROUNDINGS = 8
+"""Roundings a stored parameter may have gone through before it is used: folding a batch
+normalisation costs at most five, the cast to the computing dtype one. Each is a relative error of
+at most one unit roundoff of a weight, and so has the shape of a summation error: it is counted as
+so many more terms of the sum (see `gamma`)."""
+
+FUNCTION_ULPS = 8
+"""Relative error, in unit roundoffs, granted to an elementary function (exp, tanh, …) as computed
+by torch; the vectorised SLEEF and CUDA versions state at most 2 ulp (4 unit roundoffs)."""
+
+
+def unit_roundoff(dtype: torch.dtype) -> float:
+    """Largest relative error of one correctly rounded operation: 2^-24 for float32, 2^-53 for float64."""
+    return torch.finfo(dtype).eps / 2
+
+
+def gamma(terms: int, dtype: torch.dtype) -> float:
+    """Relative error of a sum of `terms` products in any order, with or without fused multiply-add.
+
+    Returns gamma_n = n·u / (1 − n·u) with n = terms + PARAMETER_ROUNDINGS, such that
+    |fl(Σ w_i x_i) − Σ w_i x_i| <= gamma_n · Σ |w_i| |x_i|.
+
+    Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
+    """
+    count = (terms + PARAMETER_ROUNDINGS) * unit_roundoff(dtype)
+    if count >= 1.0:
+        return float("inf")
+    return count / (1.0 - count)
+
+
+def round_down(x: Tensor) -> Tensor:
+    """The next smaller float of each element; at least as far down as one rounding can have erred."""
+    return torch.nextafter(x, x.new_full((), -float("inf")))
+
+
+def round_up(x: Tensor) -> Tensor:
+    """The next larger float of each element."""
+    return torch.nextafter(x, x.new_full((), float("inf")))
+
+
+def lower_as(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Cast with rounding towards minus infinity: the result is never above `x`."""
+    y = x.to(dtype)
+    return torch.where(y.to(x.dtype) > x, round_down(y), y)
+
+
+def upper_as(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Cast with rounding towards plus infinity: the result is never below `x`."""
+    y = x.to(dtype)
+    return torch.where(y.to(x.dtype) < x, round_up(y), y)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Continuous piecewise-linear functions of one variable: Relu, LeakyRelu, Clip, Abs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vnnverify.ir.op import Elementwise
+
+__all__ = ["LeakyRelu", "Relu"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relu(Elementwise):
+    """max(x, 0)."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.relu(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return (x > 0).to(x.dtype)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return (torch.zeros_like(lower),)
+
+    def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """The area-minimising lower slope (0 or 1) and the chord. Source: CROWN, arXiv:1811.00866."""
+        active, crossing = lower >= 0, (lower < 0) & (upper > 0)
+        chord = upper / torch.where(crossing, upper - lower, torch.ones_like(upper))
+        one = torch.ones_like(lower)
+        above = torch.where(crossing, chord, active.to(lower.dtype) * one)
+        below = torch.where(crossing, (upper > -lower).to(lower.dtype), active.to(lower.dtype))
+        return below, above
+
+    @property
+    def kinks(self) -> tuple[float, ...] | None:
+        return (0.0,)
+
+    @property
+    def ulps(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LeakyRelu(Elementwise):
+    """x where x >= 0, alpha·x elsewhere."""
+
+    alpha: float
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.where(inputs[0] >= 0, inputs[0], self.alpha * inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.where(x >= 0, torch.ones_like(x), torch.full_like(x, self.alpha))
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return (torch.zeros_like(lower),)
+
+    @property
+    def kinks(self) -> tuple[float, ...] | None:
+        return (0.0,)

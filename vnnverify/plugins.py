@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds plugins and keeps what they offer. A broken plugin becomes a record, never a crash."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from vnnverify import hookspecs
+from vnnverify.errors import PluginError
+from vnnverify.hookspecs import API_VERSION, BackendInfo, CommandInfo, OperatorInfo
+
+__all__ = ["GROUP", "PluginFailure", "Plugins", "load_plugins"]
+
+GROUP = "vnnverify"
+_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFailure:
+    """A plugin, or one of its records, that could not be used, and why."""
+
+    plugin: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Plugins:
+    """Everything the installed plugins offer, by name; and what went wrong with the rest."""
+
+    backends: dict[str, BackendInfo] = field(default_factory=dict)
+    operators: list[OperatorInfo] = field(default_factory=list)
+    rules: list[tuple[str, Any]] = field(default_factory=list)
+    writers: list[Any] = field(default_factory=list)
+    commands: dict[str, CommandInfo] = field(default_factory=dict)
+    providers: dict[str, str] = field(default_factory=dict)  # backend or command name -> plugin name
+    failures: list[PluginFailure] = field(default_factory=list)
+
+    def backend(self, name: str) -> BackendInfo:
+        """The backend called `name`.
+
+        Raises:
+            PluginError: nobody offers it; the message lists who does what instead.
+        """
+        if name in self.backends:
+            return self.backends[name]
+        for failure in self.failures:
+            if failure.plugin == name:
+                raise PluginError(f"backend {name!r}: its plugin is broken: {failure.reason}")
+        known = ", ".join(sorted(self.backends)) or "none"
+        raise PluginError(f"no backend called {name!r}; installed: {known}")
+
+
+def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
+    """Load each entry point, then each of its hooks, inside a fence of its own.
+
+    `points` defaults to the installed entry points of the group `vnnverify`. pluggy's own loader is
+    not used because it stops at the first plugin that fails.
+    """
+    manager = pluggy.PluginManager("vnnverify")
+    manager.add_hookspecs(hookspecs)
+    found = Plugins()
+    for point in entry_points(group=GROUP) if points is None else points:
+        try:
+            manager.register(point.load(), name=point.name)
+            manager.check_pending()
+        except Exception as error:  # fence: somebody else's code
+            logger.debug("plugin %s failed to load", point.name, exc_info=True)
+            if manager.get_plugin(point.name) is not None:
+                manager.unregister(name=point.name)
+            found.failures.append(PluginFailure(point.name, _describe(error)))
+    for name, record in _records(manager, "vnnverify_backends", found):
+        _add_backend(found, name, record)
+    for name, record in _records(manager, "vnnverify_commands", found):
+        if record.name in found.commands:
+            found.failures.append(PluginFailure(name, f"command {record.name!r} is already taken"))
+            continue
+        found.commands[record.name] = record
+    found.operators.extend(record for _, record in _records(manager, "vnnverify_operators", found))
+    found.rules.extend(record for _, record in _records(manager, "vnnverify_rules", found))
+    found.writers.extend(record for _, record in _records(manager, "vnnverify_result_writers", found))
+    return found
+
+
+def _records(manager: pluggy.PluginManager, hook: str, found: Plugins) -> Iterator[tuple[str, Any]]:
+    for implementation in getattr(manager.hook, hook).get_hookimpls():
+        try:
+            records = list(implementation.function())
+        except Exception as error:  # fence: somebody else's code
+            logger.debug("hook %s of plugin %s failed", hook, implementation.plugin_name, exc_info=True)
+            found.failures.append(PluginFailure(implementation.plugin_name, f"{hook}: {_describe(error)}"))
+            continue
+        for record in records:
+            yield implementation.plugin_name, record
+
+
+def _add_backend(found: Plugins, plugin: str, info: Any) -> None:
+    if not isinstance(info, BackendInfo):
+        problem = f"vnnverify_backends must yield BackendInfo, not {type(info).__name__}"
+    elif not _NAME.match(info.name):
+        problem = f"backend name {info.name!r} must match [a-z][a-z0-9_-]*"
+    elif info.api_version != API_VERSION:
+        problem = f"backend {info.name!r} speaks plugin API {info.api_version}, this vnnverify {API_VERSION}"
+    elif info.name in found.backends:
+        problem = f"backend {info.name!r} is already provided by plugin {found.providers[info.name]!r}"
+    else:
+        found.backends[info.name] = info
+        found.providers[info.name] = plugin
+        return
+    found.failures.append(PluginFailure(plugin, problem))
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

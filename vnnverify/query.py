@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The normal form of a verification question: one graph, input regions, unsafe output polytopes.
+
+    sat  <=>  some clause has an x in its region with graph(x) in one of its unsafe polytopes
+
+Numbers are float64, rounded outward: a region is never smaller and an unsafe polytope never
+smaller than what the property's text says, so a proof of `unsat` covers the text. A witness is
+judged by the text itself (`vnnverify.validate`), never by these rounded numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vnnverify.ir.graph import Graph
+from vnnverify.ir.op import Shape
+
+__all__ = ["Clause", "Layout", "Polytope", "Query", "Region", "Replay", "Source", "TensorSpec"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Polytope:
+    """{z : A z <= b}, with row i strict where `strict[i]`."""
+
+    A: Tensor  # (rows, n) float64
+    b: Tensor  # (rows,) float64, rounded up
+    strict: Tensor  # (rows,) bool
+
+    @classmethod
+    def of(cls, A: Tensor, b: Tensor, strict: Tensor | None = None) -> Polytope:
+        """A polytope from its rows, non-strict unless said otherwise."""
+        A, b = A.to(torch.float64), b.to(torch.float64)
+        return cls(A, b, torch.zeros_like(b, dtype=torch.bool) if strict is None else strict)
+
+    def margins(self, z: Tensor) -> Tensor:
+        """A z − b: (batch, n) -> (batch, rows); z is inside where all rows are <= 0 (< 0 if strict)."""
+        A, b = self.A.to(z.device, z.dtype), self.b.to(z.device, z.dtype)
+        return z @ A.T - b
+
+    def contains(self, z: Tensor) -> Tensor:
+        """Which of the points z (batch, n) lie inside, up to the rounding of z's dtype: (batch,) bool."""
+        margins = self.margins(z)
+        return torch.where(self.strict.to(z.device), margins < 0, margins <= 0).all(dim=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """Where inputs range: a box, cut by linear rows if given."""
+
+    lower: Tensor  # (n,) float64, rounded down
+    upper: Tensor  # (n,) float64, rounded up
+    linear: Polytope | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether some lower bound is above its upper bound, so that nothing lies inside."""
+        return bool((self.lower > self.upper).any())
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Uniform points (count, n) float64 of the box (the linear rows are not looked at)."""
+        device = generator.device
+        u = torch.rand(count, self.lower.numel(), generator=generator, dtype=torch.float64, device=device)
+        lower, upper = self.lower.to(device), self.upper.to(device)
+        return torch.clamp(lower + u * (upper - lower), min=lower, max=upper)
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Which of the points x (batch, n) lie inside: (batch,) bool."""
+        lower, upper = self.lower.to(x.device), self.upper.to(x.device)
+        inside = ((x >= lower) & (x <= upper)).all(dim=1)
+        return inside if self.linear is None else inside & self.linear.contains(x)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clause:
+    """One disjunct: a region, and the union of unsafe polytopes over the outputs."""
+
+    region: Region
+    unsafe: tuple[Polytope, ...]
+
+    def violated_by(self, x: Tensor, y: Tensor) -> Tensor:
+        """Which pairs (x, y), (batch, n) and (batch, m), are candidates for a witness: (batch,) bool."""
+        hit = torch.zeros(x.shape[0], dtype=torch.bool, device=x.device)
+        for polytope in self.unsafe:
+            hit |= polytope.contains(y)
+        return hit & self.region.contains(x)
+
+    def excluded_by(self, lower: Tensor, upper: Tensor) -> bool:
+        """Whether no point of the output box [lower, upper] (m,), rounded outward, is unsafe."""
+        lower, upper = lower.to(torch.float64), upper.to(torch.float64)
+        return all(_polytope_misses_box(p, lower, upper) for p in self.unsafe)
+
+
+def _polytope_misses_box(polytope: Polytope, lower: Tensor, upper: Tensor) -> bool:
+    from vnnverify.numerics import gamma
+
+    A = polytope.A
+    least = A.clamp(min=0) @ lower + A.clamp(max=0) @ upper - polytope.b
+    size = A.abs() @ torch.maximum(lower.abs(), upper.abs()) + polytope.b.abs()
+    bound = least - gamma(A.shape[1] + 2, torch.float64) * size
+    return bool((torch.isfinite(bound) & (bound > 0)).any())
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of the model: its ONNX name, shape (dynamic axes 1) and numpy dtype name."""
+
+    name: str
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How flat x and y map to named tensors, in order, flattened in C order and concatenated."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What the original model says about a candidate witness."""
+
+    valid: bool
+    reason: str  # why not, if not valid
+    x: tuple[float, ...]  # the point as the model reads it, exact in the model's dtype
+    y: tuple[float, ...]  # the model's outputs there
+    rounded: int = 0  # inputs whose interval holds no number of the model's dtype: nearest one used
+
+
+class Source(Protocol):
+    """Where a query came from; the judge of its witnesses."""
+
+    def replay(self, x: Tensor) -> Replay:
+        """Run the original model at x (n,) and check the property's own text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """One question: is any clause satisfiable?"""
+
+    graph: Graph
+    clauses: tuple[Clause, ...]
+    layout: Layout
+    source: Source
+
+    def with_clauses(self, clauses: Iterable[Clause]) -> Query:
+        """The residual query that asks about these clauses only."""
+        return dataclasses.replace(self, clauses=tuple(clauses))
