@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interval domain: one lower and one upper bound per element, rounded outward.
+
+The table below is the domain. An element is a pair (lower, upper), each (batch, *shape).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vnnverify.backend import Support
+from vnnverify.domains import relaxation
+from vnnverify.domains.domain import Domain
+from vnnverify.errors import UnsupportedOperator
+from vnnverify.ir.graph import Graph, Node, Value
+from vnnverify.ir.op import Affine, Elementwise, Maximum
+from vnnverify.numerics import gamma, lower_as, round_down, round_up, upper_as
+from vnnverify.query import Region
+
+__all__ = ["Interval", "bounds", "bounds_of_values", "domain", "supports"]
+
+Interval = tuple[Tensor, Tensor]
+domain: Domain[Interval] = Domain("interval")
+
+
+@domain.rule(Affine)
+def _affine(op: Affine, inputs: Sequence[Interval], node: Node) -> Interval:
+    """W c + b ± |W| r for boxes c ± r, plus gamma·(|W||x| + |b|) for the rounding of both."""
+    if not inputs:
+        z = op()
+        return z, z
+    if op.fan_in == 0:
+        return op(*(lower for lower, _ in inputs)), op(*(upper for _, upper in inputs))
+    g = gamma(op.fan_in, inputs[0][0].dtype)
+    centres, radii = [], []
+    for lower, upper in inputs:
+        c = (lower + upper) / 2
+        r = round_up(torch.maximum(upper - c, c - lower))
+        centres.append(c)
+        radii.append(r + g * (c.abs() + r))
+    z = op(*centres)
+    radius = op.magnitude(*radii) * (1 + 2 * g)
+    if op.offset is not None:
+        radius = radius + g * op.offset.abs()
+    return _without_nan(round_down(z - radius), round_up(z + radius))
+
+
+@domain.rule(Elementwise)
+def _elementwise(op: Elementwise, inputs: Sequence[Interval], node: Node) -> Interval:
+    return relaxation.value_range(op, *inputs[0])
+
+
+@domain.rule(Maximum)
+def _maximum(op: Maximum, inputs: Sequence[Interval], node: Node) -> Interval:
+    """The maximum is monotone: the largest lower and the largest upper bound of each group."""
+    groups = op.groups(*(tuple(lower.shape[1:]) for lower, _ in inputs))
+    ends = (torch.cat([pair[end].flatten(1) for pair in inputs], dim=1) for end in (0, 1))
+    lower, upper = (flat[:, groups].amax(dim=2).reshape(-1, *node.output.shape) for flat in ends)
+    return lower, upper
+
+
+def _without_nan(lower: Tensor, upper: Tensor) -> Interval:
+    """NaN (as from ∞ − ∞) means nothing is known."""
+    inf = float("inf")
+    return torch.nan_to_num(lower, nan=-inf, posinf=inf, neginf=-inf), torch.nan_to_num(
+        upper, nan=inf, posinf=inf, neginf=-inf
+    )
+
+
+def supports(graph: Graph) -> Support:
+    """Whether intervals can be pushed through every operator of the graph."""
+    try:
+        domain.prepare(graph)
+    except UnsupportedOperator as error:
+        return Support.no(str(error))
+    return Support.yes()
+
+
+def bounds_of_values(graph: Graph, lower: Tensor, upper: Tensor) -> dict[Value, Interval]:
+    """Bounds (batch, *shape) of every value over the boxes [lower, upper], each (batch, n).
+
+    Raises:
+        UnsupportedOperator: an operator has neither an interval rule nor parts.
+    """
+    lowers, uppers = graph.split_inputs(lower), graph.split_inputs(upper)
+    known = {v: (lowers[v], uppers[v]) for v in graph.inputs}
+    found = domain.propagate(domain.prepare(graph), known)
+    batch = lower.shape[0]
+    return {v: (a.expand(batch, *v.shape), b.expand(batch, *v.shape)) for v, (a, b) in found.items()}
+
+
+def bounds(graph: Graph, region: Region) -> Interval:
+    """Bounds (m,) of the flat outputs over a region's box, rounded outward, in the graph's dtype."""
+    dtype = graph_dtype(graph)
+    lower, upper = lower_as(region.lower, dtype)[None], upper_as(region.upper, dtype)[None]
+    found = bounds_of_values(graph, lower, upper)
+    ends = ({v: found[v][end] for v in graph.outputs} for end in (0, 1))
+    low, high = (graph.join_outputs(values)[0] for values in ends)
+    return low, high
+
+
+def graph_dtype(graph: Graph) -> torch.dtype:
+    """The floating-point type of the graph's parameters; float64 if it has none."""
+    import dataclasses
+
+    for node in graph.nodes:
+        for field in dataclasses.fields(node.op):
+            value = getattr(node.op, field.name)
+            if isinstance(value, Tensor) and value.is_floating_point():
+                return value.dtype
+    return torch.float64

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines below and above a scalar function on an interval, valid as computed.
+
+Everything follows from one fact an operator states: where f(x) − s·x can turn. For a slope s the
+extremes of f(x) − s·x over [l, u] lie at the ends or at those points, so the best offsets are a
+minimum and a maximum over a few candidates. Slopes may come from anywhere (a heuristic, an
+optimiser): only the offsets carry soundness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+import torch
+from torch import Tensor
+
+from vnnverify.ir.op import Elementwise
+from vnnverify.numerics import FUNCTION_ULPS, round_down, round_up, unit_roundoff
+from vnnverify.ops.piecewise import Relu
+
+__all__ = ["Lines", "band", "lines", "value_range"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    """below_slope·x + below_offset <= f(x) <= above_slope·x + above_offset, elementwise on [l, u]."""
+
+    below_slope: Tensor
+    below_offset: Tensor
+    above_slope: Tensor
+    above_offset: Tensor
+
+
+@singledispatch
+def band(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """Offsets (low, high) with slope·x + low <= f(x) <= slope·x + high for all x in [lower, upper].
+
+    All tensors have the same shape. low is rounded down and high up by an estimate of the error of
+    computing f, the product and the difference, and of placing the turning points.
+    """
+    u = unit_roundoff(lower.dtype)
+    smooth = op.kinks is None
+    low = torch.full_like(lower, float("inf"))
+    high = torch.full_like(lower, -float("inf"))
+    for index, point in enumerate((lower, upper, *op.turning_points(slope, lower, upper))):
+        inside = (point >= lower) & (point <= upper)
+        x = torch.where(inside, point, lower)
+        f, line = op(x), slope * x
+        g = f - line
+        slack = u * ((op.ulps + 2) * f.abs() + 3 * line.abs())
+        if smooth and index >= 2:  # the turning point itself is rounded: a second-order error
+            slack = slack + FUNCTION_ULPS * u * (1 + f.abs() + line.abs())
+        low = torch.minimum(low, torch.where(inside, g - slack, low))
+        high = torch.maximum(high, torch.where(inside, g + slack, high))
+        bad = torch.isnan(g)
+        low, high = low.masked_fill(bad, -float("inf")), high.masked_fill(bad, float("inf"))
+    return low, high
+
+
+@band.register
+def _(op: Relu, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """relu(x) − s·x is convex: largest at an end, smallest at zero or, for s outside [0, 1], at an end."""
+    at_lower = torch.relu(lower) - slope * lower
+    at_upper = torch.relu(upper) - slope * upper
+    crossing = (lower < 0) & (upper > 0)
+    high = torch.maximum(at_lower, at_upper)
+    low = torch.minimum(at_lower, at_upper)
+    low = torch.where(crossing & (slope >= 0) & (slope <= 1), torch.zeros_like(low), low)
+    exact = ((slope == 1) & (lower >= 0)) | ((slope == 0) & (upper <= 0))
+    low = torch.where(exact | (low == 0), low, _below(low, slope, lower, upper))
+    high = torch.where(exact, high, _above(high, slope, lower, upper))
+    return low, high
+
+
+def _below(low: Tensor, slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    return round_down(low - _product_error(slope, lower, upper))
+
+
+def _above(high: Tensor, slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    return round_up(high + _product_error(slope, lower, upper))
+
+
+def _product_error(slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Two roundings of slope·x and two of the difference, at the larger end."""
+    size = torch.maximum(lower.abs(), upper.abs())
+    return 2 * unit_roundoff(lower.dtype) * (1 + slope.abs()) * size
+
+
+def lines(op: Elementwise, lower: Tensor, upper: Tensor) -> Lines:
+    """The operator's own choice of lines, below and above f on [lower, upper]."""
+    below, above = op.slopes(lower, upper)
+    below_offset, high = band(op, lower, upper, below)
+    if above is below:
+        return Lines(below, below_offset, above, high)
+    _, above_offset = band(op, lower, upper, above)
+    return Lines(below, below_offset, above, above_offset)
+
+
+def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Smallest and largest value of f on [lower, upper], rounded outward."""
+    if isinstance(op, Relu):
+        return torch.relu(lower), torch.relu(upper)
+    return band(op, lower, upper, torch.zeros_like(lower))
