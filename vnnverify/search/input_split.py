@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Branch and bound on the input box, generic over the domain that bounds a batch of boxes.
+
+Sub-problems are rows of tensors; there is no Python object per box. Boxes of all clauses share the
+batches. Complete up to floating-point resolution: a box that can no longer be cut stays open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vnnverify.backend import Context
+from vnnverify.numerics import lower_as, upper_as
+from vnnverify.query import Query
+from vnnverify.search.clip import clip
+from vnnverify.search.specification import Specification
+
+__all__ = ["BoxBounds", "Bounder", "InputSplit", "SearchResult"]
+
+SECONDS_PER_BATCH = 0.25
+"""A batch grows or shrinks towards this duration: short enough to honour a deadline, long enough
+that the fixed cost of a step vanishes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxBounds:
+    """What a domain says about a batch of boxes."""
+
+    lower: Tensor  # (batch, S) sound lower bounds of the margins; rounding accounted for
+    A: Tensor | None = None  # (batch, S, n) slopes of linear lower bounds attaining `lower`, if any
+
+
+class Bounder(Protocol):
+    """A domain as the search sees it."""
+
+    def bound(self, lower: Tensor, upper: Tensor, spec: Specification) -> BoxBounds:
+        """Bound all margins of `spec` over each box [lower, upper], (batch, n)."""
+        ...
+
+
+@dataclass(slots=True)
+class SearchResult:
+    """What is left when the search ends."""
+
+    open_clauses: list[int]
+    witness: Tensor | None = None  # (n,) float64, confirmed
+    timed_out: bool = False
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Boxes:
+    """The work list: open boxes with their clause and the bound of their parent."""
+
+    lower: Tensor  # (N, n)
+    upper: Tensor  # (N, n)
+    clause: Tensor  # (N,) int64
+    bound: Tensor  # (N,)
+
+    def __len__(self) -> int:
+        return self.lower.shape[0]
+
+    def take(self, index: Tensor) -> _Boxes:
+        return _Boxes(self.lower[index], self.upper[index], self.clause[index], self.bound[index])
+
+    def joined(self, other: _Boxes) -> _Boxes:
+        return _Boxes(
+            torch.cat([self.lower, other.lower]),
+            torch.cat([self.upper, other.upper]),
+            torch.cat([self.clause, other.clause]),
+            torch.cat([self.bound, other.bound]),
+        )
+
+
+class InputSplit:
+    """One search over all clauses of a query."""
+
+    def __init__(self, query: Query, bounder: Bounder, ctx: Context, *, max_batch: int = 4096) -> None:
+        self.query = query
+        self.bounder = bounder
+        self.ctx = ctx
+        self.max_batch = max_batch
+        self.network: Callable[[Tensor], Tensor] = query.graph.to(ctx.device, ctx.dtype)
+        self.spec = Specification.of(query.clauses, query.graph.output_size, ctx.device, ctx.dtype)
+        self.visited = 0
+        self.refused = 0
+
+    def run(self) -> SearchResult:
+        """Search until everything is closed, a witness is confirmed, or the deadline comes."""
+        boxes = self._roots()
+        stuck: set[int] = set()
+        batch, worst, started = 64, 0.0, time.monotonic()
+        while len(boxes):
+            if self.ctx.deadline.expired:
+                break
+            before = time.monotonic()
+            chosen, boxes = _pop(boxes, batch)
+            children, witness = self._step(chosen, stuck)
+            if witness is not None:
+                return SearchResult([], witness, stats=self._stats(len(boxes), worst))
+            boxes = boxes.joined(children)
+            worst = float(children.bound.min()) if len(children) else worst
+            spent = max(time.monotonic() - before, 1e-4)
+            self.ctx.logger.debug(
+                "%.1f s: %d boxes visited, %d open", time.monotonic() - started, self.visited, len(boxes)
+            )
+            wish = batch * SECONDS_PER_BATCH / spent if len(chosen) == batch else batch
+            batch = int(min(self.max_batch, max(1.0, min(wish, 4.0 * batch))))
+        left = sorted(stuck | set(boxes.clause.unique().tolist()))
+        return SearchResult(left, timed_out=bool(len(boxes)), stats=self._stats(len(boxes), worst))
+
+    def _stats(self, left: int, worst: float) -> dict[str, Any]:
+        return {"boxes": self.visited, "open_boxes": left, "worst_bound": worst, "refused_hits": self.refused}
+
+    def _roots(self) -> _Boxes:
+        device, dtype = self.ctx.device, self.ctx.dtype
+        lower = torch.stack([c.region.lower for c in self.query.clauses]).to(device)
+        upper = torch.stack([c.region.upper for c in self.query.clauses]).to(device)
+        clause = torch.arange(lower.shape[0], device=device)
+        bound = torch.full((lower.shape[0],), -float("inf"), device=device, dtype=dtype)
+        return _Boxes(lower_as(lower, dtype), upper_as(upper, dtype), clause, bound)
+
+    def _step(self, boxes: _Boxes, stuck: set[int]) -> tuple[_Boxes, Tensor | None]:
+        """Bound a batch, look for witnesses in what stays open, and cut that in two."""
+        self.visited += len(boxes)
+        spec = self.spec.take(boxes.clause)
+        found = self.bounder.bound(boxes.lower, boxes.upper, spec)
+        open_ = spec.open_polytopes(found.lower)
+        keep = open_.any(dim=1)
+        boxes, spec, open_ = boxes.take(keep), spec.where(keep), open_[keep]
+        margin, A = found.lower[keep], None if found.A is None else found.A[keep]
+        if not len(boxes):
+            return boxes, None
+        score, best = self._scores(boxes, spec, open_, margin, A)
+        witness = self._try_points(boxes, spec, open_, margin, A)
+        if witness is not None:
+            return boxes, witness
+        if A is not None:
+            boxes.lower, boxes.upper = clip(boxes.lower, boxes.upper, margin, A, spec.member, open_)
+            boxes.bound = best
+            alive = (boxes.lower <= boxes.upper).all(dim=1)
+            boxes, score = boxes.take(alive), score[alive]
+        else:
+            boxes.bound = best
+        return self._split(boxes, score, stuck), None
+
+    def _scores(
+        self, boxes: _Boxes, spec: Specification, open_: Tensor, margin: Tensor, A: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Estimated gain of cutting each axis (batch, n), and the bound of the worst open polytope (batch,)."""
+        width = boxes.upper - boxes.lower
+        known = torch.where(spec.member & open_[:, :, None], margin[:, None, :], -float("inf"))
+        value, row = known.max(dim=2)  # (batch, P): best row of each polytope
+        bound = torch.where(open_, value, float("inf")).amin(dim=1)
+        if A is None:
+            return width, bound
+        slopes = A.abs().gather(1, row[:, :, None].expand(-1, -1, A.shape[2]))  # (batch, P, n)
+        weight = open_ / value.abs().clamp(min=1e-12).where(torch.isfinite(value), torch.ones_like(value))
+        score = (slopes * weight[:, :, None]).sum(dim=1) * width
+        return torch.where(torch.isfinite(score), score, width), bound
+
+    def _try_points(
+        self, boxes: _Boxes, spec: Specification, open_: Tensor, margin: Tensor, A: Tensor | None
+    ) -> Tensor | None:
+        """Look at the centre of each open box and at the corner where its bound is least."""
+        points = [(boxes.lower + boxes.upper) / 2]
+        if A is not None:
+            known = torch.where(spec.member & open_[:, :, None], margin[:, None, :], -float("inf"))
+            value, row = known.max(dim=2)
+            worst = torch.where(open_, value, float("inf")).argmin(dim=1)  # the most violated polytope
+            pick = row.gather(1, worst[:, None])[:, :, None].expand(-1, -1, A.shape[2])
+            slope = A.gather(1, pick)[:, 0]
+            points.append(torch.where(slope > 0, boxes.lower, boxes.upper))
+        for x in points:
+            hits = spec.violated(self.network(x)).nonzero()[:, 0]
+            for index in hits[:3].tolist():
+                if self.ctx.confirm(x[index].to(torch.float64)):
+                    return x[index].to(torch.float64)
+                self.refused += 1
+        return None
+
+    def _split(self, boxes: _Boxes, score: Tensor, stuck: set[int]) -> _Boxes:
+        """Halve every box along its best axis; boxes too thin to halve are remembered in `stuck`."""
+        centre = (boxes.lower + boxes.upper) / 2
+        can = (centre > boxes.lower) & (centre < boxes.upper)
+        stuck.update(boxes.clause[~can.any(dim=1)].unique().tolist())
+        able = can.any(dim=1)
+        boxes, centre = boxes.take(able), centre[able]
+        axis = torch.where(can[able], score[able], -1.0).argmax(dim=1, keepdim=True)
+        cut = centre.gather(1, axis)
+        left_upper = boxes.upper.scatter(1, axis, cut)
+        right_lower = boxes.lower.scatter(1, axis, cut)
+        left = _Boxes(boxes.lower, left_upper, boxes.clause, boxes.bound)
+        right = _Boxes(right_lower, boxes.upper, boxes.clause, boxes.bound)
+        return left.joined(right)
+
+
+def _pop(boxes: _Boxes, count: int) -> tuple[_Boxes, _Boxes]:
+    """Take the `count` boxes with the lowest bound: where a witness is likeliest."""
+    if len(boxes) <= count:
+        return boxes, boxes.take(torch.empty(0, dtype=torch.long, device=boxes.bound.device))
+    chosen = torch.topk(boxes.bound, count, largest=False).indices
+    rest = torch.ones(len(boxes), dtype=torch.bool, device=boxes.bound.device)
+    rest[chosen] = False
+    return boxes.take(chosen), boxes.take(rest)

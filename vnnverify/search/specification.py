@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unsafe polytopes of many clauses as padded tensors, so that boxes of all clauses share a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vnnverify.numerics import upper_as
+from vnnverify.query import Clause
+
+__all__ = ["Specification"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Specification:
+    """K clauses of up to P polytopes with up to S rows in all; margin_s(y) = C_s y − d_s.
+
+    A polytope is unreachable as soon as one of its rows has a positive margin on the whole box; a
+    clause as soon as all of its polytopes are.
+    """
+
+    C: Tensor  # (K, S, m)
+    d: Tensor  # (K, S), rounded up
+    strict: Tensor  # (K, S) bool
+    member: Tensor  # (K, P, S) bool: row s belongs to polytope p
+    real: Tensor  # (K, P) bool: false for padding
+
+    @classmethod
+    def of(cls, clauses: Sequence[Clause], outputs: int, device: torch.device, dtype: torch.dtype) -> Specification:
+        """Stack the clauses. Distinct clauses that share their polytopes share one tensor row."""
+        S = max((sum(p.b.numel() for p in c.unsafe) for c in clauses), default=0)
+        P = max((len(c.unsafe) for c in clauses), default=0)
+        K = len(clauses)
+        C = torch.zeros(K, S, outputs, dtype=torch.float64)
+        d = torch.zeros(K, S, dtype=torch.float64)
+        strict = torch.zeros(K, S, dtype=torch.bool)
+        member = torch.zeros(K, P, S, dtype=torch.bool)
+        real = torch.zeros(K, P, dtype=torch.bool)
+        for k, clause in enumerate(clauses):
+            start = 0
+            for p, polytope in enumerate(clause.unsafe):
+                end = start + polytope.b.numel()
+                C[k, start:end], d[k, start:end] = polytope.A, polytope.b
+                strict[k, start:end] = polytope.strict
+                member[k, p, start:end] = True
+                real[k, p] = True
+                start = end
+        return cls(
+            C.to(device, dtype), upper_as(d.to(device), dtype), strict.to(device), member.to(device), real.to(device)
+        )
+
+    def take(self, clause: Tensor) -> Specification:
+        """The specification of each box of a batch, from its clause index (batch,)."""
+        if self.C.shape[0] == 1:
+            B = clause.shape[0]
+            return Specification(*(t.expand(B, *t.shape[1:]) for t in self._fields()))
+        return Specification(*(t[clause] for t in self._fields()))
+
+    def where(self, keep: Tensor) -> Specification:
+        """The part of a batch that `keep` (batch,) selects."""
+        return Specification(*(t[keep] for t in self._fields()))
+
+    def _fields(self) -> tuple[Tensor, ...]:
+        return (self.C, self.d, self.strict, self.member, self.real)
+
+    def open_polytopes(self, lower: Tensor) -> Tensor:
+        """Polytopes (batch, P) not excluded by sound lower bounds (batch, S) of the margins; NaN excludes nothing."""
+        positive = (lower > 0) & torch.isfinite(lower)
+        return self.real & ~(self.member & positive[:, None, :]).any(dim=2)
+
+    def violated(self, y: Tensor) -> Tensor:
+        """Whether outputs y (batch, m) lie in one of their polytopes, up to rounding: (batch,) bool."""
+        margin = torch.einsum("bsm,bm->bs", self.C, y) - self.d
+        inside = torch.where(self.strict, margin < 0, margin <= 0)
+        return (self.real & (inside[:, None, :] | ~self.member).all(dim=2)).any(dim=1)
