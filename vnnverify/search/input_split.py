@@ -79,16 +79,31 @@ class _Boxes:
 
 
 class InputSplit:
-    """One search over all clauses of a query."""
+    """One search over all clauses of a query.
 
-    def __init__(self, query: Query, bounder: Bounder, ctx: Context, *, max_batch: int = 4096) -> None:
+    Args:
+        max_batch: most boxes bounded at once.
+        max_splits: most halvings of a box in all; 0 bounds the roots only, None sets no limit.
+    """
+
+    def __init__(
+        self,
+        query: Query,
+        bounder: Bounder,
+        ctx: Context,
+        *,
+        max_batch: int = 4096,
+        max_splits: int | None = None,
+    ) -> None:
         self.query = query
         self.bounder = bounder
         self.ctx = ctx
         self.max_batch = max_batch
+        self.max_splits = max_splits
         self.network: Callable[[Tensor], Tensor] = query.graph.to(ctx.device, ctx.dtype)
-        self.spec = Specification.of(query.clauses, query.graph.output_size, ctx.device, ctx.dtype)
+        self.spec = Specification.of(query.clauses, query.graph.output_size, ctx.device)
         self.visited = 0
+        self.splits = 0
         self.refused = 0
 
     def run(self) -> SearchResult:
@@ -104,6 +119,9 @@ class InputSplit:
             children, witness = self._step(chosen, stuck)
             if witness is not None:
                 return SearchResult([], witness, stats=self._stats(len(boxes), worst))
+            if self.max_splits is not None and self.splits > self.max_splits:
+                stuck.update(children.clause.tolist())
+                continue
             boxes = boxes.joined(children)
             worst = float(children.bound.min()) if len(children) else worst
             spent = max(time.monotonic() - before, 1e-4)
@@ -194,6 +212,7 @@ class InputSplit:
         boxes, centre = boxes.take(able), centre[able]
         axis = torch.where(can[able], score[able], -1.0).argmax(dim=1, keepdim=True)
         cut = centre.gather(1, axis)
+        self.splits += len(boxes)
         left_upper = boxes.upper.scatter(1, axis, cut)
         right_lower = boxes.lower.scatter(1, axis, cut)
         left = _Boxes(boxes.lower, left_upper, boxes.clause, boxes.bound)

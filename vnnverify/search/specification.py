@@ -30,8 +30,8 @@ class Specification:
     real: Tensor  # (K, P) bool: false for padding
 
     @classmethod
-    def of(cls, clauses: Sequence[Clause], outputs: int, device: torch.device, dtype: torch.dtype) -> Specification:
-        """Stack the clauses. Distinct clauses that share their polytopes share one tensor row."""
+    def of(cls, clauses: Sequence[Clause], outputs: int, device: torch.device) -> Specification:
+        """Stack the clauses, in float64."""
         S = max((sum(p.b.numel() for p in c.unsafe) for c in clauses), default=0)
         P = max((len(c.unsafe) for c in clauses), default=0)
         K = len(clauses)
@@ -49,9 +49,11 @@ class Specification:
                 member[k, p, start:end] = True
                 real[k, p] = True
                 start = end
-        return cls(
-            C.to(device, dtype), upper_as(d.to(device), dtype), strict.to(device), member.to(device), real.to(device)
-        )
+        return cls(*(t.to(device) for t in (C, d, strict, member, real)))
+
+    def as_type(self, dtype: torch.dtype) -> Specification:
+        """The rows in another float type: d rounded up, C to nearest (the bounder allows for that)."""
+        return Specification(self.C.to(dtype), upper_as(self.d, dtype), self.strict, self.member, self.real)
 
     def take(self, clause: Tensor) -> Specification:
         """The specification of each box of a batch, from its clause index (batch,)."""
@@ -74,6 +76,6 @@ class Specification:
 
     def violated(self, y: Tensor) -> Tensor:
         """Whether outputs y (batch, m) lie in one of their polytopes, up to rounding: (batch,) bool."""
-        margin = torch.einsum("bsm,bm->bs", self.C, y) - self.d
+        margin = torch.einsum("bsm,bm->bs", self.C, y.to(self.C.dtype)) - self.d
         inside = torch.where(self.strict, margin < 0, margin <= 0)
         return (self.real & (inside[:, None, :] | ~self.member).all(dim=2)).any(dim=1)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backward linear bounds (CROWN, DeepPoly): a row over some value is rewritten, node by node, into a
+row over the inputs that is nowhere larger.
+
+    Λ z + c  >=  Λ' x + c' − error      for all x in the row's box
+
+Every row belongs to one box of the batch and brings its own running bound of the rounding error.
+
+Source: Zhang et al., arXiv:1811.00866; Singh et al., POPL 2019 (DeepPoly).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vnnverify.domains import Domain
+from vnnverify.ir import Affine, Bilinear, Elementwise, Graph, Maximum, Node, Value
+from vnnverify.numerics import gamma, unit_roundoff
+from vnnverify.ops.piecewise import Relu
+from vnnverify_bound_propagation.state import State
+
+__all__ = ["Linear", "Rows", "domain", "lower_bounds"]
+
+domain: Domain[Tensor] = Domain("backward linear bounds")
+
+
+@dataclass(slots=True)
+class Rows:
+    """Which box each of R rows belongs to. Either `box` says it, or each box owns `per_box` rows in turn."""
+
+    count: int
+    box: Tensor | None = None  # (R,)
+    per_box: int = 0
+
+    def group(self, rows: Tensor) -> Tensor:
+        """Rows (R, *shape) in the layout that `spread` broadcasts against."""
+        return rows if self.box is not None else rows.reshape(-1, self.per_box, *rows.shape[1:])
+
+    def spread(self, t: Tensor) -> Tensor:
+        """Per-box data (B, *shape) for every row, as a view where possible."""
+        return t[self.box] if self.box is not None else t[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Linear lower bounds A x + c of R rows over their boxes, and what they come to."""
+
+    A: Tensor  # (R, n)
+    c: Tensor  # (R,) rounding error already subtracted
+    lower: Tensor  # (R,) sound lower bound over the box
+    error: Tensor  # (R,) the rounding error allowed for
+
+
+def lower_bounds(graph: Graph, state: State, start: dict[Value, Tensor], rows: Rows, const: Tensor) -> Linear:
+    """Lower bounds of Σ_v start[v]·v + const over each row's box.
+
+    `graph` must be prepared for `domain`, and `state` must know every node below the start values.
+
+    Args:
+        start: coefficients (R, *shape) over some values of the graph.
+        rows: the boxes the rows belong to.
+        const: (R,) constant terms.
+    """
+    pending = dict(start)
+    error = torch.zeros_like(const)
+    u = unit_roundoff(const.dtype)
+    for node in reversed(graph.nodes):
+        coefficients = pending.pop(node.output, None)
+        if coefficients is None:
+            continue
+        back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
+        if node in state.error:
+            error = error + coefficients.flatten(1).abs() @ state.error[node]
+        if add is not None:
+            const = const + add
+            error = error + u * const.abs()
+        for value, part in zip(node.inputs, back, strict=True):
+            if part is None:
+                continue
+            if value in pending:
+                pending[value] = pending[value] + part
+                error = error + u * (pending[value].flatten(1).abs() @ state.magnitude(value).flatten(1).amax(dim=0))
+            else:
+                pending[value] = part
+    zero = const.new_zeros(const.shape[0], 1)
+    A = torch.cat([pending[v].flatten(1) if v in pending else zero.expand(-1, v.size) for v in graph.inputs], 1)
+    return _concretize(A, const, error, rows, state)
+
+
+def _concretize(A: Tensor, const: Tensor, error: Tensor, rows: Rows, state: State) -> Linear:
+    """min of A x over the box: positive slopes at its lower end, negative at its upper end."""
+    n = A.shape[1]
+    g = gamma(n + 4, A.dtype)
+    size = torch.maximum(state.lower.abs(), state.upper.abs()).amax(dim=0)
+    error = (error + g * (A.abs() @ size) + g * const.abs()) * (1 + 2 * gamma(n, A.dtype))
+    grouped = rows.group(A)
+    low = (grouped.clamp(min=0) * rows.spread(state.lower)).sum(-1)
+    low = low + (grouped.clamp(max=0) * rows.spread(state.upper)).sum(-1)
+    c = const - error
+    return Linear(A, c, low.reshape(-1) + c, error)
+
+
+@domain.rule(Affine)
+def _affine(
+    op: Affine, coefficients: Tensor, node: Node, rows: Rows, state: State
+) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+    add = None
+    offset = op.offset if node.inputs else op()[0]
+    if offset is not None:
+        add = coefficients.flatten(1) @ offset.expand(node.output.shape).flatten()
+    if not node.inputs:
+        return (), add
+    return op.adjoint(coefficients, *(v.shape for v in node.inputs)), add
+
+
+@domain.rule(Elementwise)
+def _elementwise(
+    op: Elementwise, coefficients: Tensor, node: Node, rows: Rows, state: State
+) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+    """A positive coefficient takes the line below, a negative one the line above."""
+    lines = state.lines[node]
+    grouped = rows.group(coefficients)
+    positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
+    back = positive * rows.spread(lines.below_slope) + negative * rows.spread(lines.above_slope)
+    add = positive * rows.spread(lines.below_offset) + negative * rows.spread(lines.above_offset)
+    return (back.reshape(coefficients.shape),), add.reshape(coefficients.shape[0], -1).sum(dim=1)
+
+
+@domain.rule(Relu)
+def _relu(
+    op: Relu, coefficients: Tensor, node: Node, rows: Rows, state: State
+) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+    """As above, knowing that the line below goes through the origin."""
+    lines = state.lines[node]
+    grouped = rows.group(coefficients)
+    negative = grouped.clamp(max=0)
+    add = (negative * rows.spread(lines.above_offset)).reshape(coefficients.shape[0], -1).sum(dim=1)
+    slope = torch.where(grouped > 0, rows.spread(lines.below_slope), rows.spread(lines.above_slope))
+    return ((grouped * slope).reshape(coefficients.shape),), add
+
+
+@domain.rule(Maximum)
+def _maximum(
+    op: Maximum, coefficients: Tensor, node: Node, rows: Rows, state: State
+) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+    """Below: the member with the largest lower bound. Above: that member if it beats all others,
+    else the constant max of the upper bounds."""
+    groups = op.groups(*(v.shape for v in node.inputs)).to(coefficients.device)  # (out, k)
+    lower, upper = (torch.cat([state.interval[v][end].flatten(1) for v in node.inputs], 1) for end in (0, 1))
+    low, high = lower[:, groups], upper[:, groups]  # (B, out, k)
+    best = low.argmax(dim=2, keepdim=True)
+    index = groups.expand(low.shape[0], -1, -1).gather(2, best)[:, :, 0]  # (B, out)
+    is_best = groups[None] == index[:, :, None]  # a repeated member is the same member
+    rival = torch.where(is_best, -float("inf"), high).amax(dim=2)
+    wins = rival <= low.gather(2, best)[:, :, 0]
+    ceiling = torch.where(wins, torch.zeros_like(rival), high.amax(dim=2))
+    grouped = rows.group(coefficients.flatten(1))
+    negative = grouped.clamp(max=0)
+    kept = grouped.clamp(min=0) + negative * rows.spread(wins.to(grouped.dtype))
+    add = (negative * rows.spread(ceiling)).reshape(coefficients.shape[0], -1).sum(dim=1)
+    flat = torch.zeros(coefficients.shape[0], lower.shape[1], dtype=grouped.dtype, device=grouped.device)
+    target = rows.spread(index).expand(kept.shape).reshape(coefficients.shape[0], -1)
+    flat.scatter_add_(1, target, kept.reshape(coefficients.shape[0], -1))
+    parts = torch.split(flat, [v.size for v in node.inputs], dim=1)
+    return tuple(p.reshape(-1, *v.shape) for p, v in zip(parts, node.inputs, strict=True)), add
+
+
+@domain.rule(Bilinear)
+def _bilinear(
+    op: Bilinear, coefficients: Tensor, node: Node, rows: Rows, state: State
+) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+    """Constant bounds: the value's interval."""
+    lower, upper = state.interval[node.output]
+    grouped = rows.group(coefficients)
+    add = grouped.clamp(min=0) * rows.spread(lower) + grouped.clamp(max=0) * rows.spread(upper)
+    return (None,) * len(node.inputs), add.reshape(coefficients.shape[0], -1).sum(dim=1)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bounds of every value of a graph over a batch of boxes: intervals, forward forms and backward rows,
+each where it pays, always intersected.
+
+Backward rows are started only for neurons whose sign is still open after the cheap methods, in
+each box for itself; all rows of a batch share one matrix product per layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vnnverify import Deadline
+from vnnverify.domains import interval, relaxation
+from vnnverify.ir import Affine, Elementwise, Graph, Node, Value
+from vnnverify.numerics import unit_roundoff
+from vnnverify.search import Specification
+from vnnverify_bound_propagation import backward, forward
+from vnnverify_bound_propagation.state import State
+
+__all__ = ["Propagator", "preactivation_bounds"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What does not depend on the boxes: which values deserve refinement, which nodes they need."""
+
+    refine: frozenset[Value]  # inputs of nonlinear nodes that are not affine in the graph's inputs
+    below: dict[Value, Graph]  # the graph cut down to the ancestors of a value
+
+
+class Propagator:
+    """Bounds batches of boxes for one graph, in the graph's device and dtype.
+
+    Args:
+        graph: any graph whose operators the domains know; `UnsupportedOperator` is raised otherwise.
+        free: indices (k,) of the inputs that vary; None: no forward forms.
+        memory: bytes that the rows of one backward pass may take.
+    """
+
+    def __init__(self, graph: Graph, free: Tensor | None, *, memory: int = 256 << 20) -> None:
+        self.graph = backward.domain.prepare(interval.domain.prepare(graph))
+        self.free = free
+        self.dtype = interval.graph_dtype(self.graph)
+        self.widest = max((v.size for node in self.graph.nodes for v in (node.output, *node.inputs)), default=1)
+        self.memory = memory
+        self.plan = _plan(self.graph)
+
+    def rows_at_once(self) -> int:
+        """Backward rows that fit into the memory budget; about four copies of a row are alive."""
+        return max(64, self.memory // (4 * self.widest * torch.finfo(self.dtype).bits // 8))
+
+    def propagate(self, lower: Tensor, upper: Tensor, deadline: Deadline, *, refine: bool = True) -> State:
+        """Bounds of every value over each box [lower, upper], (B, n). Past the deadline it refines no more."""
+        state = State.of(self.graph, lower, upper)
+        forms: dict[Value, forward.Form | None] = {}
+        if self.free is not None:
+            forms.update(forward.input_forms(self.graph, state, self.free))
+        for node in self.graph.nodes:
+            found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
+            B = state.batch
+            found = (found[0].expand(B, *node.output.shape), found[1].expand(B, *node.output.shape))
+            if isinstance(node.op, Elementwise):
+                state.note_lines(node, node.op, relaxation.lines(node.op, *state.interval[node.inputs[0]]))
+            if self.free is not None:
+                form = self._form(node, forms, state)
+                forms[node.output] = form
+                if form is not None:
+                    found = _intersect(found, form.interval())
+            state.interval[node.output] = found
+            if isinstance(node.op, Affine) and node.inputs:
+                state.note_affine(node, node.op)
+            if refine and node.output in self.plan.refine and not deadline.expired:
+                self._refine(node.output, state, deadline)
+        return state
+
+    def _form(self, node: Node, forms: dict[Value, forward.Form | None], state: State) -> forward.Form | None:
+        rule = forward.domain.find(node.op)
+        if rule is None:
+            return None
+        form: forward.Form | None = rule(node.op, [forms[v] for v in node.inputs], node, state)
+        return form
+
+    def _refine(self, value: Value, state: State, deadline: Deadline) -> None:
+        """Backward bounds of the elements whose sign is open."""
+        lower, upper = state.interval[value]
+        flat_lower, flat_upper = lower.flatten(1).clone(), upper.flatten(1).clone()
+        box, element = ((flat_lower < 0) & (flat_upper > 0)).nonzero(as_tuple=True)
+        graph = self.plan.below[value]
+        step = self.rows_at_once() // 2
+        for start in range(0, box.numel(), step):
+            if deadline.expired:
+                break
+            b, e = box[start : start + step], element[start : start + step]
+            unit = flat_lower.new_zeros(2 * b.numel(), value.size)
+            index = torch.arange(b.numel(), device=b.device)
+            unit[index, e] = 1.0
+            unit[index + b.numel(), e] = -1.0
+            rows = backward.Rows(2 * b.numel(), box=torch.cat([b, b]))
+            if state.batch == 1:
+                rows = backward.Rows(2 * b.numel(), per_box=2 * b.numel())
+            found = backward.lower_bounds(
+                graph, state, {value: unit.reshape(-1, *value.shape)}, rows, unit.new_zeros(unit.shape[0])
+            ).lower
+            below, above = found.split(b.numel())
+            flat_lower[b, e] = torch.fmax(flat_lower[b, e], below)
+            flat_upper[b, e] = torch.fmin(flat_upper[b, e], -above)
+        state.interval[value] = _uncross(flat_lower.reshape(lower.shape), flat_upper.reshape(upper.shape))
+
+    def margins(self, state: State, spec: Specification) -> tuple[backward.Linear, Tensor]:
+        """Linear lower bounds of the margins of `spec` (B boxes × S rows, box-major), and the bounds
+        (B, S), which also use the outputs' intervals."""
+        B, S, m = spec.C.shape
+        start, offset = {}, 0
+        for value in self.graph.outputs:
+            part = spec.C[:, :, offset : offset + value.size].reshape(B * S, *value.shape)
+            start[value] = start[value] + part if value in start else part
+            offset += value.size
+        C = spec.C.reshape(B * S, m)
+        rows = backward.Rows(B * S, per_box=S)
+        size = torch.cat([state.magnitude(v).flatten(1) for v in self.graph.outputs], 1).amax(dim=0)
+        d = spec.d.reshape(-1)
+        u = unit_roundoff(C.dtype)
+        const = -d - u * (C.abs() @ size) - u * d.abs()
+        linear = backward.lower_bounds(self.graph, state, start, rows, const)
+        return linear, linear.lower.reshape(B, S)
+
+
+def _intersect(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return _uncross(torch.fmax(a[0], b[0]), torch.fmin(a[1], b[1]))
+
+
+def _uncross(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Bounds of a single point may cross by rounding when two methods meet: both ends are then valid
+    up to their error, so the pair is put in order, which only widens it."""
+    return torch.minimum(lower, upper), torch.maximum(lower, upper)
+
+
+def _plan(graph: Graph) -> _Plan:
+    affine = set(graph.inputs)  # values that are affine functions of the inputs
+    refine: set[Value] = set()
+    for node in graph.nodes:
+        linear = isinstance(node.op, Affine) and all(v in affine for v in node.inputs)
+        if linear:
+            affine.add(node.output)
+        if not isinstance(node.op, Affine):
+            refine.update(v for v in node.inputs if v not in affine)
+    return _Plan(frozenset(refine), {v: _ancestors(graph, v) for v in refine})
+
+
+def _ancestors(graph: Graph, value: Value) -> Graph:
+    needed = {value}
+    nodes = []
+    for node in reversed(graph.nodes):
+        if node.output in needed:
+            needed.update(node.inputs)
+            nodes.append(node)
+    return graph.with_nodes(reversed(nodes), [value])
+
+
+def preactivation_bounds(
+    graph: Graph, lower: Tensor, upper: Tensor, deadline: Deadline | None = None
+) -> dict[Value, tuple[Tensor, Tensor]]:
+    """Sound float64 bounds (*shape) of every value of the prepared graph over one box (n,), rounded outward.
+
+    Raises:
+        UnsupportedOperator: an operator cannot be bounded.
+    """
+    exact = graph.to(lower.device, torch.float64)
+    free = (upper > lower).nonzero()[:, 0]
+    tool = Propagator(exact, free if 0 < free.numel() <= 32 else None)
+    state = tool.propagate(lower[None].double(), upper[None].double(), deadline or Deadline.never())
+    return {value: (low[0], high[0]) for value, (low, high) in state.interval.items()}

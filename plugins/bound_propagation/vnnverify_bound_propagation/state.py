@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known about a batch of boxes while bounds are pushed through a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vnnverify.domains.relaxation import Lines
+from vnnverify.ir import Affine, Elementwise, Graph, Node, Value
+from vnnverify.numerics import gamma, unit_roundoff
+
+__all__ = ["State"]
+
+
+@dataclass(slots=True)
+class State:
+    """Bounds of every value seen so far over B boxes; grows node by node in topological order."""
+
+    lower: Tensor  # (B, n) the boxes
+    upper: Tensor  # (B, n)
+    interval: dict[Value, tuple[Tensor, Tensor]] = field(default_factory=dict)  # (B, *shape) each
+    lines: dict[Node, Lines] = field(default_factory=dict)  # of elementwise nodes, (B, *shape) each
+    error: dict[Node, Tensor] = field(default_factory=dict)  # (out,) see `note_affine`, `note_lines`
+
+    @classmethod
+    def of(cls, graph: Graph, lower: Tensor, upper: Tensor) -> State:
+        """The state that knows only the input boxes."""
+        lows, ups = graph.split_inputs(lower), graph.split_inputs(upper)
+        return cls(lower, upper, {v: (lows[v], ups[v]) for v in graph.inputs})
+
+    @property
+    def batch(self) -> int:
+        """B: number of boxes."""
+        return self.lower.shape[0]
+
+    def magnitude(self, value: Value) -> Tensor:
+        """The largest |element| over each box: (B, *shape)."""
+        lower, upper = self.interval[value]
+        return torch.maximum(lower.abs(), upper.abs())
+
+    def note_affine(self, node: Node, op: Affine) -> None:
+        """Rounding error of one backward step through an affine node.
+
+        A row Λ over the output becomes fl(Λ W) and fl(Λ b). The bound changes by at most
+        gamma·|Λ|·(|W| |x| + |b|), and `error[node]` holds gamma·(|W| |x| + |b|), the largest over
+        the boxes of the batch, so that one product |Λ| @ error bounds the loss of every row.
+        """
+        if op.fan_out == 0 and op.offset is None:
+            return
+        g = gamma(max(op.fan_out, node.output.size), self.lower.dtype)
+        size = op.magnitude(*(self.magnitude(v) for v in node.inputs))
+        if op.offset is not None:
+            size = size + op.offset.abs()
+        self.error[node] = g * (1 + 2 * g) * size.flatten(1).amax(dim=0)
+
+    def note_lines(self, node: Node, op: Elementwise, lines: Lines) -> None:
+        """Lines of an elementwise node, and the rounding error of one backward step through it.
+
+        Products with the slopes are rounded once, the sum with the offsets `size` times.
+        """
+        self.lines[node] = lines
+        dtype = self.lower.dtype
+        slope = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
+        offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
+        loss = 2 * unit_roundoff(dtype) * slope * self.magnitude(node.inputs[0])
+        loss = loss + gamma(node.output.size, dtype) * offset
+        self.error[node] = loss.flatten(1).amax(dim=0)
