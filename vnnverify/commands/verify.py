@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vnnverify verify`: the verdict alone on stdout's first line, everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from vnnverify.errors import OptionError
+from vnnverify.job import Job
+from vnnverify.plugins import load_plugins
+from vnnverify.results import Report, find_writer, write_file
+from vnnverify.supervisor import supervise
+from vnnverify.verdict import Verdict
+
+__all__ = ["command"]
+
+DEFAULT_TIMEOUT = 300.0
+
+
+@click.command("verify")
+@click.argument("files", nargs=-1, required=True, metavar="QUERY | MODEL QUERY")
+@click.option("--network", "networks", multiple=True, metavar="[NAME=]MODEL", help="The ONNX model (.gz is fine).")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0.0), default=DEFAULT_TIMEOUT, show_default=True, metavar="SECONDS",
+    help="Wall time in all, start-up included.",
+)  # fmt: skip
+@click.option("--backend", "backends", default="", metavar="NAME[,NAME]", help="Backends in turn [default: automatic].")
+@click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Option of a backend: key or backend.key.")
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where to compute.")
+@click.option(
+    "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
+    help="Float type of the search; proofs account for its rounding.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@click.option("--result-file", metavar="FILE", help="Also write the result to FILE, atomically.")
+@click.option("--format", "style", default="vnncomp", show_default=True, metavar="NAME", help="Format of FILE.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of the verdict and witness.")
+@click.option("-v", "--verbose", count=True, help="Say what is going on (-vv: in detail).")
+@click.pass_context
+def command(ctx: click.Context, files: tuple[str, ...], networks: tuple[str, ...], **given: Any) -> int:
+    """Decide whether MODEL has an input for which the VNN-LIB text QUERY holds.
+
+    QUERY states what must not happen: `unsat` means the property holds, `sat` comes with a witness
+    that onnxruntime has confirmed. Exit code 0 for any verdict but `error`.
+
+    \b
+    vnnverify verify specs/tiny_sat.vnnlib --network models_onnx/tiny.onnx
+    vnnverify verify models_onnx/tiny.onnx specs/tiny_sat.vnnlib --timeout 60
+    """
+    model, query = _files(files, networks)
+    plugins = load_plugins()
+    names = tuple(name.strip() for name in given["backends"].split(",") if name.strip())
+    for name in names:
+        plugins.backend(name)
+    writer = find_writer(given["style"], plugins.writers)
+    job = Job(
+        model=model,
+        query=query,
+        seconds=given["timeout"],
+        backends=names,
+        options=_options(given["options"]),
+        device=_device(given["device"]),
+        dtype=given["dtype"],
+        seed=given["seed"],
+        verbosity=given["verbose"],
+    )
+    report = supervise(job, given["timeout"], ctx.obj["started"])
+    if given["result_file"]:
+        write_file(given["result_file"], writer.write(report))
+    _print(report, as_json=given["as_json"])
+    return 1 if report.verdict is Verdict.ERROR else 0
+
+
+def _files(files: tuple[str, ...], networks: tuple[str, ...]) -> tuple[str, str]:
+    """Model and query, from either way of naming them."""
+    if len(networks) > 1:
+        raise OptionError("several --network options: properties over several networks are not supported yet")
+    if networks and len(files) == 1:
+        name, equals, path = networks[0].partition("=")
+        return (path if equals and "/" not in name and "\\" not in name else networks[0]), files[0]
+    if not networks and len(files) == 2:
+        return files[0], files[1]
+    if len(files) == 1:
+        raise OptionError(f"no model given for {files[0]}; add --network MODEL.onnx")
+    raise OptionError("give one QUERY and --network MODEL, or MODEL and QUERY")
+
+
+def _options(pairs: tuple[str, ...]) -> dict[str, str]:
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise OptionError(f"-o {pair}: expected KEY=VALUE")
+        options[key] = value
+    return options
+
+
+def _device(text: str) -> str:
+    kind, _, index = text.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and not index.isdigit()):
+        raise OptionError(f"--device {text}: expected auto, cpu, cuda or cuda:N")
+    return text
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    from vnnverify.results.text import TextWriter
+
+    stdout = find_writer("json" if as_json else "vnncomp").write(report)
+    click.echo(stdout, nl=False)
+    sys.stdout.flush()
+    if not as_json:
+        click.echo(TextWriter(color=sys.stderr.isatty()).write(report), nl=False, err=True)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One JSON object per line, with everything that is known about the run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from vnnverify.errors import SpecError
+from vnnverify.results.report import Report, Witness
+from vnnverify.verdict import Guarantee, Verdict
+
+__all__ = ["SCHEMA", "JsonWriter", "read_report"]
+
+SCHEMA = 1
+
+
+class JsonWriter:
+    """A line that `read_report` turns back into the same report."""
+
+    name = "json"
+
+    def write(self, report: Report) -> str:
+        """The line, with its newline."""
+        witness = report.witness
+        record: dict[str, Any] = {
+            "schema": SCHEMA,
+            "verdict": report.verdict.value,
+            "model": report.model,
+            "query": report.query,
+            "reason": report.reason,
+            "guarantee": report.guarantee.value,
+            "backend": report.backend,
+            "seconds": round(report.seconds, 4),
+            "timeout": report.timeout,
+            "witness": None if witness is None else {"x": witness.x, "y": witness.y, "rounded": witness.rounded},
+            "stats": dict(report.stats),
+            "sha256": dict(report.sha256),
+            "versions": dict(report.versions),
+        }
+        return json.dumps(record, default=str) + "\n"
+
+
+def read_report(line: str, source: str = "") -> Report:
+    """The report of one line.
+
+    Raises:
+        SpecError: not a result line, or of another schema.
+    """
+    try:
+        record = json.loads(line)
+        if record["schema"] != SCHEMA:
+            raise SpecError(f"result schema {record['schema']}, this vnnverify reads {SCHEMA}", source=source)
+        witness = record["witness"]
+        return Report(
+            model=record["model"],
+            query=record["query"],
+            verdict=Verdict(record["verdict"]),
+            reason=record["reason"],
+            witness=None if witness is None else Witness(tuple(witness["x"]), tuple(witness["y"]), witness["rounded"]),
+            guarantee=Guarantee(record["guarantee"]),
+            backend=record["backend"],
+            seconds=record["seconds"],
+            timeout=record["timeout"],
+            stats=record["stats"],
+            sha256=record["sha256"],
+            versions=record["versions"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise SpecError(f"not a vnnverify result line ({error})", source=source) from None

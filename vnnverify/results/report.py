@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a writer gets: one verdict with everything around it, as plain data (neither torch nor onnx)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from vnnverify.verdict import Guarantee, Verdict
+
+__all__ = ["Report", "ResultWriter", "Witness"]
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A confirmed counterexample: flat inputs and outputs, every number exact in the model's type."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    rounded: int = 0  # inputs whose interval holds no number of that type: the nearest one is used
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The verdict on one model and one property."""
+
+    model: str
+    query: str
+    verdict: Verdict
+    reason: str = ""
+    witness: Witness | None = None
+    guarantee: Guarantee = Guarantee.REAL
+    backend: str = ""
+    seconds: float = 0.0  # wall time of the whole run
+    timeout: float = 0.0
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    sha256: Mapping[str, str] = field(default_factory=dict)  # of the uncompressed model and property
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class ResultWriter(Protocol):
+    """A result format. `name` is what `--format` calls it."""
+
+    @property
+    def name(self) -> str:
+        """The format's name."""
+        ...
+
+    def write(self, report: Report) -> str:
+        """The whole content of a result file, or of stdout."""
+        ...

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which backends, in which order, with which share of the time.
+
+Backends cooperate: each gets the clauses that the ones before it left open.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vnnverify.backend import Backend, Context, Result
+from vnnverify.errors import OptionError
+from vnnverify.ir import Elementwise
+from vnnverify.plugins import Plugins
+from vnnverify.query import Query
+from vnnverify.runner import run
+from vnnverify.verdict import Verdict
+
+__all__ = ["Step", "automatic", "decide", "load_backends", "sequence"]
+
+logger = logging.getLogger(__name__)
+
+FEW_NONLINEAR = 4000
+"""Up to so many nonlinear neurons an exact encoding has a chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One backend's turn: a fraction of the time then left, and seconds it is capped at."""
+
+    backend: str
+    share: float = 1.0
+    at_most: float = float("inf")
+
+
+def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
+    """The default order, read off the query's structure: refute cheaply, prove, be exact, refute again."""
+    nonlinear = sum(n.output.size for n in query.graph.nodes if isinstance(n.op, Elementwise))
+    free = max((int((c.region.upper > c.region.lower).sum()) for c in query.clauses), default=0)
+    exact_is_likely = nonlinear <= FEW_NONLINEAR and free > 16
+    steps = [
+        Step("falsification", 0.1, 2.0),
+        Step("bound_propagation", 0.5 if exact_is_likely else 0.9),
+        Step("milp", 0.8),
+        Step("falsification"),
+    ]
+    return [step for step in steps if step.backend in installed]
+
+
+def sequence(names: Sequence[str]) -> list[Step]:
+    """The named backends in turn: equal shares of the time, what one leaves goes to the next."""
+    return [Step(name, 1.0 / (len(names) - index)) for index, name in enumerate(names)]
+
+
+def load_backends(
+    plugins: Plugins, names: Sequence[str], options: Mapping[str, str], *, strict: bool = True
+) -> dict[str, Backend[Any]]:
+    """Instances of the named backends with their options.
+
+    Options are texts under `key` (any backend that has it) or `backend.key`.
+
+    Raises:
+        PluginError: a backend is missing or broken.
+        OptionError: an option is unknown to all of the backends, or its value is out of range.
+    """
+    loaded: dict[str, Backend[Any]] = {}
+    used: set[str] = set()
+    known: set[str] = set()
+    for name in dict.fromkeys(names):
+        kind = plugins.backend(name).load()
+        fields = {f.name for f in dataclasses.fields(kind.options_type)}
+        known |= fields
+        given: dict[str, str] = {}
+        for key, text in options.items():
+            owner, _, short = key.rpartition(".")
+            if owner in ("", name) and (short in fields or owner == name):
+                given[short] = text
+                used.add(key)
+        loaded[name] = kind(kind.parse_options(given))
+    unused = sorted(set(options) - used)
+    if unused and strict:
+        raise OptionError(f"unknown option {unused[0]!r}; {', '.join(loaded)} know: {', '.join(sorted(known))}")
+    return loaded
+
+
+def decide(
+    query: Query,
+    steps: Sequence[Step],
+    backends: Mapping[str, Backend[Any]],
+    ctx: Context,
+    report: Callable[[str, Result], None] = lambda name, result: None,
+) -> Result:
+    """Give each backend its turn until one settles the query.
+
+    Args:
+        report: called with each backend's name and result as it ends.
+    """
+    if not query.clauses:
+        logger.warning("no disjunct of the property has a non-empty input box: vacuously unsat")
+        return Result(Verdict.UNSAT, "vacuous: no disjunct has a non-empty input box")
+    reasons: list[str] = []
+    stats: dict[str, Any] = {}
+    failed: Result | None = None
+    last: Result | None = None
+    open_query = query
+    for step in steps:
+        if ctx.deadline.expired:
+            break
+        backend = backends[step.backend]
+        support = backend.supports(open_query)
+        if not support:
+            reasons.append(f"{step.backend}: {support.reason}")
+            continue
+        seconds = min(step.at_most, step.share * ctx.deadline.remaining())
+        limit = ctx.deadline.share(seconds / max(ctx.deadline.remaining(), 1e-9))
+        result = run(open_query, step.backend, backend, ctx.until(limit))
+        report(step.backend, result)
+        stats[step.backend] = {"seconds": round(result.seconds, 3), **result.stats}
+        if result.verdict.decided:
+            return dataclasses.replace(result, stats=stats)
+        if result.verdict is Verdict.ERROR:
+            failed = failed or result
+        last = result
+        reasons.append(f"{step.backend}: {result.reason}")
+        open_query = result.residual or open_query
+    verdict = Verdict.TIMEOUT if ctx.deadline.expired else Verdict.ERROR if failed else Verdict.UNKNOWN
+    if last is None:
+        return Result(verdict, "; ".join(reasons), stats=stats)
+    return dataclasses.replace(
+        last, verdict=verdict, reason="; ".join(reasons), stats=stats, witness=None, residual=open_query
+    )
