@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "BackendError",
+    "FileError",
     "ModelError",
     "OptionError",
     "PluginError",
@@ -21,6 +22,10 @@ __all__ = [
 
 class VnnverifyError(Exception):
     """Base of every expected error."""
+
+
+class FileError(VnnverifyError):
+    """A model or property file cannot be read."""
 
 
 class ModelError(VnnverifyError):
