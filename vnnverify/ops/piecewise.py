@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
 
-__all__ = ["LeakyRelu", "Relu"]
+__all__ = ["Abs", "Clip", "LeakyRelu", "Relu"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,3 +62,50 @@ class LeakyRelu(Elementwise):
     @property
     def kinks(self) -> tuple[float, ...] | None:
         return (0.0,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Abs(Elementwise):
+    """|x|."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return inputs[0].abs()
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.sign(x)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return (torch.zeros_like(lower),)
+
+    @property
+    def kinks(self) -> tuple[float, ...] | None:
+        return (0.0,)
+
+    @property
+    def ulps(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip(Elementwise):
+    """min(max(x, low), high) with constant, possibly infinite, ends."""
+
+    low: float
+    high: float
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return inputs[0].clamp(self.low, self.high)
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return ((x > self.low) & (x < self.high)).to(x.dtype)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.full_like(lower, kink) for kink in self.kinks or ())
+
+    @property
+    def kinks(self) -> tuple[float, ...] | None:
+        return tuple(k for k in (self.low, self.high) if abs(k) != float("inf"))
+
+    @property
+    def ulps(self) -> int:
+        return 0
