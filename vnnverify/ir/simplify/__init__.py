@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Passes that make a graph smaller without changing the function it computes.
+
+A pass takes a graph and returns an equal one. Nothing is moved forward over a shift: W(x + t) as
+W x + W t would replace a small number by the difference of two large ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vnnverify.ir.graph import Graph
+from vnnverify.ir.simplify.copies import merge_copies
+from vnnverify.ir.simplify.dead_code import remove_dead_code
+from vnnverify.ir.simplify.fusion import fuse_scales
+from vnnverify.ir.simplify.identities import remove_identities
+
+__all__ = ["fuse_scales", "merge_copies", "remove_dead_code", "remove_identities", "simplify"]
+
+_PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    remove_dead_code,
+    remove_identities,
+    merge_copies,
+    fuse_scales,
+)
+
+
+def simplify(graph: Graph) -> Graph:
+    """The graph after all passes, repeated until none of them changes anything."""
+    before = None
+    while before is not graph:
+        before = graph
+        for one_pass in _PASSES:
+            graph = one_pass(graph)
+    return graph

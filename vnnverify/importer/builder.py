@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collects nodes while an ONNX graph is read. An operand is a `Value` or a constant array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vnnverify.errors import ModelError
+from vnnverify.ir import Node, Op, Value
+from vnnverify.ops.arrangement import Constant, Expand
+
+__all__ = ["Builder", "NodeReader", "NodeView", "Operand", "as_tensor"]
+
+Operand = Value | np.ndarray
+
+
+@dataclass(slots=True)
+class Builder:
+    """The nodes so far."""
+
+    nodes: list[Node] = field(default_factory=list)
+
+    def add(self, op: Op, *inputs: Value, name: str) -> Value:
+        """Append a node and return its output value."""
+        shape = op.output_shape(*(v.shape for v in inputs))
+        output = Value(f"{name}#{len(self.nodes)}", shape)
+        self.nodes.append(Node(op, inputs, output, name))
+        return output
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One ONNX node as its reader sees it: no protobuf."""
+
+    name: str  # for messages
+    op_type: str
+    attributes: Mapping[str, Any]
+    inputs: tuple[Operand | None, ...]  # None: an optional input left out
+    output_count: int
+    opset: int
+    builder: Builder
+
+    def attribute(self, key: str, default: Any = None) -> Any:
+        """An attribute as a Python value."""
+        return self.attributes.get(key, default)
+
+    def operand(self, index: int) -> Operand | None:
+        """Input `index`, or None if it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def constant(self, index: int, what: str) -> np.ndarray | None:
+        """Input `index`, which must be constant if present.
+
+        Raises:
+            ModelError: it is computed from the network's inputs.
+        """
+        found = self.operand(index)
+        if isinstance(found, Value):
+            raise self.error(f"{what} must be constant, but depends on the network's input")
+        return found
+
+    def variable(self, index: int = 0) -> Value:
+        """Input `index` as a value; a constant becomes a node of its own."""
+        found = self.operand(index)
+        if found is None:
+            raise self.error(f"input {index} is missing")
+        if isinstance(found, Value):
+            return found
+        return self.add(Constant(as_tensor(found)))
+
+    def variables(self) -> tuple[Value, ...]:
+        """All inputs as values of one common shape."""
+        values = [self.variable(k) for k in range(len(self.inputs))]
+        shape = tuple(np.broadcast_shapes(*(v.shape for v in values)))
+        return tuple(v if v.shape == shape else self.add(Expand(shape), v) for v in values)
+
+    def add(self, op: Op, *inputs: Value) -> Value:
+        """Append a node named after this one."""
+        return self.builder.add(op, *inputs, name=self.name)
+
+    def axis(self, axis: int, rank: int) -> int:
+        """A non-negative axis.
+
+        Raises:
+            ModelError: out of range.
+        """
+        if not -rank <= axis < rank:
+            raise self.error(f"axis {axis} is out of range for rank {rank}")
+        return axis % rank
+
+    def error(self, message: str) -> ModelError:
+        """An error that names this node."""
+        return ModelError(f"node {self.name!r} ({self.op_type}): {message}")
+
+
+NodeReader = Callable[[NodeView], Operand | Sequence[Operand]]
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """A float64 tensor of a constant."""
+    return torch.from_numpy(np.array(array, dtype=np.float64))

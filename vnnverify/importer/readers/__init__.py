@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions that read ONNX nodes, one file per operator family."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+__all__ = ["register"]
+
+_FAMILIES = ("arithmetic", "pointwise", "pooling", "product", "reduction", "shape")
+
+
+def register() -> None:
+    """Import every family, which enters its readers into the registry."""
+    for family in _FAMILIES:
+        import_module(f"{__name__}.{family}")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ReduceSum, ReduceMean, ReduceMax, ReduceMin, Max, Min."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from vnnverify.importer.builder import NodeView, Operand, as_tensor
+from vnnverify.importer.registry import reads
+from vnnverify.ir import Value
+from vnnverify.ops.maximum import Max, ReduceMax
+from vnnverify.ops.scale import Scale
+from vnnverify.ops.sums import ReduceSum
+
+__all__: list[str] = []
+
+
+def _axes(node: NodeView, rank: int) -> tuple[int, ...]:
+    """The axes to reduce, from the attribute (older opsets) or the second input."""
+    given = node.attribute("axes")
+    if given is None:
+        found = node.constant(1, "the list of axes")
+        given = None if found is None else found.reshape(-1).tolist()
+    if not given:
+        return () if node.attribute("noop_with_empty_axes", 0) else tuple(range(rank))
+    return tuple(sorted({node.axis(int(a), rank) for a in given}))
+
+
+@reads("ReduceSum", "ReduceMean")
+def _reduce_sum(node: NodeView) -> Operand:
+    x = node.variable()
+    axes = _axes(node, len(x.shape))
+    count = prod(x.shape[a] for a in axes)
+    factor = 1.0 / count if node.op_type == "ReduceMean" else 1.0
+    return node.add(ReduceSum(axes, bool(node.attribute("keepdims", 1)), factor, count), x)
+
+
+def _negated(node: NodeView, x: Value) -> Value:
+    return node.add(Scale(as_tensor(np.full((1,) * len(x.shape), -1.0)), None, x.shape), x)
+
+
+@reads("ReduceMax", "ReduceMin")
+def _reduce_max(node: NodeView) -> Operand:
+    x = node.variable()
+    axes = _axes(node, len(x.shape))
+    if not axes:
+        return x
+    op = ReduceMax(axes, bool(node.attribute("keepdims", 1)))
+    if node.op_type == "ReduceMin":
+        return _negated(node, node.add(op, _negated(node, x)))
+    return node.add(op, x)
+
+
+@reads("Max", "Min")
+def _max(node: NodeView) -> Operand:
+    values = node.variables()
+    if len(values) == 1:
+        return values[0]
+    if node.op_type == "Min":
+        return _negated(node, node.add(Max(), *(_negated(node, v) for v in values)))
+    return node.add(Max(), *values)

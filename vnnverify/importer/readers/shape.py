@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reshape and its kin, Transpose, Slice, Split, Gather, Concat, Pad, Expand, Tile, nearest Upsample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+import torch
+
+from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.registry import reads
+from vnnverify.ir import Value
+from vnnverify.ops.arrangement import Concat, Expand, Pad, Reshape, Select, Transpose
+
+__all__: list[str] = []
+
+
+def _reshaped(node: NodeView, x: Value, shape: Sequence[int]) -> Value:
+    if prod(shape) != x.size:
+        raise node.error(f"cannot reshape {x.shape} to {tuple(shape)}")
+    return node.add(Reshape(tuple(int(n) for n in shape)), x)
+
+
+@reads("Reshape")
+def _reshape(node: NodeView) -> Operand:
+    x = node.variable()
+    wanted = node.attribute("shape")
+    if wanted is None:
+        found = node.constant(1, "the new shape")
+        wanted = [] if found is None else found.reshape(-1).tolist()
+    keep_zero = node.attribute("allowzero", 0)
+    shape = [x.shape[k] if n == 0 and not keep_zero else int(n) for k, n in enumerate(wanted)]
+    if -1 in shape:
+        rest = prod(n for n in shape if n != -1)
+        shape[shape.index(-1)] = x.size // max(1, rest)
+    return _reshaped(node, x, shape)
+
+
+@reads("Flatten")
+def _flatten(node: NodeView) -> Operand:
+    x = node.variable()
+    axis = int(node.attribute("axis", 1))
+    axis = axis + len(x.shape) if axis < 0 else axis
+    return _reshaped(node, x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
+
+
+def _axes(node: NodeView) -> list[int] | None:
+    given = node.attribute("axes")
+    if given is None:
+        found = node.constant(1, "the list of axes")
+        given = None if found is None else found.reshape(-1).tolist()
+    return None if given is None else [int(a) for a in given]
+
+
+@reads("Squeeze")
+def _squeeze(node: NodeView) -> Operand:
+    x = node.variable()
+    axes = _axes(node)
+    if axes is None:
+        drop = {k for k, n in enumerate(x.shape) if n == 1}
+    else:
+        drop = {node.axis(a, len(x.shape)) for a in axes}
+    return _reshaped(node, x, [n for k, n in enumerate(x.shape) if k not in drop])
+
+
+@reads("Unsqueeze")
+def _unsqueeze(node: NodeView) -> Operand:
+    x = node.variable()
+    axes = _axes(node) or []
+    rank = len(x.shape) + len(axes)
+    new = {node.axis(a, rank) for a in axes}
+    rest = iter(x.shape)
+    return _reshaped(node, x, [1 if k in new else next(rest) for k in range(rank)])
+
+
+@reads("Transpose")
+def _transpose(node: NodeView) -> Operand:
+    x = node.variable()
+    perm = node.attribute("perm") or list(reversed(range(len(x.shape))))
+    return node.add(Transpose(tuple(int(p) for p in perm)), x)
+
+
+@reads("Concat")
+def _concat(node: NodeView) -> Operand:
+    values = [node.variable(k) for k in range(len(node.inputs))]
+    return node.add(Concat(node.axis(int(node.attribute("axis", 1)), len(values[0].shape))), *values)
+
+
+def _places(x: Value) -> torch.Tensor:
+    return torch.arange(x.size).reshape(x.shape)
+
+
+def _select(node: NodeView, x: Value, index: torch.Tensor) -> Value:
+    return node.add(Select.of(index, tuple(index.shape)), x)
+
+
+@reads("Slice")
+def _slice(node: NodeView) -> Operand:
+    """Ranges as attributes (before opset 10) or as inputs; ends are clamped as in numpy."""
+    x = node.variable()
+    lists: list[list[int] | None] = []
+    for index, key in enumerate(("starts", "ends", "axes", "steps"), start=1):
+        found = node.attribute(key)
+        if found is None:
+            constant = node.constant(index, f"`{key}`")
+            found = None if constant is None else constant.reshape(-1).tolist()
+        lists.append(None if found is None else [int(v) for v in found])
+    starts, ends, axes, steps = lists
+    if starts is None or ends is None:
+        raise node.error("starts or ends are missing")
+    places = _places(x).numpy()
+    cut = [slice(None)] * len(x.shape)
+    for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        axis = node.axis(axes[k] if axes else k, len(x.shape))
+        step = steps[k] if steps else 1
+        stop = None if step < 0 and end < -x.shape[axis] else end
+        cut[axis] = slice(start, stop, step)
+    return _select(node, x, torch.from_numpy(np.ascontiguousarray(places[tuple(cut)])))
+
+
+@reads("Split")
+def _split(node: NodeView) -> list[Operand]:
+    x = node.variable()
+    axis = node.axis(int(node.attribute("axis", 0)), len(x.shape))
+    sizes = node.attribute("split")
+    if sizes is None:
+        found = node.constant(1, "the sizes of the parts")
+        sizes = None if found is None else found.reshape(-1).tolist()
+    if sizes is None:
+        size = -(-x.shape[axis] // node.output_count)
+        sizes = [size] * (node.output_count - 1)
+        sizes.append(x.shape[axis] - sum(sizes))
+    return [_select(node, x, part) for part in torch.split(_places(x), [int(s) for s in sizes], dim=axis)]
+
+
+@reads("Gather")
+def _gather(node: NodeView) -> Operand:
+    x = node.variable()
+    found = node.constant(1, "the indices")
+    assert found is not None
+    axis = node.axis(int(node.attribute("axis", 0)), len(x.shape))
+    index = np.where(found < 0, found + x.shape[axis], found)
+    return _select(
+        node, x, torch.from_numpy(np.ascontiguousarray(np.take(_places(x).numpy(), index, axis=axis)))
+    )
+
+
+@reads("Pad")
+def _pad(node: NodeView) -> Operand:
+    x = node.variable()
+    rank = len(x.shape)
+    mode = node.attribute("mode", "constant")
+    widths = node.attribute("pads", node.attribute("paddings"))
+    if widths is None:
+        found = node.constant(1, "the padding")
+        widths = [] if found is None else found.reshape(-1).tolist()
+    axes = node.constant(3, "the padded axes")
+    chosen = list(range(rank)) if axes is None else [node.axis(int(a), rank) for a in axes.reshape(-1)]
+    before, after = [0] * rank, [0] * rank
+    for k, axis in enumerate(chosen):
+        before[axis], after[axis] = int(widths[k]), int(widths[k + len(chosen)])
+    if mode != "constant":
+        how = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode]
+        pairs = list(zip(before, after, strict=True))
+        return _select(node, x, torch.from_numpy(np.pad(_places(x).numpy(), pairs, mode=how)))  # type: ignore[call-overload]
+    constant = node.constant(2, "the padding value")
+    fill = float(node.attribute("value", 0.0) if constant is None else constant.reshape(-1)[0])
+    return node.add(Pad(tuple(before), tuple(after), fill), x)
+
+
+@reads("Expand")
+def _expand(node: NodeView) -> Operand:
+    x = node.variable()
+    found = node.constant(1, "the new shape")
+    shape = tuple(np.broadcast_shapes(x.shape, tuple(int(n) for n in np.asarray(found).reshape(-1))))
+    return x if shape == x.shape else node.add(Expand(shape), x)
+
+
+@reads("Tile")
+def _tile(node: NodeView) -> Operand:
+    x = node.variable()
+    found = node.constant(1, "the repeats")
+    index = np.tile(_places(x).numpy(), [int(n) for n in np.asarray(found).reshape(-1)])
+    return _select(node, x, torch.from_numpy(index))
+
+
+@reads("Upsample")
+def _upsample(node: NodeView) -> Operand:
+    """Nearest neighbour with whole-number factors."""
+    x = node.variable()
+    if node.attribute("mode", "nearest") != "nearest":
+        raise node.error("only nearest-neighbour resizing is supported")
+    scales = node.attribute("scales")
+    if scales is None:
+        scales = np.asarray(node.constant(1, "the scales")).reshape(-1).tolist()
+    if any(s != int(s) or s < 1 for s in scales):
+        raise node.error("only whole-number factors are supported")
+    index = _places(x).numpy()
+    for axis, factor in enumerate(scales):
+        index = np.repeat(index, int(factor), axis=axis)
+    return _select(node, x, torch.from_numpy(index))
