@@ -1,1 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Falsification: looks for counterexamples by sampling and by gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from vnnverify import BackendInfo, hookimpl
+
+if TYPE_CHECKING:
+    from vnnverify import Backend
+
+__all__ = ["vnnverify_backends"]
+
+
+@hookimpl
+def vnnverify_backends() -> Iterable[BackendInfo]:
+    """The one backend of this package."""
+    yield BackendInfo(
+        name="falsification",
+        summary="counterexamples by sampling and projected gradients (PGD, diversified starts); never proves",
+        load=_load,
+        opaque=True,
+    )
+
+
+def _load() -> type[Backend]:
+    from vnnverify_falsification.backend import Falsification
+
+    return Falsification
