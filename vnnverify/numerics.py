@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "AGREEMENT",
     "FUNCTION_ULPS",
     "PARAMETER_ROUNDINGS",
     "gamma",
@@ -16,6 +17,10 @@ __all__ = [
     "unit_roundoff",
     "upper_as",
 ]
+
+AGREEMENT = 1e-4
+"""Largest relative difference at which two float32 evaluations of a model count as the same function;
+the order of summation alone accounts for 1e-5 on deep networks."""
 
 PARAMETER_ROUNDINGS = 8
 """Roundings a stored parameter may have gone through before it is used: folding a batch

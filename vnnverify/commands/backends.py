@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vnnverify backends`: what is installed, without importing any of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import click
+
+from vnnverify.plugins import Plugins, load_plugins
+
+__all__ = ["command"]
+
+
+@click.command("backends")
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """List the installed backends and broken plugins; with NAME, the options of that backend."""
+    plugins = load_plugins()
+    if name is None:
+        _list(plugins)
+    else:
+        _describe(plugins, name)
+
+
+def _list(plugins: Plugins) -> None:
+    width = max((len(name) for name in plugins.backends), default=0)
+    for name, info in sorted(plugins.backends.items()):
+        click.echo(f"{name:<{width}}  {info.guarantee:<11}  {info.summary}  [{plugins.providers[name]}]")
+    for failure in plugins.failures:
+        click.echo(f"{failure.plugin}: broken plugin: {failure.reason}")
+
+
+def _describe(plugins: Plugins, name: str) -> None:
+    info = plugins.backend(name)
+    kind = info.load()
+    click.echo(f"{name}: {info.summary}")
+    click.echo(f"guarantee: {info.guarantee}; plugin: {plugins.providers[name]}")
+    types = typing.get_type_hints(kind.options_type)
+    for field in dataclasses.fields(kind.options_type):
+        click.echo(f"  -o {field.name}={field.default!s:<10} {types[field.name].__name__:<6} {field.metadata['help']}")

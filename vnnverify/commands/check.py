@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vnnverify check`: does a result's witness stand up to onnxruntime and the property's text?"""
+
+from __future__ import annotations
+
+import click
+
+from vnnverify.errors import OptionError, SpecError
+
+__all__ = ["command"]
+
+
+@click.command("check")
+@click.argument("result")
+@click.argument("query", required=False)
+@click.option("--network", metavar="MODEL", help="The ONNX model; default: the one the result names.")
+def command(result: str, query: str | None, network: str | None) -> int:
+    """Replay the witness in RESULT (a JSON line or a VNN-COMP result file).
+
+    Prints `valid`, or `invalid: ` and why (exit code 1).
+    """
+    import torch
+
+    from vnnverify.files import read_bytes
+    from vnnverify.loader import load_query
+    from vnnverify.results.jsonl import read_report
+    from vnnverify.results.vnncomp import read_witness
+
+    text = read_bytes(result).decode(errors="replace")
+    if text.lstrip().startswith("{"):
+        report = read_report(text.strip().splitlines()[-1], result)
+        witness, network, query = report.witness, network or report.model, query or report.query
+        if witness is None:
+            raise SpecError(f"verdict is {report.verdict.value}; only `sat` results hold a witness", source=result)
+    else:
+        witness = read_witness(text, result)
+    if network is None or query is None:
+        raise OptionError(f"{result} does not name its files; give QUERY and --network MODEL")
+    question = load_query(network, query, opaque=True)
+    if len(witness.x) != question.graph.input_size:
+        raise SpecError(f"the witness has {len(witness.x)} inputs, the model {question.graph.input_size}", source=result)
+    replay = question.source.replay(torch.tensor(witness.x, dtype=torch.float64))
+    moved = max((abs(a - b) for a, b in zip(replay.x, witness.x, strict=True)), default=0.0)
+    if replay.valid and moved > 0:
+        replay_reason = f"the point lies outside the box or is no number of the model's type (by {moved:.3g})"
+        click.echo(f"invalid: {replay_reason}")
+        return 1
+    click.echo("valid" if replay.valid else f"invalid: {replay.reason}")
+    return 0 if replay.valid else 1

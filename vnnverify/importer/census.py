@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which operators of a model the importer cannot read, all at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import onnx
+
+from vnnverify.hookspecs import OperatorInfo
+from vnnverify.importer.registry import find_reader
+
+__all__ = ["unsupported_operators"]
+
+_WITHOUT_READER = ("Constant", "Shape")  # read by the importer itself
+
+
+def unsupported_operators(data: bytes, operators: Iterable[OperatorInfo] = ()) -> dict[str, int]:
+    """Operator names with the number of nodes, for operators that have no reader. Some of those nodes
+    may only compute constants and would be folded."""
+    proto = onnx.load_model_from_string(data)
+    opsets = {entry.domain or "": entry.version for entry in proto.opset_import}
+    more = tuple(operators)
+    counts = Counter(
+        f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+        for node in proto.graph.node
+        if node.op_type not in _WITHOUT_READER
+        and find_reader(node.domain, node.op_type, opsets.get(node.domain, 1), more) is None
+    )
+    return dict(counts.most_common())

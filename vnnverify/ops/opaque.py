@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole model as one operator without a trait: it can be run, but no domain can bound it."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import onnx
+import torch
+from torch import Tensor
+
+from vnnverify.ir.graph import Graph, Node, Value
+from vnnverify.ir.op import Op, Shape
+from vnnverify.numerics import AGREEMENT
+from vnnverify.query import Layout
+from vnnverify.validate import OnnxRunner
+
+__all__ = ["Opaque", "opaque_graph"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opaque(Op):
+    """A model as a function (batch, n) -> (batch, m), point by point."""
+
+    function: Callable[[Tensor], Tensor]  # (n,) -> (m,), float32
+    outputs: int
+    module: Any = None  # the torch module behind `function`, if there is one
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        x = torch.cat([part.flatten(1) for part in inputs], dim=1)
+        rows = [self.function(point.to(torch.float32)) for point in x]
+        return torch.stack(rows).to(x.dtype)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        if self.module is not None:
+            self.module.to(device)
+        return self
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return (self.outputs,)
+
+
+def opaque_graph(data: bytes, layout: Layout) -> Graph:
+    """A graph of one `Opaque` node: through onnx2torch (differentiable) if that converts the model and
+    agrees with onnxruntime, else through onnxruntime itself."""
+    runner = OnnxRunner(data, layout)
+    generator = torch.Generator().manual_seed(0)
+    size = sum(_size(spec.shape) for spec in layout.inputs)
+    probe = torch.rand(3, size, generator=generator)
+    theirs = [torch.tensor(runner(point.double().tolist())) for point in probe]
+    outputs = theirs[0].numel()
+    function, module = _through_torch(data, layout)
+    if function is None or not _agrees(function, probe, theirs):
+        logger.info("running the model through onnxruntime: no gradients")
+        module = None
+
+        def function(x: Tensor) -> Tensor:
+            return torch.tensor(runner(x.double().tolist()), dtype=torch.float32, device=x.device)
+
+    inputs = tuple(Value(spec.name, spec.shape) for spec in layout.inputs)
+    output = Value("model", (outputs,))
+    return Graph(inputs, (output,), (Node(Opaque(function, outputs, module), inputs, output, "model"),))
+
+
+def _size(shape: Shape) -> int:
+    size = 1
+    for extent in shape:
+        size *= extent
+    return size
+
+
+def _through_torch(data: bytes, layout: Layout) -> tuple[Callable[[Tensor], Tensor] | None, Any]:
+    try:
+        import onnx2torch
+
+        module = onnx2torch.convert(onnx.load(io.BytesIO(data))).eval()
+    except Exception as error:  # onnx2torch raises many types for what it cannot convert
+        logger.info("onnx2torch cannot convert the model: %s", error)
+        return None, None
+
+    def function(x: Tensor) -> Tensor:
+        parts = torch.split(x, [_size(spec.shape) for spec in layout.inputs])
+        found = module(*(p.reshape(spec.shape) for p, spec in zip(parts, layout.inputs, strict=True)))
+        values = found if isinstance(found, list | tuple) else [found]
+        return torch.cat([v.reshape(-1).to(torch.float32) for v in values])
+
+    return function, module
+
+
+def _agrees(function: Callable[[Tensor], Tensor], probe: Tensor, theirs: list[Tensor]) -> bool:
+    try:
+        with torch.no_grad():
+            ours = [function(point).double() for point in probe]
+    except Exception as error:  # a converted module fails in as many ways as torch does
+        logger.info("the module made by onnx2torch does not run: %s", error)
+        return False
+    return all(
+        bool(((a - b).abs() <= AGREEMENT * b.abs().max().clamp(min=1e-3)).all())
+        for a, b in zip(ours, theirs, strict=True)
+    )
