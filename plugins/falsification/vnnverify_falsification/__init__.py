@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Falsification: looks for counterexamples by sampling and by gradients."""
+"""Falsification: concrete points and gradient attacks. It finds counterexamples and proves nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def vnnverify_backends() -> Iterable[BackendInfo]:
     """The one backend of this package."""
     yield BackendInfo(
         name="falsification",
-        summary="counterexamples by sampling and projected gradients (PGD, diversified starts); never proves",
+        summary="counterexamples by concrete points, projected gradients and random search",
         load=_load,
         opaque=True,
     )

@@ -62,12 +62,16 @@ class Attack:
             if not y.requires_grad or self.ctx.deadline.expired:
                 break
             if direction is None:
-                direction = 2 * torch.rand(y.shape, generator=self.ctx.generator, device=y.device, dtype=y.dtype) - 1
+                direction = (
+                    2 * torch.rand(y.shape, generator=self.ctx.generator, device=y.device, dtype=y.dtype) - 1
+                )
             (gradient,) = torch.autograd.grad((y * direction).sum(), point)
             x = _inside(x + 0.25 * (upper - lower) * torch.nan_to_num(gradient).sign(), lower, upper)
         return x
 
-    def descend(self, x: Tensor, target: Tensor, steps: int, *, smooth: bool) -> tuple[Tensor | None, Tensor, Tensor]:
+    def descend(
+        self, x: Tensor, target: Tensor, steps: int, *, smooth: bool
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
         """Move points for some steps; a witness if met, else the best point of each and its distance.
 
         Args:
@@ -92,7 +96,9 @@ class Attack:
                 (gradient,) = torch.autograd.grad(loss, point)
                 x = _inside(x - rate * width * torch.nan_to_num(gradient).sign(), lower, upper)
             else:  # a black box: keep what is best and look around it
-                noise = torch.randn(x.shape, generator=self.ctx.generator, dtype=torch.float64, device=x.device)
+                noise = torch.randn(
+                    x.shape, generator=self.ctx.generator, dtype=torch.float64, device=x.device
+                )
                 x = _inside(best + rate * width * noise, lower, upper)
         raise AssertionError("the loop returns at its last step")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backend: obvious points first, then rounds of gradient descent until the time is over."""
+"""The schedule: instant tries first, then restarts of growing length until the time is up."""
 
 from __future__ import annotations
 
@@ -8,97 +8,121 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vnnverify import Backend, Context, Outcome, Query, option
-from vnnverify_falsification.attack import Attack
-from vnnverify_falsification.targets import Targets
+from vnnverify import Backend, Context, Deadline, Outcome, Query, option
+
+from vnnverify_falsification.concrete import try_centres, try_corners
+from vnnverify_falsification.gradient import descend, gives_gradient
+from vnnverify_falsification.hunt import Hunt
+from vnnverify_falsification.local_search import wander
 
 __all__ = ["Falsification", "FalsificationOptions"]
+
+BLIND_BATCH = 64
+"""Points per batch where the network gives no gradient: a black box may be slow."""
+
+BLIND_ROUND = 5
+"""Where there are gradients, every so many rounds one searches without them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FalsificationOptions:
-    """Options of `falsification`."""
+    """How long and how broadly to search."""
 
-    samples: int = option(512, help="uniform samples and corners tried first, in all", minimum=0)
-    steps: int = option(40, help="gradient steps of the first round; later rounds take up to ten times as many", minimum=1)
-    points: int = option(512, help="points that move at once", minimum=1)
-    rounds: int = option(0, help="gradient rounds; 0: until the time is over", minimum=0)
+    seconds: float = option(0.0, help="stop after so many seconds; 0: at the deadline", minimum=0)
+    rounds: int = option(2000, help="batches of restarts before giving up", minimum=0)
+    steps: int = option(25, help="steps of the shortest round; longer ones take multiples of it", minimum=1)
+    samples: int = option(256, help="uniform points tried in each of the first boxes", minimum=0)
+    boxes: int = option(
+        8, help="clauses whose corners and samples are tried, most promising first", minimum=0
+    )
+    memory_mb: int = option(512, help="memory that a batch may take, in MiB", minimum=1)
 
 
 class Falsification(Backend[FalsificationOptions]):
-    """Refutes by points; never proves anything."""
+    """Search for a counterexample in all clauses at once. Never says `unsat`."""
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
-        if not query.clauses:
-            return Outcome.unsat()
-        network = query.graph.to(ctx.device, ctx.dtype)
-        targets = Targets.of(query, ctx.device)
-        attack = Attack(network, targets, ctx)
+        """`sat` with a point that the original model confirms, else `unknown` or `timeout`.
+
+        The search is determined by `ctx.generator` and the query; the clock only ends it.
+        """
+        clauses = [c for c in query.clauses if c.unsafe and not c.region.empty]
+        if not clauses:
+            return Outcome.unknown("no counterexample found: no clause has a region and an unsafe polytope")
         if ctx.deadline.expired:
-            return Outcome.timeout("no time was given", query)
-        witness, distance = self._obvious(attack)
-        if witness is None and len(targets):
-            witness, distance = self._rounds(attack, distance)
-        stats = {
-            "evaluations": attack.evaluations,
-            "best_margin": float(distance.min()) if distance.numel() else float("inf"),
-            "refused_hits": attack.refused,
-        }
-        if witness is not None:
-            return Outcome.sat(witness, **stats)
-        reason = "no counterexample found"
+            return Outcome.timeout("the deadline had passed")
+        limits = ctx
+        if self.options.seconds > 0:
+            limits = ctx.until(Deadline(min(ctx.deadline.at, Deadline.after(self.options.seconds).at)))
+        hunt = Hunt(query, clauses, limits, self.options.memory_mb)
+        rounds = self._search(hunt)
+        stats = {"points": hunt.points, "rounds": rounds, "refused_candidates": hunt.refused}
+        if hunt.witness is not None:
+            return Outcome.sat(hunt.witness, **stats)
+        best = float(hunt.best.min())
+        stats["best_margin"] = best if best < torch.inf else None
+        reason = f"no counterexample found at {hunt.points:,} points, nearest margin {best:.3g}"
         if ctx.deadline.expired:
-            return Outcome.timeout(reason, query, **stats)
-        return Outcome.unknown(reason, query, **stats)
+            return Outcome.timeout(reason, **stats)
+        return Outcome.unknown(reason, **stats)
 
-    def _obvious(self, attack: Attack) -> tuple[Tensor | None, Tensor]:
-        """Centres, ends and random corners of every box; the least distance of each target (T,)."""
-        targets, ctx = attack.targets, attack.ctx
-        T = len(targets)
-        best = torch.full((T,), float("inf"), dtype=torch.float64, device=ctx.device)
-        chunk = self._chunk(targets)
-        per_target = max(0, self.options.samples // max(1, T))
-        for start in range(0, T, chunk):
-            if ctx.deadline.expired:
-                break
-            target = torch.arange(start, min(T, start + chunk), device=ctx.device)
-            lower, upper = targets.box(target)
-            tries = [(lower + upper) / 2, lower, upper]
-            for k in range(min(per_target, 64)):
-                u = torch.rand(lower.shape, generator=ctx.generator, dtype=torch.float64, device=ctx.device)
-                u = u.round() if k % 2 else u
-                tries.append(torch.where(u == 1, upper, torch.where(u == 0, lower, lower + u * (upper - lower))))
-            for x in tries:
-                if ctx.deadline.expired:
-                    break
-                with torch.no_grad():
-                    witness, distance = attack.check(x, target, attack.outputs(x))
-                if witness is not None:
-                    return witness, best
-                best[target] = torch.minimum(best[target], distance.to(torch.float64))
-        return None, best
+    def _search(self, hunt: Hunt) -> int:
+        """Run the schedule; the number of rounds begun."""
+        try_centres(hunt)
+        if hunt.over:
+            return 0
+        smooth = gives_gradient(hunt)
+        if not smooth:
+            hunt.batch = min(hunt.batch, BLIND_BATCH)
+        try_corners(hunt, self.options.boxes, self.options.samples)
+        cursor = 0
+        for number in range(self.options.rounds):
+            if hunt.over:
+                return number
+            target = _chosen_targets(hunt, number, cursor)
+            cursor += target.numel()
+            start = _starts(hunt, target, number)
+            steps = self.options.steps * luby(number + 1)
+            if smooth and number % BLIND_ROUND != BLIND_ROUND - 1:
+                descend(hunt, target, start, steps, variant=number)
+            else:
+                wander(hunt, target, start, steps)
+        return self.options.rounds
 
-    def _chunk(self, targets: Targets) -> int:
-        """Points at once, so that inputs of any size stay within tens of megabytes."""
-        n, S, m = targets.lower.shape[1], targets.spec.C.shape[1], targets.spec.C.shape[2]
-        return max(1, min(4096, (1 << 21) // max(1, n + S * m)))
 
-    def _rounds(self, attack: Attack, distance: Tensor) -> tuple[Tensor | None, Tensor]:
-        """Descend from many starts, most on the targets that are nearest so far."""
-        targets, ctx, options = attack.targets, attack.ctx, self.options
-        points = min(options.points, max(8, self._chunk(targets)))
-        number = 0
-        while not ctx.deadline.expired and (options.rounds == 0 or number < options.rounds):
-            order = distance.argsort()
-            count = min(len(targets), max(1, points // 2))
-            if number % 3 == 2 and len(targets) > count:  # now and then look elsewhere
-                order = order[torch.randperm(len(order), generator=ctx.generator, device=order.device)]
-            target = order[:count].repeat(-(-points // count))[:points]
-            steps = min(options.steps * (1 + number), options.steps * 10)
-            x = attack.starts(target, diversify=number % 2 == 0)
-            witness, _, reached = attack.descend(x, target, steps, smooth=number % 3 == 1)
-            distance = distance.scatter_reduce(0, target, reached, "amin")
-            if witness is not None:
-                return witness, distance
-            number += 1
-        return None, distance
+def _chosen_targets(hunt: Hunt, number: int, cursor: int) -> Tensor:
+    """One target per point of the batch: in turn all, the better half, quarter and eighth of them.
+
+    Where a batch is too small for that, it takes up where the last one ended.
+    """
+    pool = hunt.best.argsort(stable=True)[: max(1, len(hunt.targets) >> (number % 4))]
+    if pool.numel() > hunt.batch:
+        pool = pool.roll(-(cursor % pool.numel()))[: hunt.batch]
+    return pool[torch.arange(hunt.batch, device=pool.device) % pool.numel()]
+
+
+def _starts(hunt: Hunt, target: Tensor, number: int) -> Tensor:
+    """Uniform points; in the first round some centres; later some points near the best so far."""
+    u = hunt.uniform(target.numel(), hunt.inputs)
+    index = torch.arange(target.numel(), device=target.device) + number
+    if number == 0:
+        u[: len(hunt.targets)] = 0.5
+        return u
+    for place in torch.nonzero(index % 8 == 0).flatten().tolist():
+        known = hunt.elite.get(int(target[place]))
+        if known is not None:
+            u[place] = (known[1] + 0.1 * (u[place] - 0.5)).clamp(0.0, 1.0)
+    return u
+
+
+def luby(number: int) -> int:
+    """The universal restart sequence 1, 1, 2, 1, 1, 2, 4, 1, … at position `number` >= 1.
+
+    Source: Luby, Sinclair, Zuckerman, Optimal speedup of Las Vegas algorithms, 1993, section 2.
+    """
+    length = 1
+    while length < number:
+        length = 2 * length + 1
+    if length == number:
+        return (length + 1) // 2
+    return luby(number - length // 2)

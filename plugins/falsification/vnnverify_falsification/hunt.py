@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one run knows: the network, the targets, how near each was missed, and the witness if found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vnnverify import Clause, Context, Query
+from vnnverify.ir import Affine, Graph
+
+from vnnverify_falsification.targets import Targets
+
+__all__ = ["Hunt", "batch_size"]
+
+STEP_WORK = 1e8
+"""Multiplications per forward pass that a batch is sized for: some milliseconds on one core, so that
+the deadline is looked at often, and enough to keep the core busy. On a GPU 64 times as many."""
+
+FREE_ASKS = 16
+"""After so many refused candidates only one that lies deeper than all of them is replayed."""
+
+ELITES = 256
+"""Targets whose best point is kept as a later start."""
+
+
+class Hunt:
+    """The state that all kinds of attack share. Points are u in [0, 1]^n, each in its clause's box."""
+
+    def __init__(self, query: Query, clauses: Sequence[Clause], ctx: Context, memory_mb: int) -> None:
+        self.ctx = ctx
+        self.clauses = clauses
+        self.inputs = query.graph.input_size
+        self.outputs = query.graph.output_size
+        self.graph = query.graph.to(ctx.device, ctx.dtype)
+        self.targets = Targets.of(clauses, self.inputs, ctx.device, ctx.dtype)
+        per_point = self.targets.of_clause.shape[1] * self.targets.row.shape[1] + self.targets.rows.shape[0]
+        self.batch = batch_size(query.graph, per_point, ctx, memory_mb)
+        self.best = torch.full((len(self.targets),), torch.inf, device=ctx.device, dtype=ctx.dtype)
+        self.elite: dict[int, tuple[float, Tensor]] = {}
+        self.witness: Tensor | None = None  # (n,) float64
+        self.points = 0
+        self.refused = 0
+        self._deepest_refused = torch.inf
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop: a witness is confirmed, or the time is up."""
+        return self.witness is not None or self.ctx.deadline.expired
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1) from the context's generator."""
+        return torch.rand(*shape, generator=self.ctx.generator, device=self.ctx.device, dtype=self.ctx.dtype)
+
+    def boxes(self, clause: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower end and width of each point's box: clause (batch,) -> two (batch, n)."""
+        wanted, back = torch.unique(clause, return_inverse=True)
+        regions = [self.clauses[int(index)].region for index in wanted]
+        lower = torch.stack([r.lower for r in regions])
+        width = torch.stack([r.upper for r in regions]) - lower
+        kind = {"device": self.ctx.device, "dtype": self.ctx.dtype}
+        return lower.to(**kind)[back], width.to(**kind)[back]
+
+    def record(self, clause: Tensor, u: Tensor, x: Tensor, products: Tensor) -> None:
+        """Note how near the points come to each target of their clause; ask about the deepest hit."""
+        self.points += x.shape[0]
+        values = self.targets.values(products.detach(), clause)  # (batch, k)
+        target = self.targets.of_clause[clause]
+        self.best.scatter_reduce_(0, target.flatten(), values.flatten(), "amin")
+        least, column = values.min(dim=1)
+        point = int(least.argmin())
+        value = float(least[point])
+        chosen = int(target[point, column[point]])
+        if value < self.elite.get(chosen, (torch.inf,))[0]:
+            self._keep(chosen, value, u[point])
+        if value <= 0:
+            self._ask(int(clause[point]), x[point], value)
+
+    def _keep(self, target: int, value: float, u: Tensor) -> None:
+        self.elite[target] = (value, u.detach().clone())
+        if len(self.elite) > ELITES:
+            del self.elite[max(self.elite, key=lambda key: self.elite[key][0])]
+
+    def _ask(self, clause: int, x: Tensor, value: float) -> None:
+        if self.witness is not None or (self.refused >= FREE_ASKS and value >= self._deepest_refused):
+            return
+        region = self.clauses[clause].region
+        point = x.detach().cpu().to(torch.float64)
+        point = torch.minimum(torch.maximum(point, region.lower.cpu()), region.upper.cpu())
+        if self.ctx.confirm(point):
+            self.witness = point
+        else:
+            self.refused += 1
+            self._deepest_refused = min(self._deepest_refused, value)
+            self.ctx.logger.debug("candidate of margin %g is refused by the original model", value)
+
+
+def batch_size(graph: Graph, per_point: int, ctx: Context, memory_mb: int) -> int:
+    """Points per batch, from the network's structure alone, so that runs repeat on any machine.
+
+    Args:
+        per_point: further numbers held per point.
+    """
+    work, held = 0.0, float(per_point)
+    for node in graph.nodes:
+        work += node.output.size * (1 + (node.op.fan_in if isinstance(node.op, Affine) else 0))
+        held += node.output.size
+    work *= 1.0 if ctx.device.type == "cpu" else 1.0 / 64
+    size = torch.finfo(ctx.dtype).bits / 8
+    by_memory = memory_mb * 2**20 / (4 * size * (held + 4 * graph.input_size))
+    return int(
+        max(1, min(STEP_WORK / max(work, 1.0), by_memory, 1024 if ctx.device.type == "cpu" else 65536))
+    )
