@@ -119,7 +119,9 @@ class Result:
     residual: Query | None = None
 
     def __bool__(self) -> bool:
-        raise TypeError("a Result has no truth value; compare result.verdict with Verdict.SAT or Verdict.UNSAT")
+        raise TypeError(
+            "a Result has no truth value; compare result.verdict with Verdict.SAT or Verdict.UNSAT"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +155,12 @@ class Backend(ABC, Generic[O]):
         super().__init_subclass__(**kwargs)
         for base in getattr(cls, "__orig_bases__", ()):
             origin, args = typing.get_origin(base), typing.get_args(base)
-            if isinstance(origin, type) and issubclass(origin, Backend) and args and isinstance(args[0], type):
+            if (
+                isinstance(origin, type)
+                and issubclass(origin, Backend)
+                and args
+                and isinstance(args[0], type)
+            ):
                 cls.options_type = args[0]
 
     def __init__(self, options: O | None = None) -> None:
@@ -185,7 +192,16 @@ class Backend(ABC, Generic[O]):
         return cls.options_type(**values)
 
 
-_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_WORDS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 
 
 def _parse_value(key: str, text: str, kind: type, meta: Mapping[str, Any]) -> Any:
@@ -207,7 +223,8 @@ class ClauseBackend(Backend[O]):
 
     @abstractmethod
     def decide(self, query: Query, clause: Clause, ctx: Context) -> Outcome:
-        """Decide a single clause of `query`."""
+        """Decide a single clause of `query`. An undecided outcome may carry what is left of the clause as
+        its residual query."""
 
     @final
     def verify(self, query: Query, ctx: Context) -> Outcome:
@@ -224,7 +241,7 @@ class ClauseBackend(Backend[O]):
             if outcome.verdict is Verdict.SAT:
                 return dataclasses.replace(outcome, stats=stats)
             if outcome.verdict is not Verdict.UNSAT:
-                open_clauses.append(clause)
+                open_clauses.extend(outcome.residual.clauses if outcome.residual else (clause,))
                 reasons.append(outcome.reason)
         if not open_clauses:
             return Outcome.unsat(**stats)

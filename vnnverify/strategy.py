@@ -43,7 +43,7 @@ def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
     free = max((int((c.region.upper > c.region.lower).sum()) for c in query.clauses), default=0)
     exact_is_likely = nonlinear <= FEW_NONLINEAR and free > 16
     steps = [
-        Step("falsification", 0.05, 1.0),
+        Step("falsification", 0.05, 0.3 if free <= 16 else 1.0),
         Step("bound_propagation", 0.5 if exact_is_likely else 0.9),
         Step("milp", 0.8),
         Step("falsification"),
@@ -83,7 +83,9 @@ def load_backends(
         loaded[name] = kind(kind.parse_options(given))
     unused = sorted(set(options) - used)
     if unused and strict:
-        raise OptionError(f"unknown option {unused[0]!r}; {', '.join(loaded)} know: {', '.join(sorted(known))}")
+        raise OptionError(
+            f"unknown option {unused[0]!r}; {', '.join(loaded)} know: {', '.join(sorted(known))}"
+        )
     return loaded
 
 

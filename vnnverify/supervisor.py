@@ -85,7 +85,9 @@ def _cause(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name
-    hint = "; out of memory?" if name == "SIGKILL" else "; a crash in native code" if name == "SIGSEGV" else ""
+    hint = (
+        "; out of memory?" if name == "SIGKILL" else "; a crash in native code" if name == "SIGSEGV" else ""
+    )
     return f"killed by {name}{hint}"
 
 
@@ -96,7 +98,9 @@ def _report(job: Job, timeout: float, started: float, record: dict[str, Any]) ->
         query=job.query,
         verdict=Verdict(record["verdict"]),
         reason=record.get("reason", ""),
-        witness=None if witness is None else Witness(tuple(witness["x"]), tuple(witness["y"]), witness["rounded"]),
+        witness=None
+        if witness is None
+        else Witness(tuple(witness["x"]), tuple(witness["y"]), witness["rounded"]),
         guarantee=Guarantee(record.get("guarantee", "real")),
         backend=record.get("backend", ""),
         seconds=time.monotonic() - started,

@@ -72,7 +72,9 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
     from vnnverify.runner import make_context
     from vnnverify.strategy import automatic, decide, load_backends, sequence
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    torch.set_num_threads(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     for _, install in plugins.rules:
         install()
     query = load_query(job.model, job.query, opaque=opaque, operators=tuple(plugins.operators))
@@ -93,7 +95,9 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
 
 
 def _log_step(name: str, result: Result) -> None:
-    logger.info("%s: %s in %.2f s %s %s", name, result.verdict.value, result.seconds, result.reason, result.stats)
+    logger.info(
+        "%s: %s in %.2f s %s %s", name, result.verdict.value, result.seconds, result.reason, result.stats
+    )
 
 
 def _device(wish: str) -> str:

@@ -51,7 +51,9 @@ def _plugin_commands() -> dict[str, Any]:
     return load_plugins().commands
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="vnnverify")
 @click.pass_context
 def app(ctx: click.Context) -> None:

@@ -31,14 +31,18 @@ def command(result: str, query: str | None, network: str | None) -> int:
         report = read_report(text.strip().splitlines()[-1], result)
         witness, network, query = report.witness, network or report.model, query or report.query
         if witness is None:
-            raise SpecError(f"verdict is {report.verdict.value}; only `sat` results hold a witness", source=result)
+            raise SpecError(
+                f"verdict is {report.verdict.value}; only `sat` results hold a witness", source=result
+            )
     else:
         witness = read_witness(text, result)
     if network is None or query is None:
         raise OptionError(f"{result} does not name its files; give QUERY and --network MODEL")
     question = load_query(network, query, opaque=True)
     if len(witness.x) != question.graph.input_size:
-        raise SpecError(f"the witness has {len(witness.x)} inputs, the model {question.graph.input_size}", source=result)
+        raise SpecError(
+            f"the witness has {len(witness.x)} inputs, the model {question.graph.input_size}", source=result
+        )
     replay = question.source.replay(torch.tensor(witness.x, dtype=torch.float64))
     moved = max((abs(a - b) for a, b in zip(replay.x, witness.x, strict=True)), default=0.0)
     if replay.valid and moved > 0:

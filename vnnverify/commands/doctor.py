@@ -68,10 +68,14 @@ def _onnxruntime() -> int:
         except PackageNotFoundError:
             continue
     if len(found) == 2:
-        click.echo(f"onnxruntime   {' and '.join(found)}: one overwrites the other; uninstall both, install one")
+        click.echo(
+            f"onnxruntime   {' and '.join(found)}: one overwrites the other; uninstall both, install one"
+        )
         return 1
     if not found:
-        click.echo("onnxruntime   missing: pip install onnxruntime-gpu (x86-64 Linux, Windows) or onnxruntime")
+        click.echo(
+            "onnxruntime   missing: pip install onnxruntime-gpu (x86-64 Linux, Windows) or onnxruntime"
+        )
         return 1
     click.echo(f"onnxruntime   {found[0]}")
     return 0

@@ -38,7 +38,9 @@ def command(model: str, query: str | None) -> int:
         return 0
     _nodes(found.graph)
     _summary(found.graph)
-    click.echo(f"onnxruntime agrees to {_agreement(model):.1e} (largest relative difference, 4 random points)")
+    click.echo(
+        f"onnxruntime agrees to {_agreement(model):.1e} (largest relative difference, 4 random points)"
+    )
     if query is not None:
         _query(model, query)
     return 0

@@ -22,22 +22,34 @@ DEFAULT_TIMEOUT = 300.0
 
 @click.command("verify")
 @click.argument("files", nargs=-1, required=True, metavar="QUERY | MODEL QUERY")
-@click.option("--network", "networks", multiple=True, metavar="[NAME=]MODEL", help="The ONNX model (.gz is fine).")
+@click.option(
+    "--network", "networks", multiple=True, metavar="[NAME=]MODEL", help="The ONNX model (.gz is fine)."
+)
 @click.option(
     "--timeout", type=click.FloatRange(min=0.0), default=DEFAULT_TIMEOUT, show_default=True, metavar="SECONDS",
     help="Wall time in all, start-up included.",
 )  # fmt: skip
-@click.option("--backend", "backends", default="", metavar="NAME[,NAME]", help="Backends in turn [default: automatic].")
-@click.option("-o", "options", multiple=True, metavar="KEY=VALUE", help="Option of a backend: key or backend.key.")
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where to compute.")
+@click.option(
+    "--backend", "backends", default="", metavar="NAME[,NAME]", help="Backends in turn [default: automatic]."
+)
+@click.option(
+    "-o", "options", multiple=True, metavar="KEY=VALUE", help="Option of a backend: key or backend.key."
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]", help="Where to compute."
+)
 @click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
     help="Float type of the search; proofs account for its rounding.",
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--result-file", metavar="FILE", help="Also write the result to FILE, atomically.")
-@click.option("--format", "style", default="vnncomp", show_default=True, metavar="NAME", help="Format of FILE.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line instead of the verdict and witness.")
+@click.option(
+    "--format", "style", default="vnncomp", show_default=True, metavar="NAME", help="Format of FILE."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON line instead of the verdict and witness."
+)
 @click.option("-v", "--verbose", count=True, help="Say what is going on (-vv: in detail).")
 @click.pass_context
 def command(ctx: click.Context, files: tuple[str, ...], networks: tuple[str, ...], **given: Any) -> int:

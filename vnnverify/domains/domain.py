@@ -93,6 +93,11 @@ def inline(part: Graph, node: Node) -> list[Node]:
     wire: dict[Value, Value] = dict(zip(part.inputs, node.inputs, strict=True))
     wire[part.outputs[0]] = node.output
     return [
-        Node(inner.op, tuple(wire.get(v, v) for v in inner.inputs), wire.get(inner.output, inner.output), node.name)
+        Node(
+            inner.op,
+            tuple(wire.get(v, v) for v in inner.inputs),
+            wire.get(inner.output, inner.output),
+            node.name,
+        )
         for inner in part.nodes
     ]

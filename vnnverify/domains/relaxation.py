@@ -51,6 +51,7 @@ def band(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[
         slack = u * ((op.ulps + 2) * f.abs() + 3 * line.abs())
         if smooth and index >= 2:  # the turning point itself is rounded: a second-order error
             slack = slack + FUNCTION_ULPS * u * (1 + f.abs() + line.abs())
+            slack = slack + op.curvature / 2 * (FUNCTION_ULPS * u * x).square()
         low = torch.minimum(low, torch.where(inside, g - slack, low))
         high = torch.maximum(high, torch.where(inside, g + slack, high))
         bad = torch.isnan(g)

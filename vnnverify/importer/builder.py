@@ -5,19 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vnnverify.errors import ModelError
-from vnnverify.ir import Node, Op, Value
-from vnnverify.ops.arrangement import Constant, Expand
+from vnnverify.errors import ModelError, UnsupportedModelError
+from vnnverify.ir import Node, Op, Shape, Value
+from vnnverify.ops.arrangement import Constant, Expand, Reshape
 
-__all__ = ["Builder", "NodeReader", "NodeView", "Operand", "as_tensor"]
+__all__ = ["REMEDY", "Builder", "NodeReader", "NodeView", "Operand", "as_tensor"]
 
 Operand = Value | np.ndarray
+
+REMEDY = "`--backend falsification` may still run the model through onnx2torch or onnxruntime"
 
 
 @dataclass(slots=True)
@@ -58,11 +61,11 @@ class NodeView:
         """Input `index`, which must be constant if present.
 
         Raises:
-            ModelError: it is computed from the network's inputs.
+            UnsupportedModelError: it is computed from the network's inputs.
         """
         found = self.operand(index)
         if isinstance(found, Value):
-            raise self.error(f"{what} must be constant, but depends on the network's input")
+            raise self.unsupported(f"{what} computed from the network's input")
         return found
 
     def variable(self, index: int = 0) -> Value:
@@ -76,9 +79,34 @@ class NodeView:
 
     def variables(self) -> tuple[Value, ...]:
         """All inputs as values of one common shape."""
-        values = [self.variable(k) for k in range(len(self.inputs))]
-        shape = tuple(np.broadcast_shapes(*(v.shape for v in values)))
-        return tuple(v if v.shape == shape else self.add(Expand(shape), v) for v in values)
+        return self.aligned(*(self.variable(k) for k in range(len(self.inputs))))
+
+    def aligned(self, *values: Value) -> tuple[Value, ...]:
+        """Values brought to one common shape by ONNX's broadcasting."""
+        shape = self.broadcast(*(v.shape for v in values))
+        return tuple(self.expanded(v, shape) for v in values)
+
+    def broadcast(self, *shapes: Shape) -> Shape:
+        """The common shape.
+
+        Raises:
+            ModelError: there is none.
+        """
+        try:
+            return tuple(np.broadcast_shapes(*shapes))
+        except ValueError as error:
+            raise self.error(f"shapes {', '.join(map(str, shapes))} do not fit each other") from error
+
+    def expanded(self, x: Value, shape: Shape) -> Value:
+        """x broadcast to a larger shape."""
+        return x if x.shape == tuple(shape) else self.add(Expand.of(x.shape, tuple(shape)), x)
+
+    def reshaped(self, x: Value, shape: Sequence[int]) -> Value:
+        """x in another shape of the same size."""
+        wanted = tuple(int(n) for n in shape)
+        if prod(wanted) != x.size or min(wanted, default=1) < 0:
+            raise self.error(f"cannot reshape {x.shape} to {wanted}")
+        return x if wanted == x.shape else self.add(Reshape(wanted), x)
 
     def add(self, op: Op, *inputs: Value) -> Value:
         """Append a node named after this one."""
@@ -97,6 +125,12 @@ class NodeView:
     def error(self, message: str) -> ModelError:
         """An error that names this node."""
         return ModelError(f"node {self.name!r} ({self.op_type}): {message}")
+
+    def unsupported(self, what: str) -> UnsupportedModelError:
+        """The error for a valid node that this reader cannot read."""
+        return UnsupportedModelError(
+            f"node {self.name!r} ({self.op_type}): {what} is not supported; {REMEDY}"
+        )
 
 
 NodeReader = Callable[[NodeView], Operand | Sequence[Operand]]

@@ -4,4 +4,15 @@
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Affine, Bilinear, Composite, Elementwise, Maximum, Op, Shape
 
-__all__ = ["Affine", "Bilinear", "Composite", "Elementwise", "Graph", "Maximum", "Node", "Op", "Shape", "Value"]
+__all__ = [
+    "Affine",
+    "Bilinear",
+    "Composite",
+    "Elementwise",
+    "Graph",
+    "Maximum",
+    "Node",
+    "Op",
+    "Shape",
+    "Value",
+]

@@ -115,10 +115,11 @@ class Elementwise(Op):
 
     @abstractmethod
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        """Candidates for the interior extrema of f(x) − slope·x on [lower, upper], elementwise.
+        """Candidates for the extremes of f(x) − slope·x inside [lower, upper], elementwise.
 
-        Every local extremum inside the interval must be among them, up to rounding; points outside
-        the interval and NaN are allowed, callers ignore them. Kinks are always candidates.
+        The smallest and the largest value over the interval must be taken at its ends or at one of
+        them, up to rounding; points outside the interval and NaN are allowed, callers ignore them.
+        At a jump of f there are candidates on both sides; at a pole, one where f is NaN.
         """
 
     def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,6 +139,12 @@ class Elementwise(Op):
     def ulps(self) -> int:
         """Relative rounding error of computing f, in unit roundoffs."""
         return 1
+
+    @property
+    def curvature(self) -> float:
+        """Bound of |f''| if f bends as much far from zero as near it, where rounding displaces a turning
+        point x by a few u·|x|; 0 if that displacement costs no more than the rounding of f itself."""
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

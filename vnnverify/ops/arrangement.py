@@ -114,20 +114,13 @@ class Concat(Affine):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pad(Affine):
-    """A constant border; negative widths crop."""
+    """A border of zeros; negative widths crop."""
 
     before: tuple[int, ...]  # per axis
     after: tuple[int, ...]
-    fill: float = 0.0
-
-    def _widths(self) -> list[int]:
-        return [w for pair in zip(reversed(self.before), reversed(self.after), strict=True) for w in pair]
 
     def linear(self, *inputs: Tensor) -> Tensor:
         return torch.nn.functional.pad(inputs[0], self._widths())
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        return torch.nn.functional.pad(inputs[0], self._widths(), value=self.fill)
 
     def magnitude(self, *inputs: Tensor) -> Tensor:
         return self.linear(*inputs)
@@ -135,12 +128,21 @@ class Pad(Affine):
     def adjoint(self, rows: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         return (torch.nn.functional.pad(rows, [-w for w in self._widths()]),)
 
+    def _widths(self) -> list[int]:
+        return [w for pair in zip(reversed(self.before), reversed(self.after), strict=True) for w in pair]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expand(Affine):
     """Broadcast to a larger shape."""
 
     shape: Shape
+    copies: int  # how often each input element appears in the result
+
+    @classmethod
+    def of(cls, old: Shape, shape: Shape) -> Self:
+        """From the shapes before and after."""
+        return cls(shape, prod(shape) // max(1, prod(old)))
 
     def linear(self, *inputs: Tensor) -> Tensor:
         x = inputs[0]
@@ -158,4 +160,4 @@ class Expand(Affine):
 
     @property
     def fan_out(self) -> int:
-        return prod(self.shape)
+        return 0 if self.copies <= 1 else self.copies

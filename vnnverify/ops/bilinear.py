@@ -23,7 +23,7 @@ class Mul(Bilinear):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MatMul(Bilinear):
-    """Matrix product of two variables with the same leading axes: (…, a, b) by (…, b, c)."""
+    """Matrix product (*lead, a, b) by (*lead, b, c) with the same leading axes."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         return torch.matmul(inputs[0], inputs[1])

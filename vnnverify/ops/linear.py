@@ -44,9 +44,12 @@ class Linear(Affine):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeftLinear(Affine):
-    """z = W x with the constant on the left: x is (…, in, k), or a vector (in,)."""
+    """z = W x with the constant on the left: x is (…, in, k), or a vector (in,) if W is one matrix.
 
-    weight: Tensor  # (out, in)
+    A stack of matrices (*lead, out, in) needs x of shape (*lead, in, k).
+    """
+
+    weight: Tensor  # (*lead, out, in)
 
     def linear(self, *inputs: Tensor) -> Tensor:
         return _left(self.weight, inputs[0])
@@ -55,18 +58,18 @@ class LeftLinear(Affine):
         return _left(self.weight.abs(), inputs[0])
 
     def adjoint(self, rows: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
-        return (_left(self.weight.T, rows),)
+        return (_left(self.weight.mT, rows),)
 
     @property
     def fan_in(self) -> int:
-        return self.weight.shape[1]
+        return self.weight.shape[-1]
 
     @property
     def fan_out(self) -> int:
-        return self.weight.shape[0]
+        return self.weight.shape[-2]
 
 
 def _left(weight: Tensor, x: Tensor) -> Tensor:
     if x.dim() == 2:  # a batch of vectors
-        return x @ weight.T
+        return x @ weight.mT
     return torch.matmul(weight, x)

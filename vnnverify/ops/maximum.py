@@ -27,7 +27,9 @@ class MaxPool(Maximum):
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         x = inputs[0]
-        pool = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}[len(self.kernel)]
+        pool = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}[
+            len(self.kernel)
+        ]
         widths = [w for pair in zip(reversed(self.before), reversed(self.after), strict=True) for w in pair]
         padded = functional.pad(x.reshape(-1, *x.shape[2:]), widths, value=-float("inf"))
         z = pool(padded, self.kernel, stride=self.strides, dilation=self.dilations)

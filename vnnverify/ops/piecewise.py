@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Continuous piecewise-linear functions of one variable: Relu, LeakyRelu, Clip, Abs."""
+"""Continuous piecewise-linear functions of one variable."""
 
 from __future__ import annotations
 
@@ -59,6 +59,13 @@ class LeakyRelu(Elementwise):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         return (torch.zeros_like(lower),)
 
+    def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """The chord on the side that bends away, and on the other the slope of the longer piece."""
+        _, chord = Elementwise.slopes(self, lower, upper)
+        longer = self.derivative(lower + upper)
+        piece = torch.where((lower < 0) & (upper > 0), longer, chord)
+        return (piece, chord) if self.alpha <= 1 else (chord, piece)
+
     @property
     def kinks(self) -> tuple[float, ...] | None:
         return (0.0,)
@@ -76,6 +83,11 @@ class Abs(Elementwise):
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         return (torch.zeros_like(lower),)
+
+    def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """The chord above; below, the slope of the longer piece."""
+        _, chord = Elementwise.slopes(self, lower, upper)
+        return torch.where((lower < 0) & (upper > 0), torch.sign(lower + upper), chord), chord
 
     @property
     def kinks(self) -> tuple[float, ...] | None:

@@ -1,78 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Smooth scalar functions with closed-form turning points of f(x) − slope·x."""
+"""Smooth functions that are convex or concave (on each side of zero): exponentials, logarithms, powers.
+
+Outside their domain they are NaN, which every domain must read as "nothing is known".
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
+from vnnverify.numerics import FUNCTION_ULPS
 
-__all__ = ["Exp", "Sigmoid", "Tanh"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sigmoidal(Elementwise):
-    """Increasing, convex left of zero, concave right of it."""
-
-    def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        """Secant on the side the function bends away from, tangent at the midpoint on the other; where
-        the interval crosses the inflection, the smaller end slope keeps both lines valid and close."""
-        width = upper - lower
-        flat = self.derivative((lower + upper) / 2)
-        secant = torch.where(width > 0, (self(upper) - self(lower)) / torch.where(width > 0, width, 1.0), flat)
-        ends = torch.minimum(self.derivative(lower), self.derivative(upper))
-        below = torch.where(lower >= 0, secant, torch.where(upper <= 0, flat, ends))
-        above = torch.where(upper <= 0, secant, torch.where(lower >= 0, flat, ends))
-        # crossing, but so lopsided that the secant already stays on one side
-        below = torch.where((lower < 0) & (upper > 0) & (self.derivative(upper) >= secant), secant, below)
-        above = torch.where((lower < 0) & (upper > 0) & (self.derivative(lower) >= secant), secant, above)
-        return below, above
-
-    @abstractmethod
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
-        """The non-negative x with f'(x) = slope; NaN or infinite if there is none."""
-
-    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        x = self._where_derivative_is(slope)
-        return x, -x
-
-    @property
-    def ulps(self) -> int:
-        return 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sigmoid(_Sigmoidal):
-    """1 / (1 + exp(−x))."""
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        return torch.sigmoid(inputs[0])
-
-    def derivative(self, x: Tensor) -> Tensor:
-        s = torch.sigmoid(x)
-        return s * (1 - s)
-
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
-        """s(1 − s) = slope at s = (1 + r)/2, r = sqrt(1 − 4·slope); x = log(s/(1 − s)) = 2·atanh(r)."""
-        return 2 * torch.atanh(torch.sqrt(1 - 4 * slope))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tanh(_Sigmoidal):
-    """Hyperbolic tangent."""
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        return torch.tanh(inputs[0])
-
-    def derivative(self, x: Tensor) -> Tensor:
-        return 1 - torch.tanh(x).square()
-
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
-        return torch.atanh(torch.sqrt(1 - slope))
+__all__ = ["Elu", "Exp", "Log", "Power", "Reciprocal", "Softplus", "Sqrt"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,4 +37,113 @@ class Exp(Elementwise):
 
     @property
     def ulps(self) -> int:
-        return 8
+        return FUNCTION_ULPS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Elu(Elementwise):
+    """x where x >= 0, alpha·(exp(x) − 1) elsewhere."""
+
+    alpha: float
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        x = inputs[0]
+        return torch.where(x >= 0, x, self.alpha * torch.expm1(x.clamp(max=0)))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.where(x >= 0, torch.ones_like(x), self.alpha * torch.exp(x.clamp(max=0)))
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return torch.log(slope / self.alpha), torch.zeros_like(lower)
+
+    @property
+    def ulps(self) -> int:
+        return FUNCTION_ULPS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Softplus(Elementwise):
+    """log(1 + exp(x))."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.logaddexp(inputs[0], torch.zeros_like(inputs[0]))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return (torch.log(slope) - torch.log1p(-slope),)
+
+    @property
+    def ulps(self) -> int:
+        return FUNCTION_ULPS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Log(Elementwise):
+    """Natural logarithm."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.log(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.reciprocal(x)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return (torch.reciprocal(slope),)
+
+    @property
+    def ulps(self) -> int:
+        return FUNCTION_ULPS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sqrt(Elementwise):
+    """Square root."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.sqrt(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return 0.5 / torch.sqrt(x)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return ((0.5 / slope).square(),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reciprocal(Elementwise):
+    """1/x; NaN at zero, so that an interval around the pole has no bounds."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        x = inputs[0]
+        return torch.reciprocal(torch.where(x == 0, float("nan"), x))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return -torch.reciprocal(x.square())
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        x = torch.rsqrt(-slope)
+        return x, -x, torch.zeros_like(lower)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Power(Elementwise):
+    """x to a constant positive exponent other than 1; NaN for x < 0 unless that is a whole number."""
+
+    exponent: float
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.pow(inputs[0], self.exponent)
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return self.exponent * torch.pow(x, self.exponent - 1)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """p·x^(p−1) = slope at one of ±|slope/p|^(1/(p−1)); a superfluous candidate does no harm."""
+        x = torch.pow((slope / self.exponent).abs(), 1 / (self.exponent - 1))
+        return x, -x
+
+    @property
+    def ulps(self) -> int:
+        return 1 if self.exponent == 2 else FUNCTION_ULPS

@@ -105,4 +105,4 @@ class AveragePool(Affine):
 
     @property
     def fan_out(self) -> int:
-        return prod(self.kernel) + 1
+        return prod(self.kernel) + 1  # windows that overlap in one element, and the factor

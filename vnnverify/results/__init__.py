@@ -23,7 +23,9 @@ def find_writer(name: str, more: Iterable[ResultWriter] = ()) -> ResultWriter:
     Raises:
         OptionError: nobody writes that format.
     """
-    writers: dict[str, ResultWriter] = {w.name: w for w in (*more, JsonWriter(), TextWriter(), VnncompWriter())}
+    writers: dict[str, ResultWriter] = {
+        w.name: w for w in (*more, JsonWriter(), TextWriter(), VnncompWriter())
+    }
     if name not in writers:
         raise OptionError(f"no result format {name!r}; there are: {', '.join(sorted(writers))}")
     return writers[name]
@@ -47,4 +49,6 @@ def write_file(path: str, content: str) -> None:
     except OSError as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise FileError(f"{path}: cannot be written ({error.strerror}); check the folder and the disk") from error
+        raise FileError(
+            f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
+        ) from error

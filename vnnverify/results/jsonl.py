@@ -33,7 +33,9 @@ class JsonWriter:
             "backend": report.backend,
             "seconds": round(report.seconds, 4),
             "timeout": report.timeout,
-            "witness": None if witness is None else {"x": witness.x, "y": witness.y, "rounded": witness.rounded},
+            "witness": None
+            if witness is None
+            else {"x": witness.x, "y": witness.y, "rounded": witness.rounded},
             "stats": dict(report.stats),
             "sha256": dict(report.sha256),
             "versions": dict(report.versions),
@@ -57,7 +59,9 @@ def read_report(line: str, source: str = "") -> Report:
             query=record["query"],
             verdict=Verdict(record["verdict"]),
             reason=record["reason"],
-            witness=None if witness is None else Witness(tuple(witness["x"]), tuple(witness["y"]), witness["rounded"]),
+            witness=None
+            if witness is None
+            else Witness(tuple(witness["x"]), tuple(witness["y"]), witness["rounded"]),
             guarantee=Guarantee(record["guarantee"]),
             backend=record["backend"],
             seconds=record["seconds"],

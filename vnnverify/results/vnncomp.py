@@ -40,7 +40,9 @@ def read_witness(text: str, source: str = "") -> Witness:
     values: dict[str, list[float]] = {"X": [], "Y": []}
     for name, index, number in _PAIR.findall(text):
         if int(index) != len(values[name]):
-            raise SpecError(f"{name}_{index} out of order; expected {name}_{len(values[name])}", source=source)
+            raise SpecError(
+                f"{name}_{index} out of order; expected {name}_{len(values[name])}", source=source
+            )
         try:
             values[name].append(float(number))
         except ValueError:

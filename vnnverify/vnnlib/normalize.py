@@ -47,7 +47,9 @@ def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Q
     whole = And(prop.assertions)
     count = count_disjuncts(whole)
     if count > MAX_DISJUNCTS:
-        raise prop.error(f"the property multiplies out to {count:,} disjuncts; at most {MAX_DISJUNCTS:,} are read")
+        raise prop.error(
+            f"the property multiplies out to {count:,} disjuncts; at most {MAX_DISJUNCTS:,} are read"
+        )
     reader = _Reader(prop, graph.input_size)
     conjuncts = []
     for number, comparisons in enumerate(disjuncts(whole), start=1):
@@ -191,5 +193,3 @@ def _with_inputs_exposed(graph: Graph, indices: list[int]) -> Graph:
             nodes.append(Node(Select.of(torch.tensor(own), chosen.shape), (flat,), chosen, "property"))
             outputs.append(chosen)
     return graph.with_nodes(nodes, outputs)
-
-

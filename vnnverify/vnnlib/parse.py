@@ -166,7 +166,9 @@ class _Parser:
         elif head == "vnnlib-version":
             raise self.fail("VNN-LIB 2.0 is not supported yet; write the property in VNN-LIB 1.0", offset)
         elif head not in _IGNORED:
-            raise self.fail(f"unknown command {head[:40]!r}; known: declare-const, declare-fun, assert", offset)
+            raise self.fail(
+                f"unknown command {head[:40]!r}; known: declare-const, declare-fun, assert", offset
+            )
 
     def declare(self, head: str, items: list[object], offset: int) -> None:
         parts = list(items[1:])

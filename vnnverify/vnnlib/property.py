@@ -163,7 +163,9 @@ def _declared(script: Script, text: str, source: str) -> dict[str, int]:
     for kind, found in indices.items():
         missing = set(range(len(found))) - set(found)
         if missing:
-            raise SpecError(f"{kind}_{min(missing)} is not declared, but {kind}_{max(found)} is", source=source)
+            raise SpecError(
+                f"{kind}_{min(missing)} is not declared, but {kind}_{max(found)} is", source=source
+            )
         if not found:
             raise SpecError(f"no variable {kind}_0 is declared", source=source)
     return {kind: len(found) for kind, found in indices.items()}

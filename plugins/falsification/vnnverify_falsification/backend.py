@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from vnnverify import Backend, Context, Deadline, Outcome, Query, option
-
 from vnnverify_falsification.concrete import try_centres, try_corners
 from vnnverify_falsification.gradient import descend, gives_gradient
 from vnnverify_falsification.hunt import Hunt

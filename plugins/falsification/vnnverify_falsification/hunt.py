@@ -10,7 +10,6 @@ from torch import Tensor
 
 from vnnverify import Clause, Context, Query
 from vnnverify.ir import Affine, Graph
-
 from vnnverify_falsification.targets import Targets
 
 __all__ = ["Hunt", "batch_size"]

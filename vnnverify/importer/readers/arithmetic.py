@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Add, Sub, Mul, Div, Neg, Sum, Pow, BatchNormalization: what depends on constants is settled here."""
+"""Add, Sub, Mul, Div, Neg, Sum, Pow, Where, BatchNormalization: what depends on constants is settled here."""
 
 from __future__ import annotations
+
+from decimal import Decimal, localcontext
 
 import numpy as np
 
@@ -10,22 +12,22 @@ from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.scale import Scale
+from vnnverify.ops.smooth import Power, Reciprocal, Sqrt
 from vnnverify.ops.sums import Sum
 
-__all__: list[str] = []
+__all__ = ["scaled"]
 
 
-def _scaled(node: NodeView, x: Value, scale: np.ndarray | None, shift: np.ndarray | None) -> Value:
-    """s·x + t with constants brought to the rank of the result."""
-    parts = [np.asarray(c, dtype=np.float64) for c in (scale, shift) if c is not None]
-    shape = tuple(np.broadcast_shapes(x.shape, *(c.shape for c in parts)))
-    tensors = [
-        None
-        if c is None
-        else as_tensor(np.asarray(c).reshape((1,) * (len(shape) - np.ndim(c)) + np.shape(c)))
-        for c in (scale, shift)
-    ]
-    return node.add(Scale(tensors[0], tensors[1], shape), x)
+def scaled(node: NodeView, x: Value, scale: np.ndarray | None, shift: np.ndarray | None) -> Value:
+    """s·x + t with constants of any shape that broadcasts with x; x is enlarged first if they ask for it."""
+    parts = [None if c is None else np.asarray(c, dtype=np.float64) for c in (scale, shift)]
+    x = node.expanded(x, node.broadcast(x.shape, *(c.shape for c in parts if c is not None)))
+    s, t = (None if c is None else as_tensor(c.reshape(_ranked(c.shape, len(x.shape)))) for c in parts)
+    return node.add(Scale(s, t), x)
+
+
+def _ranked(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return (1,) * (rank - len(shape)) + shape
 
 
 @reads("Add", "Sub")
@@ -36,9 +38,8 @@ def _add(node: NodeView) -> Operand:
         return node.add(Sum((1, -1 if minus else 1)), *node.variables())
     if isinstance(a, Value):
         shift = np.asarray(b, dtype=np.float64)
-        return _scaled(node, a, None, -shift if minus else shift)
-    assert isinstance(b, Value)
-    return _scaled(node, b, np.array(-1.0) if minus else None, np.asarray(a, dtype=np.float64))
+        return scaled(node, a, None, -shift if minus else shift)
+    return scaled(node, node.variable(1), np.array(-1.0) if minus else None, np.asarray(a, dtype=np.float64))
 
 
 @reads("Sum")
@@ -52,36 +53,85 @@ def _mul(node: NodeView) -> Operand:
     a, b = node.operand(0), node.operand(1)
     if isinstance(a, Value) and isinstance(b, Value):
         return node.add(Mul(), *node.variables())
-    x, constant = (a, b) if isinstance(a, Value) else (b, a)
-    assert isinstance(x, Value)
-    return _scaled(node, x, np.asarray(constant, dtype=np.float64), None)
+    x, constant = (a, b) if isinstance(a, Value) else (node.variable(1), a)
+    return scaled(node, x, np.asarray(constant, dtype=np.float64), None)
 
 
 @reads("Div")
 def _div(node: NodeView) -> Operand:
-    divisor = node.constant(1, "the divisor")
-    assert divisor is not None
-    if not np.all(divisor):
-        raise node.error("division by a constant zero")
-    return _scaled(node, node.variable(0), 1.0 / np.asarray(divisor, dtype=np.float64), None)
+    """By a constant: times its reciprocal, one more rounding of a parameter. By a variable: x·(1/y)."""
+    a, b = node.operand(0), node.operand(1)
+    if not isinstance(b, Value):
+        divisor = np.asarray(b, dtype=np.float64)
+        if not divisor.all():
+            raise node.error("divides by a constant zero; the model computes infinity or NaN")
+        return scaled(node, node.variable(0), 1.0 / divisor, None)
+    inverse = node.add(Reciprocal(), b)
+    if isinstance(a, Value):
+        return node.add(Mul(), *node.aligned(a, inverse))
+    return scaled(node, inverse, np.asarray(a, dtype=np.float64), None)
 
 
 @reads("Neg")
 def _neg(node: NodeView) -> Operand:
-    return _scaled(node, node.variable(), np.array(-1.0), None)
+    return scaled(node, node.variable(), np.array(-1.0), None)
+
+
+@reads("Pow")
+def _pow(node: NodeView) -> Operand:
+    """A constant exponent, the same for all elements."""
+    found = node.constant(1, "the exponent")
+    exponents = {float(p) for p in np.asarray(found).reshape(-1)}
+    if len(exponents) != 1:
+        raise node.unsupported("exponents that differ from element to element")
+    exponent = exponents.pop()
+    base = node.variable()
+    x = node.expanded(base, node.broadcast(base.shape, np.shape(found)))
+    if exponent == 0.0:
+        return np.ones(x.shape)
+    power = x
+    if abs(exponent) == 0.5:
+        power = node.add(Sqrt(), x)
+    elif abs(exponent) != 1.0:
+        power = node.add(Power(abs(exponent)), x)
+    return power if exponent > 0 else node.add(Reciprocal(), power)
+
+
+@reads("Where")
+def _where(node: NodeView) -> Operand:
+    """With a constant condition c: c·a + (1 − c)·b."""
+    chosen = np.asarray(node.constant(0, "the condition"), dtype=bool)
+    a, b = node.operand(1), node.operand(2)
+    if isinstance(a, Value) and isinstance(b, Value):
+        left = scaled(node, a, chosen.astype(np.float64), None)
+        right = scaled(node, b, (~chosen).astype(np.float64), None)
+        return node.add(Sum((1, 1)), *node.aligned(left, right))
+    if isinstance(a, Value):
+        return scaled(node, a, chosen.astype(np.float64), np.where(chosen, 0.0, np.asarray(b)))
+    return scaled(node, node.variable(2), (~chosen).astype(np.float64), np.where(chosen, np.asarray(a), 0.0))
 
 
 @reads("BatchNormalization")
 def _batch_normalization(node: NodeView) -> Operand:
     """gamma·(x − mean)/sqrt(var + eps) + beta over axis 1, as at inference."""
     x = node.variable()
-    gamma, beta, mean, var = (
-        np.asarray(node.constant(k, "a batch normalisation parameter"), dtype=np.float64)
-        for k in (1, 2, 3, 4)
-    )
-    if node.attribute("training_mode", 0):
-        raise node.error("training mode is not a function of the input")
-    scale = gamma / np.sqrt(var + node.attribute("epsilon", 1e-5))
-    shift = beta - mean * scale
+    if node.attribute("training_mode", 0) or node.attribute("is_test", 1) == 0:
+        raise node.error("is in training mode; export the model for inference")
+    parameters = [
+        np.asarray(node.constant(k, "a batch normalisation parameter"), np.float64) for k in range(1, 5)
+    ]
+    epsilon = float(node.attribute("epsilon", 1e-5))
+    if np.any(parameters[3] + epsilon <= 0):
+        raise node.error("has a variance that is not positive; the model computes infinity or NaN")
+    pairs = [_normalization(*row, epsilon) for row in zip(*parameters, strict=True)]
     shape = (1, -1) + (1,) * (len(x.shape) - 2)
-    return _scaled(node, x, scale.reshape(shape), shift.reshape(shape))
+    scale, shift = (np.array(column, dtype=np.float64).reshape(shape) for column in zip(*pairs, strict=True))
+    return scaled(node, x, scale, shift)
+
+
+def _normalization(gamma: float, beta: float, mean: float, var: float, epsilon: float) -> tuple[float, float]:
+    """The factor and the shift of one channel, each rounded once: beta − mean·factor may cancel."""
+    with localcontext() as context:
+        context.prec = 60
+        factor = Decimal(gamma) / (Decimal(var) + Decimal(epsilon)).sqrt()
+        return float(factor), float(Decimal(beta) - Decimal(mean) * factor)

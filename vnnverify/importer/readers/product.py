@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
+from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
-from vnnverify.ops.arrangement import Expand, Transpose
+from vnnverify.ops.arrangement import Transpose
 from vnnverify.ops.bilinear import MatMul
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.linear import LeftLinear, Linear
-from vnnverify.ops.scale import Scale
 from vnnverify.ops.sums import Sum
 
 __all__ = ["spatial_pads"]
@@ -23,25 +23,31 @@ __all__ = ["spatial_pads"]
 @reads("Gemm")
 def _gemm(node: NodeView) -> Operand:
     """alpha·A'·B' + beta·C, where A' and B' may be transposed."""
-    a, b = node.operand(0), node.operand(1)
+    a, b, c = node.operand(0), node.operand(1), node.operand(2)
     alpha, beta = float(node.attribute("alpha", 1.0)), float(node.attribute("beta", 1.0))
-    flip_a, flip_b = node.attribute("transA", 0), node.attribute("transB", 0)
-    if not isinstance(a, Value) or isinstance(b, Value):
-        left, right = node.variable(0), node.variable(1)
-        left = node.add(Transpose((1, 0)), left) if flip_a else left
-        right = node.add(Transpose((1, 0)), right) if flip_b else right
-        product = node.add(MatMul(), left, right)
-        if alpha != 1.0:
-            product = node.add(Scale(as_tensor(np.array([[alpha]])), None, product.shape), product)
-        return _plus(node, product, beta)
-    x = node.add(Transpose((1, 0)), a) if flip_a else a
-    weight = alpha * np.asarray(b, dtype=np.float64)
-    weight = weight if flip_b else weight.T
-    c = node.operand(2)
-    if c is None or isinstance(c, Value) or np.size(c) not in (1, weight.shape[0]):
-        return _plus(node, node.add(Linear(as_tensor(weight)), x), beta)
-    bias = np.broadcast_to(beta * np.asarray(c, dtype=np.float64).reshape(-1), (weight.shape[0],))
-    return node.add(Linear(as_tensor(weight), as_tensor(bias)), x)
+    turn_a, turn_b = bool(node.attribute("transA", 0)), bool(node.attribute("transB", 0))
+    if isinstance(a, Value) and isinstance(b, np.ndarray):
+        weight = alpha * np.asarray(b, dtype=np.float64)
+        weight = weight if turn_b else weight.T
+        if (
+            isinstance(c, np.ndarray)
+            and c.size in (1, weight.shape[0])
+            and c.shape[-1:] in ((), (1,), (c.size,))
+        ):
+            bias = np.broadcast_to(beta * np.asarray(c, dtype=np.float64).reshape(-1), weight.shape[:1])
+            return node.add(Linear(as_tensor(weight), as_tensor(bias)), _turned(node, a, turn_a))
+        return _plus(node, node.add(Linear(as_tensor(weight)), _turned(node, a, turn_a)), beta)
+    if isinstance(b, Value) and isinstance(a, np.ndarray):
+        weight = alpha * np.asarray(a, dtype=np.float64)
+        weight = weight.T if turn_a else weight
+        return _plus(node, node.add(LeftLinear(as_tensor(weight)), _turned(node, b, turn_b)), beta)
+    left, right = _turned(node, node.variable(0), turn_a), _turned(node, node.variable(1), turn_b)
+    product = node.add(MatMul(), left, right)
+    return _plus(node, product if alpha == 1.0 else scaled(node, product, np.array(alpha), None), beta)
+
+
+def _turned(node: NodeView, x: Value, turn: bool) -> Value:
+    return node.add(Transpose((1, 0)), x) if turn else x
 
 
 def _plus(node: NodeView, product: Value, beta: float) -> Value:
@@ -49,29 +55,49 @@ def _plus(node: NodeView, product: Value, beta: float) -> Value:
     if c is None or beta == 0.0:
         return product
     if not isinstance(c, Value):
-        shift = as_tensor(np.broadcast_to(beta * np.asarray(c, dtype=np.float64), product.shape))
-        return node.add(Scale(None, shift, product.shape), product)
-    term = c if c.shape == product.shape else node.add(Expand(product.shape), c)
-    if beta != 1.0:
-        term = node.add(Scale(as_tensor(np.full((1,) * len(term.shape), beta)), None, term.shape), term)
-    return node.add(Sum((1, 1)), product, term)
+        return scaled(node, product, None, beta * np.asarray(c, dtype=np.float64))
+    term = c if beta == 1.0 else scaled(node, c, np.array(beta), None)
+    return node.add(Sum((1, 1)), product, node.expanded(term, product.shape))
 
 
 @reads("MatMul")
 def _matmul(node: NodeView) -> Operand:
+    """As numpy: a vector counts as a row on the left and as a column on the right, and is squeezed after."""
     a, b = node.operand(0), node.operand(1)
-    if isinstance(a, Value) and isinstance(b, np.ndarray) and b.ndim == 2:
-        return node.add(Linear(as_tensor(b.T)), a)
-    if isinstance(b, Value) and isinstance(a, np.ndarray) and a.ndim == 2:
-        return node.add(LeftLinear(as_tensor(a)), b)
-    left, right = node.variable(0), node.variable(1)
-    if min(len(left.shape), len(right.shape)) < 2:
-        raise node.error("products of vectors are not supported")
-    batch = tuple(np.broadcast_shapes(left.shape[:-2], right.shape[:-2]))
-    wide = [
-        v if v.shape[:-2] == batch else node.add(Expand((*batch, *v.shape[-2:])), v) for v in (left, right)
-    ]
-    return node.add(MatMul(), *wide)
+    if a is None or b is None or not a.shape or not b.shape:
+        raise node.error("a factor is missing or has no axes")
+    if isinstance(a, Value) and isinstance(b, np.ndarray) and b.ndim <= 2:
+        z = node.add(Linear(as_tensor(b.reshape(len(b), -1).T)), a)
+        return z if b.ndim == 2 else node.reshaped(z, z.shape[:-1])
+    if isinstance(b, Value) and isinstance(a, np.ndarray) and a.ndim <= 2:
+        z = node.add(LeftLinear(as_tensor(a.reshape(-1, a.shape[-1]))), b)
+        return z if a.ndim == 2 else node.reshaped(z, b.shape[:-2] + b.shape[-1:])
+    left = _as_matrix(node, a, (1, *a.shape)) if len(a.shape) == 1 else a
+    right = _as_matrix(node, b, (*b.shape, 1)) if len(b.shape) == 1 else b
+    z = _stacked(node, left, right)
+    rows = () if len(a.shape) == 1 else z.shape[-2:-1]
+    columns = () if len(b.shape) == 1 else z.shape[-1:]
+    return node.reshaped(z, z.shape[:-2] + rows + columns)
+
+
+def _as_matrix(node: NodeView, x: Operand, shape: tuple[int, ...]) -> Operand:
+    return node.reshaped(x, shape) if isinstance(x, Value) else x.reshape(shape)
+
+
+def _stacked(node: NodeView, left: Operand, right: Operand) -> Value:
+    """The product of two stacks of matrices, at least one of them variable."""
+    lead = node.broadcast(left.shape[:-2], right.shape[:-2])
+    if isinstance(left, Value) and isinstance(right, Value):
+        wide = (node.expanded(v, (*lead, *v.shape[-2:])) for v in (left, right))
+        return node.add(MatMul(), *wide)
+    if isinstance(right, Value):
+        weight = np.broadcast_to(np.asarray(left), (*lead, *left.shape[-2:]))
+        return node.add(LeftLinear(as_tensor(weight)), node.expanded(right, (*lead, *right.shape[-2:])))
+    assert isinstance(left, Value)
+    flip = (*range(len(lead)), len(lead) + 1, len(lead))  # x W is (W^T x^T)^T
+    x = node.add(Transpose(flip), node.expanded(left, (*lead, *left.shape[-2:])))
+    weight = np.broadcast_to(np.swapaxes(right, -1, -2), (*lead, right.shape[-1], right.shape[-2]))
+    return node.add(Transpose(flip), node.add(LeftLinear(as_tensor(weight)), x))
 
 
 def spatial_pads(

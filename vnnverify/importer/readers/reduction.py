@@ -7,11 +7,11 @@ from math import prod
 
 import numpy as np
 
-from vnnverify.importer.builder import NodeView, Operand, as_tensor
+from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.maximum import Max, ReduceMax
-from vnnverify.ops.scale import Scale
 from vnnverify.ops.sums import ReduceSum
 
 __all__: list[str] = []
@@ -38,7 +38,7 @@ def _reduce_sum(node: NodeView) -> Operand:
 
 
 def _negated(node: NodeView, x: Value) -> Value:
-    return node.add(Scale(as_tensor(np.full((1,) * len(x.shape), -1.0)), None, x.shape), x)
+    return scaled(node, x, np.array(-1.0), None)
 
 
 @reads("ReduceMax", "ReduceMin")

@@ -1,26 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reshape and its kin, Transpose, Slice, Split, Gather, Concat, Pad, Expand, Tile, nearest Upsample."""
+"""Reshape and its kin, Transpose, Slice, Split, Gather, Concat, Pad, Expand, Tile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 import numpy as np
 import torch
 
 from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
-from vnnverify.ops.arrangement import Concat, Expand, Pad, Reshape, Select, Transpose
+from vnnverify.ops.arrangement import Concat, Pad, Select, Transpose
 
 __all__: list[str] = []
-
-
-def _reshaped(node: NodeView, x: Value, shape: Sequence[int]) -> Value:
-    if prod(shape) != x.size:
-        raise node.error(f"cannot reshape {x.shape} to {tuple(shape)}")
-    return node.add(Reshape(tuple(int(n) for n in shape)), x)
 
 
 @reads("Reshape")
@@ -35,7 +29,7 @@ def _reshape(node: NodeView) -> Operand:
     if -1 in shape:
         rest = prod(n for n in shape if n != -1)
         shape[shape.index(-1)] = x.size // max(1, rest)
-    return _reshaped(node, x, shape)
+    return node.reshaped(x, shape)
 
 
 @reads("Flatten")
@@ -43,7 +37,7 @@ def _flatten(node: NodeView) -> Operand:
     x = node.variable()
     axis = int(node.attribute("axis", 1))
     axis = axis + len(x.shape) if axis < 0 else axis
-    return _reshaped(node, x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
+    return node.reshaped(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
 
 
 def _axes(node: NodeView) -> list[int] | None:
@@ -62,7 +56,7 @@ def _squeeze(node: NodeView) -> Operand:
         drop = {k for k, n in enumerate(x.shape) if n == 1}
     else:
         drop = {node.axis(a, len(x.shape)) for a in axes}
-    return _reshaped(node, x, [n for k, n in enumerate(x.shape) if k not in drop])
+    return node.reshaped(x, [n for k, n in enumerate(x.shape) if k not in drop])
 
 
 @reads("Unsqueeze")
@@ -72,7 +66,7 @@ def _unsqueeze(node: NodeView) -> Operand:
     rank = len(x.shape) + len(axes)
     new = {node.axis(a, rank) for a in axes}
     rest = iter(x.shape)
-    return _reshaped(node, x, [1 if k in new else next(rest) for k in range(rank)])
+    return node.reshaped(x, [1 if k in new else next(rest) for k in range(rank)])
 
 
 @reads("Transpose")
@@ -149,33 +143,59 @@ def _gather(node: NodeView) -> Operand:
 
 @reads("Pad")
 def _pad(node: NodeView) -> Operand:
+    """A constant border as zeros plus a shift; other borders pick elements."""
     x = node.variable()
-    rank = len(x.shape)
+    before, after = _pad_widths(node, len(x.shape))
     mode = node.attribute("mode", "constant")
+    if mode != "constant":
+        picked = _bordered(node, _places(x).numpy(), before, after, mode)
+        return _select(node, x, torch.from_numpy(picked))
+    constant = node.constant(2, "the padding value")
+    fill = float(node.attribute("value", 0.0) if constant is None else constant.reshape(-1)[0])
+    padded = node.add(Pad(before, after), x)
+    if fill == 0.0:
+        return padded
+    inside = Pad(before, after).linear(torch.ones(1, *x.shape, dtype=torch.float64))[0].numpy()
+    return scaled(node, padded, None, fill * (1 - inside))
+
+
+def _pad_widths(node: NodeView, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Widths before and after each axis, from attributes (before opset 11) or inputs."""
     widths = node.attribute("pads", node.attribute("paddings"))
     if widths is None:
-        found = node.constant(1, "the padding")
-        widths = [] if found is None else found.reshape(-1).tolist()
-    axes = node.constant(3, "the padded axes")
+        widths = np.asarray(node.constant(1, "the padding")).reshape(-1).tolist()
+    axes = node.constant(3, "the list of axes")
     chosen = list(range(rank)) if axes is None else [node.axis(int(a), rank) for a in axes.reshape(-1)]
+    if len(widths) != 2 * len(chosen):
+        raise node.error(f"has {len(widths)} widths for {len(chosen)} axes")
     before, after = [0] * rank, [0] * rank
     for k, axis in enumerate(chosen):
         before[axis], after[axis] = int(widths[k]), int(widths[k + len(chosen)])
-    if mode != "constant":
-        how = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}[mode]
-        pairs = list(zip(before, after, strict=True))
-        return _select(node, x, torch.from_numpy(np.pad(_places(x).numpy(), pairs, mode=how)))  # type: ignore[call-overload]
-    constant = node.constant(2, "the padding value")
-    fill = float(node.attribute("value", 0.0) if constant is None else constant.reshape(-1)[0])
-    return node.add(Pad(tuple(before), tuple(after), fill), x)
+    return tuple(before), tuple(after)
+
+
+def _bordered(
+    node: NodeView, places: np.ndarray, before: tuple[int, ...], after: tuple[int, ...], mode: str
+) -> np.ndarray:
+    """Positions with a border that repeats or mirrors them."""
+    pairs = list(zip(before, after, strict=True))
+    if any(width < 0 for pair in pairs for width in pair):
+        raise node.unsupported(f"negative padding in mode {mode!r}")
+    if mode == "reflect":
+        return np.pad(places, pairs, mode="reflect")
+    if mode == "edge":
+        return np.pad(places, pairs, mode="edge")
+    if mode == "wrap":
+        return np.pad(places, pairs, mode="wrap")
+    raise node.unsupported(f"padding mode {mode!r}")
 
 
 @reads("Expand")
 def _expand(node: NodeView) -> Operand:
     x = node.variable()
     found = node.constant(1, "the new shape")
-    shape = tuple(np.broadcast_shapes(x.shape, tuple(int(n) for n in np.asarray(found).reshape(-1))))
-    return x if shape == x.shape else node.add(Expand(shape), x)
+    shape = node.broadcast(x.shape, tuple(int(n) for n in np.asarray(found).reshape(-1)))
+    return node.expanded(x, shape)
 
 
 @reads("Tile")
@@ -183,21 +203,4 @@ def _tile(node: NodeView) -> Operand:
     x = node.variable()
     found = node.constant(1, "the repeats")
     index = np.tile(_places(x).numpy(), [int(n) for n in np.asarray(found).reshape(-1)])
-    return _select(node, x, torch.from_numpy(index))
-
-
-@reads("Upsample")
-def _upsample(node: NodeView) -> Operand:
-    """Nearest neighbour with whole-number factors."""
-    x = node.variable()
-    if node.attribute("mode", "nearest") != "nearest":
-        raise node.error("only nearest-neighbour resizing is supported")
-    scales = node.attribute("scales")
-    if scales is None:
-        scales = np.asarray(node.constant(1, "the scales")).reshape(-1).tolist()
-    if any(s != int(s) or s < 1 for s in scales):
-        raise node.error("only whole-number factors are supported")
-    index = _places(x).numpy()
-    for axis, factor in enumerate(scales):
-        index = np.repeat(index, int(factor), axis=axis)
     return _select(node, x, torch.from_numpy(index))

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of one-operator models: every test of an argument `case` runs on all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper, shape_inference
+
+from vnnverify.importer import Model, read_model
+
+RNG = np.random.default_rng(7)
+
+
+def weights(*shape: int) -> np.ndarray:
+    return RNG.uniform(-1, 1, shape).astype(np.float32)
+
+
+def number(value: float) -> np.ndarray:
+    return np.array(value, dtype=np.float32)
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One node. A tuple is a variable of that shape, an array a constant, None an input left out."""
+
+    op: str
+    inputs: tuple[Any, ...]
+    attributes: dict[str, Any]
+    opset: int
+    outputs: int
+    low: float
+    high: float
+    note: str
+
+    @property
+    def id(self) -> str:
+        shapes = "x".join("_".join(map(str, i)) or "scalar" for i in self.inputs if isinstance(i, tuple))
+        given = "-".join(f"{k}={v}".replace(" ", "") for k, v in self.attributes.items())
+        return "-".join(p for p in (self.op, str(self.opset), shapes, given, self.note) if p)
+
+    @property
+    def data(self) -> bytes:
+        names = [f"in{k}" if i is not None else "" for k, i in enumerate(self.inputs)]
+        outs = [f"out{k}" for k in range(self.outputs)]
+        node = helper.make_node(self.op, names, outs, name="the_node", **self.attributes)
+        graph = helper.make_graph(
+            [node],
+            "one",
+            [
+                helper.make_tensor_value_info(n, TensorProto.FLOAT, i)
+                for n, i in zip(names, self.inputs, strict=True)
+                if isinstance(i, tuple)
+            ],
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outs],
+            [
+                numpy_helper.from_array(i, n)
+                for n, i in zip(names, self.inputs, strict=True)
+                if isinstance(i, np.ndarray)
+            ],
+        )
+        opsets = [helper.make_opsetid("", self.opset)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        return shape_inference.infer_shapes(model, data_prop=True).SerializeToString()
+
+    def model(self) -> Model:
+        return read_model(self.data, path=self.op)
+
+    def points(self, count: int) -> torch.Tensor:
+        """Points (count, n), exact in float32."""
+        n = sum(prod(i) for i in self.inputs if isinstance(i, tuple))
+        generator = torch.Generator().manual_seed(11)
+        x = torch.rand(count, n, generator=generator) * (self.high - self.low) + self.low
+        return x.double()
+
+
+def case(
+    op: str,
+    *inputs: Any,
+    opset: int = 13,
+    outputs: int = 1,
+    low: float = -2.0,
+    high: float = 2.0,
+    note: str = "",
+    **attributes: Any,
+) -> Case:
+    return Case(op, inputs, attributes, opset, outputs, low, high, note)
+
+
+def _pool_cases() -> list[Case]:
+    image = (1, 2, 7, 6)
+    found = []
+    for op in ("MaxPool", "AveragePool"):
+        found += [
+            case(op, image, kernel_shape=[2, 2]),
+            case(op, image, kernel_shape=[3, 2], strides=[2, 2]),
+            case(op, image, kernel_shape=[3, 3], strides=[2, 1], pads=[1, 1, 0, 1]),
+            case(op, image, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+            case(op, image, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1),
+            case(op, image, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
+            case(op, image, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_LOWER"),
+            case(op, image, kernel_shape=[3, 3], auto_pad="VALID"),
+            case(op, (2, 3, 9), kernel_shape=[4], strides=[3]),
+            case(op, (1, 2, 4, 5, 4), kernel_shape=[2, 2, 2], strides=[1, 2, 1]),
+        ]
+    found += [
+        case("MaxPool", image, kernel_shape=[2, 3], dilations=[2, 2], opset=12),
+        case("MaxPool", image, kernel_shape=[2, 2], opset=7),
+        case("AveragePool", image, kernel_shape=[2, 2], opset=7),
+        case("AveragePool", image, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
+        case(
+            "AveragePool", image, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 1, 1], count_include_pad=1
+        ),
+        case("GlobalAveragePool", image),
+        case("GlobalMaxPool", image),
+    ]
+    return found
+
+
+def _conv_cases() -> list[Case]:
+    image = (1, 4, 7, 6)
+    return [
+        case("Conv", image, weights(3, 4, 3, 2)),
+        case("Conv", image, weights(3, 4, 3, 3), weights(3), pads=[1, 1, 1, 1]),
+        case("Conv", image, weights(3, 4, 3, 3), weights(3), pads=[2, 0, 1, 1], strides=[2, 3]),
+        case("Conv", image, weights(6, 2, 3, 3), weights(6), group=2, strides=[2, 2]),
+        case("Conv", image, weights(4, 1, 2, 2), group=4, dilations=[2, 3]),
+        case("Conv", image, weights(2, 4, 3, 3), auto_pad="SAME_UPPER", strides=[2, 2]),
+        case("Conv", image, weights(2, 4, 2, 2), auto_pad="SAME_LOWER", strides=[2, 1]),
+        case("Conv", image, weights(2, 4, 2, 2), auto_pad="VALID", opset=7),
+        case("Conv", (3, 4, 7, 6), weights(2, 4, 3, 3), weights(2), note="three images"),
+        case("Conv", (1, 2, 9), weights(3, 2, 4), weights(3), strides=[2], pads=[1, 2]),
+        case("Conv", (1, 2, 4, 5, 4), weights(2, 2, 2, 3, 2), weights(2), pads=[1, 0, 0, 0, 1, 1]),
+        case("ConvTranspose", image, weights(4, 3, 3, 2)),
+        case("ConvTranspose", image, weights(4, 3, 3, 3), weights(3), strides=[2, 2], pads=[1, 1, 1, 1]),
+        case("ConvTranspose", image, weights(4, 3, 3, 3), strides=[2, 3], output_padding=[1, 2]),
+        case("ConvTranspose", image, weights(4, 3, 3, 3), strides=[2, 2], pads=[1, 0, 0, 1]),
+        case("ConvTranspose", image, weights(4, 2, 3, 3), weights(4), group=2, dilations=[2, 1]),
+        case("ConvTranspose", image, weights(4, 2, 3, 3), strides=[2, 2], auto_pad="SAME_UPPER"),
+        case("ConvTranspose", image, weights(4, 2, 3, 3), strides=[2, 2], auto_pad="SAME_LOWER"),
+        case("ConvTranspose", image, weights(4, 2, 3, 3), strides=[2, 2], output_shape=[14, 12]),
+        case("ConvTranspose", (1, 2, 5), weights(2, 3, 4), weights(3), strides=[3]),
+    ]
+
+
+def _product_cases() -> list[Case]:
+    return [
+        case("Gemm", (1, 4), weights(4, 3)),
+        case("Gemm", (2, 4), weights(3, 4), weights(3), transB=1),
+        case("Gemm", (4, 2), weights(3, 4), weights(2, 3), transA=1, transB=1, alpha=0.5, beta=2.0),
+        case("Gemm", (2, 4), weights(4, 3), weights(2, 1), opset=9),
+        case("Gemm", (2, 4), weights(4, 3), weights(1), opset=11),
+        case("Gemm", (2, 4), weights(4, 3), weights(3), opset=7),
+        case("Gemm", (2, 4), weights(4, 3), (1, 3), beta=0.5, note="variable C"),
+        case("Gemm", weights(2, 4), (4, 3), weights(3), note="constant A"),
+        case("Gemm", weights(4, 2), (3, 4), transA=1, transB=1, alpha=3.0, note="constant A"),
+        case("Gemm", (2, 4), (4, 3), weights(2, 3), alpha=0.25, note="both variable"),
+        case("MatMul", (1, 4), weights(4, 3)),
+        case("MatMul", (4,), weights(4, 3), note="vector"),
+        case("MatMul", (1,), weights(1, 3), note="vector of one"),
+        case("MatMul", (2, 3, 4), weights(4, 3)),
+        case("MatMul", (2, 4), weights(4), note="times vector"),
+        case("MatMul", (4,), weights(4), note="dot"),
+        case("MatMul", weights(3, 4), (4, 2)),
+        case("MatMul", weights(3, 4), (4,)),
+        case("MatMul", weights(4), (4, 2)),
+        case("MatMul", weights(3, 4), (2, 4, 2)),
+        case("MatMul", weights(2, 3, 4), (2, 4, 2), note="stack left"),
+        case("MatMul", weights(2, 3, 4), (4, 2), note="stack left"),
+        case("MatMul", (2, 3, 4), weights(2, 4, 2), note="stack right"),
+        case("MatMul", (3, 4), weights(2, 4, 2), note="stack right"),
+        case("MatMul", (1, 3, 4), weights(5, 1, 4, 2), note="stack right"),
+        case("MatMul", (2, 3), (3, 4), note="both variable"),
+        case("MatMul", (2, 2, 3), (3, 4), note="both variable"),
+        case("MatMul", (3,), (3, 4), note="both variable"),
+        case("MatMul", (2, 3), (3,), note="both variable"),
+        case("MatMul", (3,), (3,), note="both variable"),
+    ]
+
+
+def _arithmetic_cases() -> list[Case]:
+    found = []
+    for op in ("Add", "Sub", "Mul", "Div"):
+        low = 0.5 if op == "Div" else -2.0
+        positive = RNG.uniform(0.5, 2, (1, 3, 1)).astype(np.float32)
+        found += [
+            case(op, (2, 3, 4), positive),
+            case(op, (2, 3, 4), positive, opset=7),
+            case(op, (3, 1), positive, note="enlarged"),
+            case(op, (4,), positive, note="enlarged"),
+            case(op, (2, 3), number(1.5), note="scalar"),
+            case(op, positive, (2, 3, 4), low=low),
+            case(op, positive, (4,), low=low, note="enlarged"),
+            case(op, (2, 3), (2, 3), low=low),
+            case(op, (2, 3), (3,), low=low, note="broadcast"),
+            case(op, (2, 1), (1, 3), low=low, note="broadcast"),
+        ]
+    bn = [weights(3), weights(3), weights(3), weights(3) ** 2 + 0.1]
+    found += [
+        case("Neg", (2, 3)),
+        case("Sum", (2, 3), (3,), (2, 1)),
+        case("Sum", (2, 3), weights(2, 3), (2, 3), opset=8),
+        case("Sum", (2, 3)),
+        case("BatchNormalization", (2, 3, 4, 2), *bn),
+        case("BatchNormalization", (2, 3), *bn, epsilon=0.1, opset=9),
+        case("BatchNormalization", (1, 3, 5), *bn, opset=7),
+        case("BatchNormalization", (1, 3, 5), *bn, opset=15),
+        case("ReduceSum", (2, 3, 4), ints(1), keepdims=0),
+        case("ReduceSum", (2, 3, 4), ints(-1, 0)),
+        case("ReduceSum", (2, 3, 4)),
+        case("ReduceSum", (2, 3), ints(), noop_with_empty_axes=1),
+        case("ReduceSum", (2, 3, 4), axes=[0, 2], opset=11),
+        case("ReduceMean", (2, 3, 4), axes=[-1]),
+        case("ReduceMean", (2, 3, 4), axes=[1, 2], keepdims=0),
+        case("ReduceMean", (2, 3, 4), ints(2), opset=18),
+        case("ReduceMax", (2, 3, 4), axes=[1]),
+        case("ReduceMax", (2, 3, 4), axes=[0, 2], keepdims=0),
+        case("ReduceMin", (2, 3, 4), axes=[-1]),
+        case("ReduceMax", (2, 3), ints(1), opset=18),
+        case("Max", (2, 3), (2, 3)),
+        case("Max", (2, 3), weights(3), (2, 1)),
+        case("Min", (2, 3), (3,)),
+        case("Max", (2, 3)),
+        case("Softmax", (2, 3), axis=1),
+        case("Softmax", (2, 3, 4), axis=-1),
+        case("Softmax", (2, 3, 4), axis=1, opset=11, note="flattening"),
+        case("Softmax", (2, 3, 4), opset=9, note="flattening"),
+    ]
+    return found
+
+
+def _scalar_cases() -> list[Case]:
+    shape = (2, 5)
+    found = [
+        case(op, shape, low=-3, high=3)
+        for op in ("Relu", "Abs", "Sigmoid", "Tanh", "Exp", "Softplus", "Erf", "Sin", "Cos", "Sign", "Floor")
+    ]
+    found += [case(op, shape, low=0.1, high=4.0) for op in ("Sqrt", "Log", "Reciprocal")]
+    found += [case("Pow", shape, number(p), low=0.1, note=f"to the {p}") for p in (2, 3, 0.5, 1)]
+    found += [
+        case("Pow", shape, number(2), note="square"),
+        case("Pow", shape, number(3), note="cube"),
+        case("Pow", shape, number(-1), low=0.2, note="reciprocal"),
+        case("Relu", shape, opset=7),
+        case("LeakyRelu", shape),
+        case("LeakyRelu", shape, alpha=0.3),
+        case("LeakyRelu", shape, alpha=1.5),
+        case("PRelu", (2, 3, 4), np.array([0.1, 0.2, 1.3], np.float32).reshape(3, 1)),
+        case("PRelu", (2, 3), np.array([0.25], np.float32)),
+        case("Clip", shape, number(-0.5), number(1.0)),
+        case("Clip", shape, number(-0.5)),
+        case("Clip", shape, None, number(0.5)),
+        case("Clip", shape),
+        case("Clip", shape, min=-1.0, max=0.25, opset=10),
+        case("HardSigmoid", shape, low=-4, high=4),
+        case("HardSwish", shape, low=-4, high=4, opset=14),
+        case("Elu", shape),
+        case("Gelu", shape, opset=20),
+        case("Identity", shape),
+        case("Dropout", shape, opset=7),
+        case("Dropout", shape, number(0.5), opset=13),
+        case("Cast", shape, to=TensorProto.FLOAT),
+    ]
+    return found
+
+
+def _arrangement_cases() -> list[Case]:
+    block = (2, 3, 4)
+    return [
+        case("Reshape", block, ints(4, -1)),
+        case("Reshape", block, ints(0, 2, -1)),
+        case("Reshape", (1, 6), ints(2, 3), opset=7),
+        case("Flatten", block),
+        case("Flatten", block, axis=0),
+        case("Flatten", block, axis=2, opset=9),
+        case("Flatten", block, axis=-1),
+        case("Flatten", block, axis=3),
+        case("Squeeze", (1, 3, 1, 2), ints(0, 2)),
+        case("Squeeze", (1, 3, 1, 2)),
+        case("Squeeze", (1, 3, 1, 2), axes=[-2], opset=11),
+        case("Unsqueeze", (2, 3), ints(0, -1)),
+        case("Unsqueeze", (2, 3), axes=[1, 2], opset=11),
+        case("Transpose", block),
+        case("Transpose", block, perm=[1, 2, 0]),
+        case("Concat", (2, 3), (2, 2), axis=1),
+        case("Concat", (2, 3), weights(1, 3), (1, 3), axis=-2),
+        case("Slice", block, ints(1, 0), ints(3, -1), ints(1, -1)),
+        case("Slice", block, ints(-1), ints(-100), ints(2), ints(-2), note="backwards"),
+        case("Slice", block, ints(1), ints(9223372036854775807), ints(2), ints(2)),
+        case("Slice", block, starts=[0, 1], ends=[2, 100], opset=9),
+        case("Split", (2, 6), ints(1, 2, 3), axis=1, outputs=3),
+        case("Split", (2, 6), axis=-1, outputs=2),
+        case("Split", (2, 6), axis=1, split=[4, 2], outputs=2, opset=11),
+        case("Split", (7, 2), axis=0, num_outputs=3, outputs=3, opset=18),
+        case("Gather", block, ints(0, 2, 2), axis=1),
+        case("Gather", block, np.array(-1), axis=2),
+        case("Gather", block, ints(1, 0, 0, 1).reshape(2, 2)),
+        case("Pad", (2, 3), ints(1, 0, 0, 2)),
+        case("Pad", (2, 3), ints(1, 0, 0, 2), number(1.5), note="filled"),
+        case("Pad", (2, 3), ints(-1, 1, 0, -1), note="cropped"),
+        case("Pad", (2, 3), ints(0, 1, 0, 1), mode="reflect"),
+        case("Pad", (2, 3), ints(2, 1, 0, 1), mode="edge"),
+        case("Pad", (2, 3), ints(1, 2), number(0), ints(1), opset=18, note="axes"),
+        case("Pad", (2, 3), pads=[0, 1, 1, 1], value=-1.0, opset=10),
+        case("Expand", (3, 1), ints(2, 1, 4)),
+        case("Expand", (3, 4), ints(1)),
+        case("Tile", (2, 3), ints(2, 3)),
+        case("Upsample", (1, 2, 3, 2), np.array([1, 1, 2, 3], np.float32), opset=9),
+        case("Upsample", (1, 2, 3, 2), scales=[1.0, 1.0, 2.0, 2.0], opset=7),
+        case("Resize", (1, 2, 3, 2), None, np.array([1, 1, 2, 3], np.float32), note="default"),
+        case(
+            "Resize",
+            (1, 2, 3, 2),
+            np.array([], np.float32),
+            np.array([1, 1, 2, 2], np.float32),
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        ),
+        case("Resize", (1, 2, 4, 6), None, None, ints(1, 2, 2, 3), mode="nearest"),
+        case("Resize", (1, 2, 4, 6), None, None, ints(1, 2, 8, 9), mode="nearest"),
+        case("Resize", (1, 1, 3, 2), np.array([1, 1, 2, 2], np.float32), opset=10),
+        case("DepthToSpace", (1, 8, 2, 3), blocksize=2),
+        case("DepthToSpace", (1, 8, 2, 3), blocksize=2, mode="CRD"),
+        case("SpaceToDepth", (1, 2, 4, 6), blocksize=2),
+        case("Where", np.array([[True, False, True]]), (2, 3), weights(2, 3)),
+        case("Where", np.array([[True, False, True]]), (2, 3), (1, 3)),
+    ]
+
+
+CASES: list[Case] = [
+    *_pool_cases(),
+    *_conv_cases(),
+    *_product_cases(),
+    *_arithmetic_cases(),
+    *_scalar_cases(),
+    *_arrangement_cases(),
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", CASES, ids=lambda c: c.id)

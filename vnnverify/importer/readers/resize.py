@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upsample and Resize by nearest neighbour, DepthToSpace and SpaceToDepth: elements are only picked."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.registry import reads
+from vnnverify.ir import Value
+from vnnverify.ops.arrangement import Select
+
+__all__: list[str] = []
+
+
+def _picked(node: NodeView, x: Value, places: np.ndarray) -> Value:
+    index = torch.from_numpy(np.ascontiguousarray(places))
+    return node.add(Select.of(index, tuple(index.shape)), x)
+
+
+def _places(x: Value) -> np.ndarray:
+    return np.arange(x.size).reshape(x.shape)
+
+
+@reads("Upsample")
+@reads("Resize", since=10)
+def _upsample(node: NodeView) -> Operand:
+    """Output k shows input floor(k / scale)."""
+    x = node.variable()
+    _only_nearest(node)
+    scales = node.attribute("scales")
+    if scales is None:
+        scales = np.asarray(node.constant(1, "the scales")).reshape(-1).tolist()
+    places = _places(x)
+    for axis, scale in enumerate(scales):
+        extent = int(np.floor(x.shape[axis] * scale))
+        source = np.floor(np.arange(extent) / scale).astype(np.int64)
+        places = np.take(places, np.clip(source, 0, x.shape[axis] - 1), axis=axis)
+    return _picked(node, x, places)
+
+
+@reads("Resize", since=11)
+def _resize(node: NodeView) -> Operand:
+    """Output k shows the input nearest to where `coordinate_transformation_mode` maps it."""
+    x = node.variable()
+    _only_nearest(node)
+    scales, sizes = node.constant(2, "the scales"), node.constant(3, "the sizes")
+    axes = [node.axis(int(a), len(x.shape)) for a in node.attribute("axes", range(len(x.shape)))]
+    if node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise node.unsupported("keeping the aspect ratio")
+    places = _places(x)
+    for k, axis in enumerate(axes):
+        old = x.shape[axis]
+        if sizes is not None and sizes.size:
+            new = int(sizes.reshape(-1)[k])
+            scale = new / old
+        elif scales is not None and scales.size:
+            scale = float(scales.reshape(-1)[k])
+            new = int(np.floor(old * scale))
+        else:
+            raise node.error("gives neither scales nor sizes")
+        if scale != 1.0 or new != old:
+            places = np.take(places, _nearest(node, old, new, scale), axis=axis)
+    return _picked(node, x, places)
+
+
+def _only_nearest(node: NodeView) -> None:
+    mode = node.attribute("mode", "nearest")
+    if mode != "nearest":
+        raise node.unsupported(f"resizing in mode {mode!r}")
+
+
+def _nearest(node: NodeView, old: int, new: int, scale: float) -> np.ndarray:
+    """Source positions (new,) along one axis."""
+    k = np.arange(new, dtype=np.float64)
+    mode = node.attribute("coordinate_transformation_mode", "half_pixel")
+    if mode == "asymmetric":
+        source = k / scale
+    elif mode in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric"):
+        source = (k + 0.5) / scale - 0.5
+        if mode == "pytorch_half_pixel" and new == 1:
+            source = np.zeros(1)
+        if mode == "half_pixel_symmetric":
+            source = source + old / 2 * (1 - new / (scale * old))
+    elif mode == "align_corners":
+        source = k * ((old - 1) / (new - 1)) if new > 1 else np.zeros(1)
+    else:
+        raise node.unsupported(f"coordinate_transformation_mode {mode!r}")
+    rounding = node.attribute("nearest_mode", "round_prefer_floor")
+    if rounding == "floor":
+        whole = np.floor(source)
+    elif rounding == "ceil":
+        whole = np.ceil(source)
+    elif rounding == "round_prefer_floor":
+        whole = np.ceil(source - 0.5)
+    else:
+        whole = np.floor(source + 0.5)
+    return np.clip(whole.astype(np.int64), 0, old - 1)
+
+
+@reads("DepthToSpace")
+def _depth_to_space(node: NodeView) -> Operand:
+    x, size = node.variable(), int(node.attribute("blocksize"))
+    n, c, h, w = x.shape
+    places = _places(x)
+    if node.attribute("mode", "DCR") == "DCR":
+        cut = places.reshape(n, size, size, c // size**2, h, w).transpose(0, 3, 4, 1, 5, 2)
+    else:
+        cut = places.reshape(n, c // size**2, size, size, h, w).transpose(0, 1, 4, 2, 5, 3)
+    return _picked(node, x, cut.reshape(n, c // size**2, h * size, w * size))
+
+
+@reads("SpaceToDepth")
+def _space_to_depth(node: NodeView) -> Operand:
+    x, size = node.variable(), int(node.attribute("blocksize"))
+    n, c, h, w = x.shape
+    cut = _places(x).reshape(n, c, h // size, size, w // size, size).transpose(0, 3, 5, 1, 2, 4)
+    return _picked(node, x, cut.reshape(n, c * size**2, h // size, w // size))
