@@ -72,5 +72,5 @@ def test_limit_counts_the_content(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(TEXT))
     assert read_bytes(plain, limit=len(TEXT)) == read_bytes(packed, limit=len(TEXT)) == TEXT
     for path in (plain, packed):
-        with pytest.raises(FileError, match="more than the limit|larger than the limit"):
+        with pytest.raises(FileError, match=r"more than the limit|larger than the limit"):
             read_bytes(path, limit=len(TEXT) - 1)
