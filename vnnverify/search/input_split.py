@@ -34,6 +34,7 @@ class BoxBounds:
 
     lower: Tensor  # (batch, S) sound lower bounds of the margins; rounding accounted for
     A: Tensor | None = None  # (batch, S, n) slopes of linear lower bounds attaining `lower`, if any
+    gain: Tensor | None = None  # (batch, S, n) estimated gain of halving each input, for each margin
 
 
 class Bounder(Protocol):
@@ -155,7 +156,10 @@ class InputSplit:
         margin, A = found.lower[keep], None if found.A is None else found.A[keep]
         if not len(boxes):
             return boxes, None
-        score, best = self._scores(boxes, spec, open_, margin, A)
+        gain = None if found.gain is None else found.gain[keep]
+        if gain is None and A is not None:
+            gain = A.abs() * (boxes.upper - boxes.lower)[:, None]
+        score, best = self._scores(boxes, spec, open_, margin, gain)
         witness = self._try_points(boxes, spec, open_, margin, A)
         if witness is not None:
             return boxes, witness
@@ -169,19 +173,23 @@ class InputSplit:
         return self._split(boxes, score, stuck), None
 
     def _scores(
-        self, boxes: _Boxes, spec: Specification, open_: Tensor, margin: Tensor, A: Tensor | None
+        self, boxes: _Boxes, spec: Specification, open_: Tensor, margin: Tensor, gain: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Estimated gain of cutting each axis (batch, n), and the bound of the worst open polytope (batch,)."""
+        """Estimated gain of cutting each axis (batch, n), and the bound of the worst open polytope (batch,).
+
+        Of each open polytope the row nearest to proof counts; polytopes count the more the nearer.
+        """
         width = boxes.upper - boxes.lower
         known = torch.where(spec.member & open_[:, :, None], margin[:, None, :], -float("inf"))
         value, row = known.max(dim=2)  # (batch, P): best row of each polytope
         bound = torch.where(open_, value, float("inf")).amin(dim=1)
-        if A is None:
+        if gain is None:
             return width, bound
-        slopes = A.abs().gather(1, row[:, :, None].expand(-1, -1, A.shape[2]))  # (batch, P, n)
-        weight = open_ / value.abs().clamp(min=1e-12).where(torch.isfinite(value), torch.ones_like(value))
-        score = (slopes * weight[:, :, None]).sum(dim=1) * width
-        return torch.where(torch.isfinite(score), score, width), bound
+        gains = gain.gather(1, row[:, :, None].expand(-1, -1, gain.shape[2]))  # (batch, P, n)
+        weight = torch.where(open_ & torch.isfinite(value), 1 / value.abs().clamp(min=1e-12), 0.0)
+        score = (gains * weight[:, :, None]).sum(dim=1)
+        useless = ~torch.isfinite(score).all(dim=1, keepdim=True) | (score.amax(dim=1, keepdim=True) <= 0)
+        return torch.where(useless, width, score), bound
 
     def _try_points(
         self, boxes: _Boxes, spec: Specification, open_: Tensor, margin: Tensor, A: Tensor | None

@@ -47,23 +47,24 @@ class BoxBounder:
 
     def bound(self, lower: Tensor, upper: Tensor, spec: Specification) -> BoxBounds:
         """Sound lower bounds of all margins of `spec`, with the linear functions they come from."""
-        margins, linear = self._bound(self.fast, lower, upper, spec)
-        B, S = margins.shape
+        linear, gain = self._bound(self.fast, lower, upper, spec)
+        B, S, n = gain.shape
+        margins = linear.lower.reshape(B, S)
         if self.exact is not self.fast:
             hopeful = margins + 2 * linear.error.reshape(B, S)
             tight = spec.open_polytopes(margins).any(dim=1) & ~spec.open_polytopes(hopeful).any(dim=1)
             if bool(tight.any()):
                 self.redone += int(tight.sum())
                 again, _ = self._bound(self.exact, lower[tight].double(), upper[tight].double(), spec.where(tight))
-                margins[tight] = torch.fmax(margins[tight], lower_as(again, margins.dtype))
-        return BoxBounds(margins, linear.A.reshape(B, S, -1))
+                exact = lower_as(again.lower.reshape(-1, S), margins.dtype)
+                margins[tight] = torch.fmax(margins[tight], exact)
+        return BoxBounds(margins, linear.A.reshape(B, S, n), gain)
 
     def _bound(
         self, tool: Propagator, lower: Tensor, upper: Tensor, spec: Specification
-    ) -> tuple[Tensor, backward.Linear]:
+    ) -> tuple[backward.Linear, Tensor]:
         state = tool.propagate(lower, upper, self.deadline)
-        linear, margins = tool.margins(state, spec.as_type(tool.dtype))
-        return margins, linear
+        return tool.margins(state, spec.as_type(tool.dtype))
 
 
 class BoundPropagation(Backend[BoundPropagationOptions]):

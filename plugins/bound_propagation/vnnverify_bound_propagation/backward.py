@@ -54,7 +54,14 @@ class Linear:
     error: Tensor  # (R,) the rounding error allowed for
 
 
-def lower_bounds(graph: Graph, state: State, start: dict[Value, Tensor], rows: Rows, const: Tensor) -> Linear:
+def lower_bounds(
+    graph: Graph,
+    state: State,
+    start: dict[Value, Tensor],
+    rows: Rows,
+    const: Tensor,
+    trace: dict[Node, Tensor] | None = None,
+) -> Linear:
     """Lower bounds of Σ_v start[v]·v + const over each row's box.
 
     `graph` must be prepared for `domain`, and `state` must know every node below the start values.
@@ -63,6 +70,7 @@ def lower_bounds(graph: Graph, state: State, start: dict[Value, Tensor], rows: R
         start: coefficients (R, *shape) over some values of the graph.
         rows: the boxes the rows belong to.
         const: (R,) constant terms.
+        trace: if given, receives the coefficients (R, *shape) that arrive at each elementwise node.
     """
     pending = dict(start)
     error = torch.zeros_like(const)
@@ -71,6 +79,8 @@ def lower_bounds(graph: Graph, state: State, start: dict[Value, Tensor], rows: R
         coefficients = pending.pop(node.output, None)
         if coefficients is None:
             continue
+        if trace is not None and isinstance(node.op, Elementwise):
+            trace[node] = coefficients
         back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
         if node in state.error:
             error = error + coefficients.flatten(1).abs() @ state.error[node]

@@ -23,6 +23,7 @@ class State:
     upper: Tensor  # (B, n)
     interval: dict[Value, tuple[Tensor, Tensor]] = field(default_factory=dict)  # (B, *shape) each
     lines: dict[Node, Lines] = field(default_factory=dict)  # of elementwise nodes, (B, *shape) each
+    slopes: dict[Value, Tensor] = field(default_factory=dict)  # (B, k, *shape) of forward forms, for branching
     error: dict[Node, Tensor] = field(default_factory=dict)  # (out,) see `note_affine`, `note_lines`
 
     @classmethod
@@ -40,6 +41,14 @@ class State:
         """The largest |element| over each box: (B, *shape)."""
         lower, upper = self.interval[value]
         return torch.maximum(lower.abs(), upper.abs())
+
+    def gap(self, node: Node) -> Tensor:
+        """How far apart the two lines of an elementwise node get over each box: (B, *shape)."""
+        lines = self.lines[node]
+        slope = lines.above_slope - lines.below_slope
+        offset = lines.above_offset - lines.below_offset
+        lower, upper = self.interval[node.inputs[0]]
+        return torch.maximum(slope * lower + offset, slope * upper + offset).clamp(min=0)
 
     def note_affine(self, node: Node, op: Affine) -> None:
         """Rounding error of one backward step through an affine node.
