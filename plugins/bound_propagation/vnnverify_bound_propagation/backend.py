@@ -26,6 +26,9 @@ class BoundPropagationOptions:
     memory: int = option(256, help="MiB that the rows of one backward pass may take", minimum=1)
     max_batch: int = option(4096, help="most boxes bounded at once", minimum=1)
     split_inputs: int = option(64, help="branch and bound on the input box up to so many varying inputs", minimum=0)
+    refine_at_most: int = option(
+        64, help="where inputs are split: most open neurons of a layer and box bounded backward", minimum=0
+    )
     forward_inputs: int = option(32, help="forward linear bounds up to so many varying inputs", minimum=0)
 
 
@@ -39,10 +42,15 @@ class BoxBounder:
         free = (upper > lower).any(dim=0).nonzero()[:, 0].to(ctx.device)
         forms = free if 0 < free.numel() <= options.forward_inputs else None
         memory = options.memory << 20
-        self.fast = Propagator(query.graph.to(ctx.device, ctx.dtype), forms, memory=memory)
+        limit = options.refine_at_most if free.numel() <= options.split_inputs else None
+        self.fast = Propagator(
+            query.graph.to(ctx.device, ctx.dtype), forms, memory=memory, refine_at_most=limit
+        )
         self.exact = self.fast
         if ctx.dtype != torch.float64:
-            self.exact = Propagator(query.graph.to(ctx.device, torch.float64), forms, memory=memory)
+            self.exact = Propagator(
+                query.graph.to(ctx.device, torch.float64), forms, memory=memory, refine_at_most=limit
+            )
         self.redone = 0
 
     def bound(self, lower: Tensor, upper: Tensor, spec: Specification) -> BoxBounds:

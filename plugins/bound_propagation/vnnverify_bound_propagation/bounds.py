@@ -43,14 +43,24 @@ class Propagator:
         graph: any graph whose operators the domains know; `UnsupportedOperator` is raised otherwise.
         free: indices (k,) of the inputs that vary; None: no forward forms.
         memory: bytes that the rows of one backward pass may take.
+        refine_at_most: a box with more open neurons than this in a layer is not refined there. Where
+            boxes are easily halved, halving first is cheaper.
     """
 
-    def __init__(self, graph: Graph, free: Tensor | None, *, memory: int = 256 << 20) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        free: Tensor | None,
+        *,
+        memory: int = 256 << 20,
+        refine_at_most: int | None = None,
+    ) -> None:
         self.graph = backward.domain.prepare(interval.domain.prepare(graph))
         self.free = free
         self.dtype = interval.graph_dtype(self.graph)
         self.widest = max((v.size for node in self.graph.nodes for v in (node.output, *node.inputs)), default=1)
         self.memory = memory
+        self.refine_at_most = refine_at_most
         self.plan = _plan(self.graph)
 
     def rows_at_once(self, device: torch.device) -> int:
@@ -96,7 +106,10 @@ class Propagator:
         """Backward bounds of the elements whose sign is open."""
         lower, upper = state.interval[value]
         flat_lower, flat_upper = lower.flatten(1).clone(), upper.flatten(1).clone()
-        box, element = ((flat_lower < 0) & (flat_upper > 0)).nonzero(as_tuple=True)
+        crossing = (flat_lower < 0) & (flat_upper > 0)
+        if self.refine_at_most is not None:
+            crossing &= crossing.sum(dim=1, keepdim=True) <= self.refine_at_most
+        box, element = crossing.nonzero(as_tuple=True)
         graph = self.plan.below[value]
         step = self.rows_at_once(lower.device) // 2
         for start in range(0, box.numel(), step):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,13 +12,10 @@ from torch import Tensor
 from vnnverify import Backend, Context, Deadline, Outcome, Query, option
 from vnnverify_falsification.concrete import try_centres, try_corners
 from vnnverify_falsification.gradient import descend, gives_gradient
-from vnnverify_falsification.hunt import Hunt
+from vnnverify_falsification.hunt import BLIND_BATCH, Hunt
 from vnnverify_falsification.local_search import wander
 
 __all__ = ["Falsification", "FalsificationOptions"]
-
-BLIND_BATCH = 64
-"""Points per batch where the network gives no gradient: a black box may be slow."""
 
 BLIND_ROUND = 5
 """Where there are gradients, every so many rounds one searches without them."""
@@ -55,7 +53,11 @@ class Falsification(Backend[FalsificationOptions]):
             limits = ctx.until(Deadline(min(ctx.deadline.at, Deadline.after(self.options.seconds).at)))
         hunt = Hunt(query, clauses, limits, self.options.memory_mb)
         rounds = self._search(hunt)
-        stats = {"points": hunt.points, "rounds": rounds, "refused_candidates": hunt.refused}
+        stats: dict[str, Any] = {
+            "points": hunt.points,
+            "rounds": rounds,
+            "refused_candidates": hunt.refused,
+        }
         if hunt.witness is not None:
             return Outcome.sat(hunt.witness, **stats)
         best = float(hunt.best.min())
@@ -68,7 +70,7 @@ class Falsification(Backend[FalsificationOptions]):
     def _search(self, hunt: Hunt) -> int:
         """Run the schedule; the number of rounds begun."""
         try_centres(hunt)
-        if hunt.over:
+        if hunt.over():
             return 0
         smooth = gives_gradient(hunt)
         if not smooth:
@@ -76,7 +78,7 @@ class Falsification(Backend[FalsificationOptions]):
         try_corners(hunt, self.options.boxes, self.options.samples)
         cursor = 0
         for number in range(self.options.rounds):
-            if hunt.over:
+            if hunt.over():
                 return number
             target = _chosen_targets(hunt, number, cursor)
             cursor += target.numel()

@@ -17,7 +17,7 @@ MAX_CORNERS = 1024
 def try_points(hunt: Hunt, clause: Tensor, u: Tensor) -> None:
     """Evaluate points u (count, n) of the boxes of clause (count,), in batches."""
     for start in range(0, clause.numel(), hunt.batch):
-        if hunt.over:
+        if hunt.over():
             return
         part = slice(start, start + hunt.batch)
         with torch.no_grad():
@@ -31,7 +31,7 @@ def try_centres(hunt: Hunt) -> None:
     device, dtype = hunt.ctx.device, hunt.ctx.dtype
     half = torch.full((1, 1), 0.5, device=device, dtype=dtype)
     for start in range(0, len(hunt.clauses), hunt.batch):
-        if hunt.over:
+        if hunt.over():
             return
         clause = torch.arange(start, min(start + hunt.batch, len(hunt.clauses)), device=device)
         try_points(hunt, clause, half.expand(clause.numel(), hunt.inputs))
@@ -41,7 +41,7 @@ def try_corners(hunt: Hunt, clauses: int, samples: int) -> None:
     """Corners and `samples` uniform points of the `clauses` most promising clauses."""
     ranked = torch.unique_consecutive(hunt.targets.clause[hunt.best.argsort(stable=True)])
     for index in list(dict.fromkeys(ranked.tolist()))[:clauses]:
-        if hunt.over:
+        if hunt.over():
             return
         u = torch.cat([_corners(hunt, index), hunt.uniform(samples, hunt.inputs)])
         try_points(hunt, torch.full((u.shape[0],), index, device=u.device), u)

@@ -55,7 +55,7 @@ def descend(hunt: Hunt, target: Tensor, start: Tensor, steps: int, variant: int 
     first, second = torch.zeros_like(u), torch.zeros_like(u)
     decay = (LAST_STEP / FIRST_STEP) ** (1 / max(1, steps - 1))
     for step in range(steps):
-        if hunt.over:
+        if hunt.over():
             return
         with torch.enable_grad():
             u.requires_grad_()
@@ -87,7 +87,7 @@ def _diversified(hunt: Hunt, start: Tensor, lower: Tensor, width: Tensor) -> Ten
     weights *= hunt.uniform(start.shape[0], 1) < 0.5
     u = start
     for _ in range(DIVERSIFY_STEPS):
-        if hunt.over:
+        if hunt.over():
             return u
         with torch.enable_grad():
             u = u.detach().requires_grad_()

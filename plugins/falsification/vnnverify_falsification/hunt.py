@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from vnnverify import Clause, Context, Query
-from vnnverify.ir import Affine, Graph
+from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Graph, Maximum
 from vnnverify_falsification.targets import Targets
 
-__all__ = ["Hunt", "batch_size"]
+__all__ = ["BLIND_BATCH", "Hunt", "batch_size"]
 
 STEP_WORK = 1e8
 """Multiplications per forward pass that a batch is sized for: some milliseconds on one core, so that
@@ -23,6 +23,12 @@ FREE_ASKS = 16
 
 ELITES = 256
 """Targets whose best point is kept as a later start."""
+
+
+TRAITS = (Affine, Bilinear, Composite, Elementwise, Maximum)
+
+BLIND_BATCH = 64
+"""Points per batch where the network's work is unknown, or where it gives no gradient."""
 
 
 class Hunt:
@@ -44,7 +50,6 @@ class Hunt:
         self.refused = 0
         self._deepest_refused = torch.inf
 
-    @property
     def over(self) -> bool:
         """Whether to stop: a witness is confirmed, or the time is up."""
         return self.witness is not None or self.ctx.deadline.expired
@@ -59,8 +64,8 @@ class Hunt:
         regions = [self.clauses[int(index)].region for index in wanted]
         lower = torch.stack([r.lower for r in regions])
         width = torch.stack([r.upper for r in regions]) - lower
-        kind = {"device": self.ctx.device, "dtype": self.ctx.dtype}
-        return lower.to(**kind)[back], width.to(**kind)[back]
+        device, dtype = self.ctx.device, self.ctx.dtype
+        return lower.to(device, dtype)[back], width.to(device, dtype)[back]
 
     def record(self, clause: Tensor, u: Tensor, x: Tensor, products: Tensor) -> None:
         """Note how near the points come to each target of their clause; ask about the deepest hit."""
@@ -107,8 +112,9 @@ def batch_size(graph: Graph, per_point: int, ctx: Context, memory_mb: int) -> in
         work += node.output.size * (1 + (node.op.fan_in if isinstance(node.op, Affine) else 0))
         held += node.output.size
     work *= 1.0 if ctx.device.type == "cpu" else 1.0 / 64
+    most = 1024 if ctx.device.type == "cpu" else 65536
+    if not all(isinstance(node.op, TRAITS) for node in graph.nodes):
+        most = BLIND_BATCH
     size = torch.finfo(ctx.dtype).bits / 8
     by_memory = memory_mb * 2**20 / (4 * size * (held + 4 * graph.input_size))
-    return int(
-        max(1, min(STEP_WORK / max(work, 1.0), by_memory, 1024 if ctx.device.type == "cpu" else 65536))
-    )
+    return int(max(1, min(STEP_WORK / max(work, 1.0), by_memory, most)))

@@ -29,7 +29,7 @@ def wander(hunt: Hunt, target: Tensor, start: Tensor, steps: int) -> None:
     u = start
     value = torch.full_like(u[:, 0], torch.inf)
     for step in range(steps):
-        if hunt.over:
+        if hunt.over():
             return
         trial = u if step == 0 else _changed(hunt, u, step / steps)
         with torch.no_grad():
