@@ -43,7 +43,9 @@ def run(family: Path, model: str, prop: str, timeout: float, more: list[str]) ->
         [*command, "--timeout", str(timeout), "--json", *more], capture_output=True, text=True, check=False
     )
     wall = time.monotonic() - started
-    record = json.loads(done.stdout) if done.stdout.strip() else {"verdict": "error", "reason": done.stderr[-300:]}
+    record = (
+        json.loads(done.stdout) if done.stdout.strip() else {"verdict": "error", "reason": done.stderr[-300:]}
+    )
     return {"model": model, "property": prop, "wall": round(wall, 3), **record, "witness": None}
 
 
@@ -60,7 +62,9 @@ def matmul_rate() -> float:
 
 def summary(name: str, records: list[dict[str, object]], timeout: float) -> str:
     """One row of the table. PAR2 counts an undecided instance with twice the limit."""
-    solved = [r for r in records if r["verdict"] in DECIDED and r["verdict"] == (r["expected"] or r["verdict"])]
+    solved = [
+        r for r in records if r["verdict"] in DECIDED and r["verdict"] == (r["expected"] or r["verdict"])
+    ]
     known = [r for r in records if r["expected"] in DECIDED]
     wrong = [r for r in known if r["verdict"] in DECIDED and r["verdict"] != r["expected"]]
     walls = [float(str(r["wall"])) for r in solved]
@@ -75,20 +79,26 @@ def summary(name: str, records: list[dict[str, object]], timeout: float) -> str:
 
 def main() -> None:
     """Run, print, and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--family", action="append", default=[])
     parser.add_argument("--only", default="", help="only instances whose names contain this")
     parser.add_argument("--expected", default="", help="only instances with this expected verdict")
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--log", type=Path, help="append one JSON line per instance")
-    parser.add_argument("--write", metavar="TITLE", help="put the table under TITLE into benchmarks/README.md")
+    parser.add_argument(
+        "--write", metavar="TITLE", help="put the table under TITLE into benchmarks/README.md"
+    )
     parser.add_argument("more", nargs="*", help="further arguments of `vnnverify verify`, after --")
     args = parser.parse_args()
     lines = ["| family | instances | decided | sat / unsat | wrong | median s | max s | PAR2 s |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     rate = matmul_rate()
-    for name in args.family or sorted(p.name for p in args.folder.iterdir() if (p / "instances.csv").exists()):
+    for name in args.family or sorted(
+        p.name for p in args.folder.iterdir() if (p / "instances.csv").exists()
+    ):
         records = []
         for model, prop, expected in read_rows(args.folder / name):
             if args.only not in f"{model} {prop}" or (args.expected and expected != args.expected):
@@ -96,8 +106,14 @@ def main() -> None:
             record = {"family": name, "expected": expected}
             record.update(run(args.folder / name, model, prop, args.timeout, args.more))
             records.append(record)
-            flag = "WRONG " if expected in DECIDED and record["verdict"] in DECIDED and record["verdict"] != expected else ""
-            print(f"{flag}{name} {model} {prop} {record['verdict']} ({expected}) {record['wall']}", flush=True)
+            flag = (
+                "WRONG "
+                if expected in DECIDED and record["verdict"] in DECIDED and record["verdict"] != expected
+                else ""
+            )
+            print(
+                f"{flag}{name} {model} {prop} {record['verdict']} ({expected}) {record['wall']}", flush=True
+            )
             if args.log:
                 with args.log.open("a") as file:
                     file.write(json.dumps(record) + "\n")
@@ -114,7 +130,9 @@ def write(title: str, lines: list[str], rate: float, args: argparse.Namespace) -
     more = f", `{' '.join(args.more)}`" if args.more else ""
     body = (
         f"{title}\n\n{args.timeout:g} s an instance, whole process{more}; float32 matrix product on this machine "
-        f"in the same run: {rate:.0f} GFLOP/s ({torch.get_num_threads()} threads).\n\n" + "\n".join(lines) + "\n"
+        f"in the same run: {rate:.0f} GFLOP/s ({torch.get_num_threads()} threads).\n\n"
+        + "\n".join(lines)
+        + "\n"
     )
     kept = [s for s in sections[1:] if not s.startswith(f"{title}\n")]
     README.write_text("\n## ".join([sections[0].rstrip() + "\n", *(s.rstrip() + "\n" for s in kept), body]))

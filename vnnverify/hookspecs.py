@@ -70,24 +70,29 @@ class CommandInfo:
 @hookspec
 def vnnverify_backends() -> Iterable[BackendInfo]:
     """Yield the backends this plugin offers."""
+    return ()
 
 
 @hookspec
 def vnnverify_operators() -> Iterable[OperatorInfo]:
     """Yield the ONNX operators this plugin can read."""
+    return ()
 
 
 @hookspec
 def vnnverify_rules() -> Iterable[tuple[str, Callable[[], None]]]:
     """Yield (domain name, install); `install` is called when that domain is first used and adds
     rules to its table."""
+    return ()
 
 
 @hookspec
 def vnnverify_result_writers() -> Iterable[ResultWriter]:
     """Yield result formats for `--format`."""
+    return ()
 
 
 @hookspec
 def vnnverify_commands() -> Iterable[CommandInfo]:
     """Yield sub-commands."""
+    return ()

@@ -52,7 +52,7 @@ DEFAULT_TIMEOUT = 300.0
 )
 @click.option("-v", "--verbose", count=True, help="Say what is going on (-vv: in detail).")
 @click.pass_context
-def command(ctx: click.Context, files: tuple[str, ...], networks: tuple[str, ...], **given: Any) -> int:
+def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, ...], **given: Any) -> int:
     """Decide whether MODEL has an input for which the VNN-LIB text QUERY holds.
 
     QUERY states what must not happen: `unsat` means the property holds, `sat` comes with a witness

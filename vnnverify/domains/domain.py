@@ -28,8 +28,9 @@ class Domain(Generic[E]):
         self.name = name
         self._rules: dict[type[Op], Rule] = {}
 
-    def rule(self, *kinds: type[Op]) -> Callable[[Rule], Rule]:
-        """Decorator: the function becomes the rule of these operator classes or traits."""
+    def rule(self, *kinds: Any) -> Callable[[Rule], Rule]:
+        """Decorator: the function becomes the rule of these operator classes or traits (`type[Op]`, also
+        abstract ones, which mypy cannot express)."""
 
         def register(function: Rule) -> Rule:
             for kind in kinds:

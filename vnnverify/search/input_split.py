@@ -21,7 +21,7 @@ from vnnverify.query import Query
 from vnnverify.search.clip import clip
 from vnnverify.search.specification import Specification
 
-__all__ = ["BoxBounds", "Bounder", "InputSplit", "SearchResult"]
+__all__ = ["Bounder", "BoxBounds", "InputSplit", "SearchResult"]
 
 SECONDS_PER_BATCH = 0.25
 """A batch grows or shrinks towards this duration: short enough to honour a deadline, long enough
@@ -131,7 +131,7 @@ class InputSplit:
             )
             wish = batch * SECONDS_PER_BATCH / spent if len(chosen) == batch else batch
             batch = int(min(self.max_batch, max(1.0, min(wish, 4.0 * batch))))
-        left = sorted(stuck | set(boxes.clause.unique().tolist()))
+        left = sorted(stuck | set(boxes.clause.tolist()))
         return SearchResult(left, timed_out=bool(len(boxes)), stats=self._stats(len(boxes), worst))
 
     def _stats(self, left: int, worst: float) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class InputSplit:
         """Halve every box along its best axis; boxes too thin to halve are remembered in `stuck`."""
         centre = (boxes.lower + boxes.upper) / 2
         can = (centre > boxes.lower) & (centre < boxes.upper)
-        stuck.update(boxes.clause[~can.any(dim=1)].unique().tolist())
+        stuck.update(boxes.clause[~can.any(dim=1)].tolist())
         able = can.any(dim=1)
         boxes, centre = boxes.take(able), centre[able]
         axis = torch.where(can[able], score[able], -1.0).argmax(dim=1, keepdim=True)

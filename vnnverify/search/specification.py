@@ -70,7 +70,8 @@ class Specification:
         return (self.C, self.d, self.strict, self.member, self.real)
 
     def open_polytopes(self, lower: Tensor) -> Tensor:
-        """Polytopes (batch, P) not excluded by sound lower bounds (batch, S) of the margins; NaN excludes nothing."""
+        """Polytopes (batch, P) that sound lower bounds (batch, S) of the margins do not exclude. NaN and
+        infinity exclude nothing."""
         positive = (lower > 0) & torch.isfinite(lower)
         return self.real & ~(self.member & positive[:, None, :]).any(dim=2)
 

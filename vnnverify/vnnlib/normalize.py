@@ -119,9 +119,9 @@ class _Reader:
             found.outputs.append(row)
         elif len(row.coefficients) == 1:
             ((variable, coefficient),) = row.coefficients.items()
-            bound = Row({variable: row.coefficients[variable] / abs(coefficient)}, row.bound / abs(coefficient),
-                        row.strict, row.offset)  # fmt: skip
-            _, up = float_row(bound) or ({}, float("inf"))
+            size = abs(coefficient)
+            unit = Row({variable: coefficient / size}, row.bound / size, row.strict, row.offset)
+            _, up = float_row(unit) or ({}, float("inf"))
             if coefficient > 0:
                 found.upper[variable.index] = min(found.upper[variable.index], up)
             else:

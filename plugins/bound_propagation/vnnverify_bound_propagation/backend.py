@@ -25,7 +25,9 @@ class BoundPropagationOptions:
 
     memory: int = option(256, help="MiB that the rows of one backward pass may take", minimum=1)
     max_batch: int = option(4096, help="most boxes bounded at once", minimum=1)
-    split_inputs: int = option(64, help="branch and bound on the input box up to so many varying inputs", minimum=0)
+    split_inputs: int = option(
+        64, help="branch and bound on the input box up to so many varying inputs", minimum=0
+    )
     refine_at_most: int = option(
         64, help="where inputs are split: most open neurons of a layer and box bounded backward", minimum=0
     )
@@ -63,7 +65,9 @@ class BoxBounder:
             tight = spec.open_polytopes(margins).any(dim=1) & ~spec.open_polytopes(hopeful).any(dim=1)
             if bool(tight.any()):
                 self.redone += int(tight.sum())
-                again, _ = self._bound(self.exact, lower[tight].double(), upper[tight].double(), spec.where(tight))
+                again, _ = self._bound(
+                    self.exact, lower[tight].double(), upper[tight].double(), spec.where(tight)
+                )
                 exact = lower_as(again.lower.reshape(-1, S), margins.dtype)
                 margins[tight] = torch.fmax(margins[tight], exact)
         return BoxBounds(margins, linear.A.reshape(B, S, n), gain)
@@ -111,5 +115,9 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
         open_ = f"{len(found.open_clauses)} of {len(query.clauses)} clauses open"
         if found.timed_out and ctx.deadline.expired:
             return Outcome.timeout(open_, residual, **stats)
-        why = "too many varying inputs to split" if free > self.options.split_inputs else "boxes at float resolution"
+        why = (
+            "too many varying inputs to split"
+            if free > self.options.split_inputs
+            else "boxes at float resolution"
+        )
         return Outcome.unknown(f"{open_}; {why}", residual, **stats)

@@ -92,11 +92,15 @@ def lower_bounds(
                 continue
             if value in pending:
                 pending[value] = pending[value] + part
-                error = error + u * (pending[value].flatten(1).abs() @ state.magnitude(value).flatten(1).amax(dim=0))
+                error = error + u * (
+                    pending[value].flatten(1).abs() @ state.magnitude(value).flatten(1).amax(dim=0)
+                )
             else:
                 pending[value] = part
     zero = const.new_zeros(const.shape[0], 1)
-    A = torch.cat([pending[v].flatten(1) if v in pending else zero.expand(-1, v.size) for v in graph.inputs], 1)
+    A = torch.cat(
+        [pending[v].flatten(1) if v in pending else zero.expand(-1, v.size) for v in graph.inputs], 1
+    )
     return _concretize(A, const, error, rows, state)
 
 

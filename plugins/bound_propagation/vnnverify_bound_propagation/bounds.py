@@ -58,7 +58,9 @@ class Propagator:
         self.graph = backward.domain.prepare(interval.domain.prepare(graph))
         self.free = free
         self.dtype = interval.graph_dtype(self.graph)
-        self.widest = max((v.size for node in self.graph.nodes for v in (node.output, *node.inputs)), default=1)
+        self.widest = max(
+            (v.size for node in self.graph.nodes for v in (node.output, *node.inputs)), default=1
+        )
         self.memory = memory
         self.refine_at_most = refine_at_most
         self.plan = _plan(self.graph)
@@ -150,7 +152,9 @@ class Propagator:
         linear = backward.lower_bounds(self.graph, state, start, rows, const, trace)
         return linear, self._gain(state, linear, trace, B, S)
 
-    def _gain(self, state: State, linear: backward.Linear, trace: dict[Node, Tensor], B: int, S: int) -> Tensor:
+    def _gain(
+        self, state: State, linear: backward.Linear, trace: dict[Node, Tensor], B: int, S: int
+    ) -> Tensor:
         """What halving an input promises for each row: (B, S, n), a heuristic.
 
         The share of the linear bound's own width, and, for each nonlinear neuron, the loss of its

@@ -23,7 +23,9 @@ class State:
     upper: Tensor  # (B, n)
     interval: dict[Value, tuple[Tensor, Tensor]] = field(default_factory=dict)  # (B, *shape) each
     lines: dict[Node, Lines] = field(default_factory=dict)  # of elementwise nodes, (B, *shape) each
-    slopes: dict[Value, Tensor] = field(default_factory=dict)  # (B, k, *shape) of forward forms, for branching
+    slopes: dict[Value, Tensor] = field(
+        default_factory=dict
+    )  # (B, k, *shape) of forward forms, for branching
     error: dict[Node, Tensor] = field(default_factory=dict)  # (out,) see `note_affine`, `note_lines`
 
     @classmethod

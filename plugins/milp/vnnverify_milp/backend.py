@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from vnnverify_bound_propagation.bounds import preactivation_bounds
 
 from vnnverify import Clause, ClauseBackend, Context, Outcome, Query, Support, option
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
-from vnnverify_bound_propagation.bounds import preactivation_bounds
 from vnnverify_milp.encoding import check, encode
 from vnnverify_milp.solve import minimise
 
@@ -35,14 +35,16 @@ class Milp(ClauseBackend[MilpOptions]):
             check(interval.domain.prepare(query.graph))
         except UnsupportedOperator as error:
             return Support.no(str(error))
-        count = sum(n.output.size for n in query.graph.nodes if not n.op.kind == "Linear")
+        count = sum(n.output.size for n in query.graph.nodes if n.op.kind != "Linear")
         if count > self.options.max_elements:
             return Support.no(f"{count} nonlinear elements; max_elements={self.options.max_elements}")
         return Support.yes()
 
     def decide(self, query: Query, clause: Clause, ctx: Context) -> Outcome:
         graph = interval.domain.prepare(query.graph).to("cpu", torch.float64)
-        bounds = preactivation_bounds(graph, clause.region.lower, clause.region.upper, ctx.deadline.share(0.5))
+        bounds = preactivation_bounds(
+            graph, clause.region.lower, clause.region.upper, ctx.deadline.share(0.5)
+        )
         program, inputs, outputs = encode(graph, bounds)
         witness: list[torch.Tensor] = []
 

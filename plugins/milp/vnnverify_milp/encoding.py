@@ -9,6 +9,7 @@ Source: Tjeng, Xiao, Tedrake, arXiv:1711.07356.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -95,7 +96,9 @@ def _affine(program: Program, node: Node, op: Affine, args: list[Expression]) ->
     return Expression(sp.csr_array(total), offset)
 
 
-def _piecewise(program: Program, op: Elementwise, x: Expression, low: np.ndarray, high: np.ndarray) -> Expression:
+def _piecewise(
+    program: Program, op: Elementwise, x: Expression, low: np.ndarray, high: np.ndarray
+) -> Expression:
     """The function as a sum of relus of a column z that stands for its argument."""
     kinks = list(op.kinks or ())
     z = program.add_columns(low, high)
@@ -103,7 +106,7 @@ def _piecewise(program: Program, op: Elementwise, x: Expression, low: np.ndarray
     if not kinks:
         slope, origin = _slope(op, 0.0), float(op(torch.zeros((), dtype=torch.float64)))
         return Expression(program.pick(z, slope), np.full(len(z), origin))
-    inner = [kinks[0] - 1.0, *((a + b) / 2 for a, b in zip(kinks, kinks[1:], strict=False)), kinks[-1] + 1.0]
+    inner = [kinks[0] - 1.0, *((a + b) / 2 for a, b in itertools.pairwise(kinks)), kinks[-1] + 1.0]
     slopes = [_slope(op, point) for point in inner]
     base = float(op(torch.tensor(kinks[0], dtype=torch.float64)))
     matrix = program.pick(z, slopes[0])
@@ -131,9 +134,7 @@ def _relu(program: Program, z: np.ndarray, kink: float, low: np.ndarray, high: n
     inf = np.full(count, np.inf)
     z_open, l_open, u_open = z[open_], low[open_], high[open_]
     program.add_rows(program.pick(a) - program.pick(z_open), np.full(count, -kink), inf)
-    program.add_rows(
-        program.pick(a) - program.pick(z_open) - program.pick(d, l_open), -inf, -kink - l_open
-    )
+    program.add_rows(program.pick(a) - program.pick(z_open) - program.pick(d, l_open), -inf, -kink - l_open)
     program.add_rows(program.pick(a) - program.pick(d, u_open), -inf, np.zeros(count))
     place = np.zeros(len(z), dtype=np.int64)
     place[active] = z[active]

@@ -60,4 +60,8 @@ class Program:
     def rows(self) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
         """All rows as one matrix with their bounds."""
         matrix = sp.csr_array(sp.vstack([self.widen(m) for m, _, _ in self.blocks]))
-        return matrix, np.concatenate([b[1] for b in self.blocks]), np.concatenate([b[2] for b in self.blocks])
+        return (
+            matrix,
+            np.concatenate([b[1] for b in self.blocks]),
+            np.concatenate([b[2] for b in self.blocks]),
+        )

@@ -108,7 +108,9 @@ def _model(
     lowers.append(constant)
     uppers.append(np.full(len(b), np.inf))
     if linear is not None:
-        place = sp.csr_array((np.ones(len(inputs)), (np.arange(len(inputs)), inputs)), shape=(len(inputs), columns))
+        place = sp.csr_array(
+            (np.ones(len(inputs)), (np.arange(len(inputs)), inputs)), shape=(len(inputs), columns)
+        )
         rows = sp.csr_array(linear.A.numpy()) @ place
         blocks.append(sp.hstack([rows, sp.csr_array((rows.shape[0], 1))]))
         lowers.append(np.full(rows.shape[0], -np.inf))
