@@ -46,7 +46,7 @@ def fold(node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, name
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
     try:
-        results: list[Any] = ReferenceEvaluator(model).run(None, dict(zip(names, known, strict=True)))
+        results: Any = ReferenceEvaluator(model).run(None, dict(zip(names, known, strict=True)))
     except Exception as error:  # the reference evaluator raises whatever numpy raises
         raise ModelError(
             f"node {name!r} ({node.op_type}): cannot be evaluated on its constants ({error})"

@@ -127,12 +127,12 @@ class _Reading:
                 operands[key] = found
         outputs = []
         for spec in self.proto.graph.output:
-            found = operands.get(spec.name)
-            if found is None:
+            result = operands.get(spec.name)
+            if result is None:
                 raise ModelError(f"output {spec.name!r} is computed by no node")
-            if not isinstance(found, Value):
-                found = self.builder.add(Constant(as_tensor(found)), name=spec.name)
-            outputs.append(found)
+            if not isinstance(result, Value):
+                result = self.builder.add(Constant(as_tensor(result)), name=spec.name)
+            outputs.append(result)
         return simplify(Graph(inputs, tuple(outputs), tuple(self.builder.nodes)))
 
     def _read(self, node: onnx.NodeProto, name: str, operands: dict[str, Operand]) -> list[Operand]:

@@ -33,7 +33,7 @@ class Opaque(Op):
     module: Any = None  # the torch module behind `function`, if there is one
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        x = torch.cat([part.flatten(1) for part in inputs], dim=1)
+        x = torch.cat([part.reshape(part.shape[0], -1) for part in inputs], dim=1)
         rows = [self.function(point.to(torch.float32)) for point in x]
         return torch.stack(rows).to(x.dtype)
 

@@ -80,13 +80,13 @@ def _neg(node: NodeView) -> Operand:
 @reads("Pow")
 def _pow(node: NodeView) -> Operand:
     """A constant exponent, the same for all elements."""
-    found = node.constant(1, "the exponent")
-    exponents = {float(p) for p in np.asarray(found).reshape(-1)}
+    found = np.asarray(node.constant(1, "the exponent"))
+    exponents = {float(p) for p in found.reshape(-1)}
     if len(exponents) != 1:
         raise node.unsupported("exponents that differ from element to element")
     exponent = exponents.pop()
     base = node.variable()
-    x = node.expanded(base, node.broadcast(base.shape, np.shape(found)))
+    x = node.expanded(base, node.broadcast(base.shape, found.shape))
     if exponent == 0.0:
         return np.ones(x.shape)
     power = x
@@ -123,7 +123,8 @@ def _batch_normalization(node: NodeView) -> Operand:
     epsilon = float(node.attribute("epsilon", 1e-5))
     if np.any(parameters[3] + epsilon <= 0):
         raise node.error("has a variance that is not positive; the model computes infinity or NaN")
-    pairs = [_normalization(*row, epsilon) for row in zip(*parameters, strict=True)]
+    rows = np.stack(parameters, axis=1).tolist()  # gamma, beta, mean and variance of each channel
+    pairs = [_normalization(gamma, beta, mean, var, epsilon) for gamma, beta, mean, var in rows]
     shape = (1, -1) + (1,) * (len(x.shape) - 2)
     scale, shift = (np.array(column, dtype=np.float64).reshape(shape) for column in zip(*pairs, strict=True))
     return scaled(node, x, scale, shift)

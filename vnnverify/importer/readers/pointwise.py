@@ -144,7 +144,8 @@ def _identity(node: NodeView) -> list[Operand]:
         if training is not None and bool(np.any(training)):
             raise node.error("is in training mode; export the model for inference")
     x = node.variable()
-    return [x, np.ones(x.shape, dtype=bool)][: node.output_count]
+    outputs: list[Operand] = [x, np.ones(x.shape, dtype=bool)]
+    return outputs[: node.output_count]
 
 
 @reads("Cast")
