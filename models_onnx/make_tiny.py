@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes tiny.onnx: two inputs, two outputs, four hidden ReLUs, answers to be seen by hand.
 
-    Y_0 = max(X_0, X_1)     Y_1 = |X_0 − X_1|
+Y_0 = max(X_0, X_1)     Y_1 = |X_0 − X_1|
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -42,7 +42,7 @@ class BackendInfo:
 
     name: str  # [a-z][a-z0-9_-]*, unique across all installed plugins
     summary: str
-    load: Callable[[], type[Backend]]
+    load: Callable[[], type[Backend[Any]]]
     guarantee: str = "real"  # real, float or statistical: see `Guarantee`
     opaque: bool = False  # whether it also works on models that the importer cannot read
     api_version: int = API_VERSION

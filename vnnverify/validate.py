@@ -87,18 +87,18 @@ class OnnxSource:
         The box is the text's, rounded outward to float64. `strictly` keeps off its ends, which may
         lie outside the exact interval by less than one float64 step.
         """
-        point: list[float] = []
+        flat: list[float] = []
         rounded: list[int] = []
         start = 0
         for spec in self._model.layout.inputs:
             end = start + int(np.prod(spec.shape))
             part = slice(start, end)
-            ends = (t[part].cpu().double().numpy() for t in (x, lower, upper))
-            values, lost = _inward(*ends, np.dtype(spec.dtype), strictly)
-            point.extend(values.astype(np.float64).tolist())
+            point, low, high = (t[part].cpu().double().numpy() for t in (x, lower, upper))
+            values, lost = _inward(point, low, high, np.dtype(spec.dtype), strictly)
+            flat.extend(values.astype(np.float64).tolist())
             rounded.extend(int(i) + start for i in np.flatnonzero(lost))
             start = end
-        return tuple(point), frozenset(rounded)
+        return tuple(flat), frozenset(rounded)
 
 
 def _inward(

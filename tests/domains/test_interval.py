@@ -29,7 +29,9 @@ def test_closed_form_of_one_affine_layer() -> None:
     """[1, -2]·x + 3 over [0, 1] x [1, 2] is [0, 2]."""
     weight = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
     graph = chain(Linear(weight, torch.tensor([3.0], dtype=torch.float64)), size=2)
-    lower, upper = interval.bounds(graph, Region(torch.tensor([0.0, 1.0]).double(), torch.tensor([1.0, 2.0]).double()))
+    lower, upper = interval.bounds(
+        graph, Region(torch.tensor([0.0, 1.0]).double(), torch.tensor([1.0, 2.0]).double())
+    )
     assert -1 - 1e-12 <= float(lower) <= -1 and 2 <= float(upper) <= 2 + 1e-12
 
 
@@ -38,12 +40,15 @@ def test_closed_form_of_one_affine_layer() -> None:
 def test_sampled_points_lie_inside(dtype: torch.dtype, scale: float) -> None:
     generator = torch.Generator().manual_seed(1)
     for width in (0.0, 1e-3, 1.0):
-        weights = [torch.randn(6, 4, generator=generator, dtype=dtype), torch.randn(3, 6, generator=generator, dtype=dtype)]
+        weights = [
+            torch.randn(6, 4, generator=generator).double(),
+            torch.randn(3, 6, generator=generator).double(),
+        ]
         graph = chain(Linear(scale * weights[0]), Relu(), Linear(weights[1]), size=4)
         centre = torch.randn(4, generator=generator, dtype=torch.float64)
         region = Region(centre - width, centre + width)
-        lower, upper = interval.bounds(graph, region)
-        y = graph.to("cpu", torch.float64)(region.sample(2000, generator))
+        lower, upper = interval.bounds(graph.to("cpu", dtype), region)
+        y = graph.to("cpu", dtype).to("cpu", torch.float64)(region.sample(2000, generator))
         assert bool((y >= lower.double()).all() and (y <= upper.double()).all())
 
 

@@ -39,6 +39,5 @@ def _describe(plugins: Plugins, name: str) -> None:
     click.echo(f"guarantee: {info.guarantee}; plugin: {plugins.providers[name]}")
     types = typing.get_type_hints(kind.options_type)
     for field in dataclasses.fields(kind.options_type):
-        click.echo(
-            f"  -o {field.name}={field.default!s:<10} {types[field.name].__name__:<6} {field.metadata['help']}"
-        )
+        kind_name = types[field.name].__name__
+        click.echo(f"  -o {field.name}={field.default!s:<10} {kind_name:<6} {field.metadata['help']}")

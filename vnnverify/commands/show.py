@@ -68,9 +68,8 @@ def _parameters(op: Op) -> int:
 def _nodes(graph: Graph) -> None:
     for node in graph.nodes:
         shape = "×".join(str(n) for n in node.output.shape) or "scalar"
-        click.echo(
-            f"{node.name[:40]:<40} {node.op.kind:<14} {shape:<18} {_parameters(node.op):>10,}  {treatment(node.op)}"
-        )
+        row = f"{node.name[:40]:<40} {node.op.kind:<14} {shape:<18} {_parameters(node.op):>10,}"
+        click.echo(f"{row}  {treatment(node.op)}")
 
 
 def _summary(graph: Graph) -> None:

@@ -26,7 +26,8 @@ DEFAULT_TIMEOUT = 300.0
     "--network", "networks", multiple=True, metavar="[NAME=]MODEL", help="The ONNX model (.gz is fine)."
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.0), default=DEFAULT_TIMEOUT, show_default=True, metavar="SECONDS",
+    "--timeout", type=click.FloatRange(min=0.0), default=DEFAULT_TIMEOUT, show_default=True,
+    metavar="SECONDS",
     help="Wall time in all, start-up included.",
 )  # fmt: skip
 @click.option(

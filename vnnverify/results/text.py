@@ -53,13 +53,14 @@ class TextWriter:
             if isinstance(values, dict):
                 table.add_row(name, Text(", ".join(f"{k}={_short(v)}" for k, v in values.items())))
         console.print(table)
-        return out.getvalue()
+        text: str = out.getvalue()
+        return text
 
 
 def _guarantee(guarantee: Guarantee) -> str:
     if guarantee is Guarantee.REAL:
         return "sound over the real numbers for the stored parameters; rounding accounted for"
-    return guarantee.value
+    return str(guarantee.value)
 
 
 def _short(value: object) -> str:

@@ -71,8 +71,8 @@ class Propagator:
         rows = self.memory // (4 * self.widest * torch.finfo(self.dtype).bits // 8)
         return max(64, min(rows, CACHE_ELEMENTS // self.widest) if device.type == "cpu" else rows)
 
-    def propagate(self, lower: Tensor, upper: Tensor, deadline: Deadline, *, refine: bool = True) -> State:
-        """Bounds of every value over each box [lower, upper], (B, n). Past the deadline it refines no more."""
+    def propagate(self, lower: Tensor, upper: Tensor, deadline: Deadline) -> State:
+        """Bounds of every value over each box [lower, upper], (B, n). Past the deadline it stops refining."""
         state = State.of(self.graph, lower, upper)
         forms: dict[Value, forward.Form | None] = {}
         if self.free is not None:
@@ -93,7 +93,7 @@ class Propagator:
             state.interval[node.output] = found
             if isinstance(node.op, Affine) and node.inputs:
                 state.note_affine(node, node.op)
-            if refine and node.output in self.plan.refine and not deadline.expired:
+            if node.output in self.plan.refine and not deadline.expired:
                 self._refine(node.output, state, deadline)
         return state
 
