@@ -63,7 +63,7 @@ class Falsification(Backend[FalsificationOptions]):
         best = float(hunt.best.min())
         stats["best_margin"] = best if best < torch.inf else None
         reason = f"no counterexample found at {hunt.points:,} points, nearest margin {best:.3g}"
-        if ctx.deadline.expired:
+        if ctx.deadline.remaining() == 0:
             return Outcome.timeout(reason, **stats)
         return Outcome.unknown(reason, **stats)
 

@@ -24,7 +24,6 @@ FREE_ASKS = 16
 ELITES = 256
 """Targets whose best point is kept as a later start."""
 
-
 TRAITS = (Affine, Bilinear, Composite, Elementwise, Maximum)
 
 BLIND_BATCH = 64

@@ -42,6 +42,8 @@ class Targets:
         counts = np.array([p.b.numel() for p in polytopes])
         A, b, strict = _normalised(polytopes)
         distinct, index = np.unique(A, axis=0, return_inverse=True)
+        if not len(distinct):  # only polytopes without rows: everything is unsafe
+            distinct = np.zeros((1, A.shape[1]))
         place = (np.repeat(np.arange(len(polytopes)), counts), _positions(counts))
         shape = (len(polytopes), max(1, int(counts.max())))
         row = np.zeros(shape, dtype=np.int64)
@@ -98,8 +100,9 @@ def _normalised(polytopes: Sequence[Polytope]) -> tuple[np.ndarray, np.ndarray, 
 
 def _positions(counts: np.ndarray) -> np.ndarray:
     """0, 1, …, counts[0] - 1, 0, 1, …, counts[1] - 1, …"""
-    ends = np.cumsum(counts)
-    return np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)
+    first: np.ndarray = np.repeat(np.cumsum(counts) - counts, counts)
+    positions: np.ndarray = np.arange(first.size) - first
+    return positions
 
 
 def _joined(clause: Clause, polytope: Polytope, inputs: int) -> Polytope:
