@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -16,11 +16,14 @@ from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.ir import Node, Op, Shape, Value
 from vnnverify.ops.arrangement import Constant, Expand, Reshape
 
-__all__ = ["REMEDY", "Builder", "NodeReader", "NodeView", "Operand", "as_tensor"]
+__all__ = ["REMEDY", "SIZE_LIMIT", "Builder", "NodeReader", "NodeView", "Operand", "as_tensor"]
 
 Operand = Value | np.ndarray
 
 REMEDY = "`--backend falsification` may still run the model through onnx2torch or onnxruntime"
+
+SIZE_LIMIT = 1 << 28
+"""Largest number of elements of one value: a few bytes of model can ask for terabytes."""
 
 
 @dataclass(slots=True)
@@ -31,7 +34,13 @@ class Builder:
 
     def add(self, op: Op, *inputs: Value, name: str) -> Value:
         """Append a node and return its output value."""
-        shape = op.output_shape(*(v.shape for v in inputs))
+        shapes = tuple(v.shape for v in inputs)
+        try:
+            shape = op.output_shape(*shapes)
+        except (IndexError, RuntimeError, ValueError) as error:
+            text = " ".join(str(error).split())[:200]
+            given = " and ".join(map(str, shapes))
+            raise ModelError(f"node {name!r}: cannot be applied to shape {given} ({text})") from error
         output = Value(f"{name}#{len(self.nodes)}", shape)
         self.nodes.append(Node(op, inputs, output, name))
         return output
@@ -99,7 +108,19 @@ class NodeView:
 
     def expanded(self, x: Value, shape: Shape) -> Value:
         """x broadcast to a larger shape."""
-        return x if x.shape == tuple(shape) else self.add(Expand.of(x.shape, tuple(shape)), x)
+        shape = self.within_limit(shape)
+        return x if x.shape == shape else self.add(Expand.of(x.shape, shape), x)
+
+    def within_limit(self, shape: Iterable[int]) -> Shape:
+        """The shape, before anything of that shape is made.
+
+        Raises:
+            ModelError: it has more than `SIZE_LIMIT` elements.
+        """
+        found = tuple(int(n) for n in shape)
+        if prod(found) > SIZE_LIMIT:
+            raise self.error(f"would make {prod(found):,} elements, more than {SIZE_LIMIT:,}; refused")
+        return found
 
     def reshaped(self, x: Value, shape: Sequence[int]) -> Value:
         """x in another shape of the same size."""

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
 
-from vnnverify.errors import ModelError
+from vnnverify.errors import ModelError, UnsupportedModelError
+from vnnverify.importer.builder import REMEDY
 
-__all__ = ["FOLD_LIMIT", "fold"]
+__all__ = ["FOLD_LIMIT", "can_fold", "fold"]
 
 FOLD_LIMIT = 256 << 20
 """Largest constant, in bytes, that folding may produce: a few bytes of model can ask for terabytes."""
@@ -21,53 +23,87 @@ _ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "Sub": np.subtract,
     "Mul": np.multiply,
 }
+_RANDOM = ("Bernoulli", "Multinomial", "RandomNormalLike", "RandomUniformLike")
+
+
+def can_fold(node: onnx.NodeProto) -> bool:
+    """Whether the node is a function of its (constant) inputs that onnx itself defines."""
+    return bool(node.input) and node.domain in ("", "ai.onnx") and node.op_type not in _RANDOM
 
 
 def fold(node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, name: str) -> list[np.ndarray]:
-    """The outputs of a node with constant inputs.
+    """The outputs of a node with constant inputs, computed in their own types.
 
     Raises:
-        ModelError: it cannot be evaluated, or the result would exceed `FOLD_LIMIT`.
+        ModelError: the result would exceed `FOLD_LIMIT`, or holds NaN or infinity.
+        UnsupportedModelError: it cannot be evaluated.
     """
-    _refuse_bombs(node, inputs, name)
+    place = f"node {name!r} ({node.op_type})"
+    size = _result_size(node.op_type, inputs)
+    if size * 8 > FOLD_LIMIT:
+        raise ModelError(f"{place}: asks for a constant of {size:.3g} elements; refused")
+    results = _evaluated(node, inputs, opset, place)
+    for array in results:
+        if array.nbytes > FOLD_LIMIT:
+            raise ModelError(f"{place}: makes a constant of {array.nbytes:,} bytes; refused")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelError(f"{place}: makes NaN or infinity from the model's constants")
+    return results
+
+
+def _evaluated(
+    node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, place: str
+) -> list[np.ndarray]:
     known = [x for x in inputs if x is not None]
-    if node.op_type in _ARITHMETIC and len(known) == 2:
-        return [np.asarray(_ARITHMETIC[node.op_type](*known), dtype=known[0].dtype)]
     if node.op_type == "Identity":
         return [known[0]]
+    try:
+        if node.op_type in _ARITHMETIC and len(known) == 2:
+            return [np.asarray(_ARITHMETIC[node.op_type](*known), dtype=known[0].dtype)]
+        names = list(dict.fromkeys(n for n in node.input if n))
+        feed = {n: x for n, x in zip(node.input, inputs, strict=True) if n and x is not None}
+        return [np.asarray(r) for r in _reference(node, names, opset).run(None, feed)]
+    except Exception as error:  # the reference evaluator raises whatever numpy raises
+        text = " ".join(str(error).split())[:200]
+        raise UnsupportedModelError(
+            f"{place}: cannot be evaluated on its constants ({text}); {REMEDY}"
+        ) from error
+
+
+def _reference(node: onnx.NodeProto, names: list[str], opset: int) -> Any:
     from onnx.reference import ReferenceEvaluator
 
-    names = [n for n in node.input if n]
+    unknown = onnx.TypeProto()
     graph = onnx.helper.make_graph(
         [node],
         "fold",
-        [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in names],
-        [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in node.output if n],
+        [onnx.helper.make_value_info(n, unknown) for n in names],
+        [onnx.helper.make_value_info(n, unknown) for n in node.output if n],
     )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
-    try:
-        results: Any = ReferenceEvaluator(model).run(None, dict(zip(names, known, strict=True)))
-    except Exception as error:  # the reference evaluator raises whatever numpy raises
-        raise ModelError(
-            f"node {name!r} ({node.op_type}): cannot be evaluated on its constants ({error})"
-        ) from error
-    return [np.asarray(r) for r in results]
+    return ReferenceEvaluator(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    )
 
 
-def _refuse_bombs(node: onnx.NodeProto, inputs: list[np.ndarray | None], name: str) -> None:
-    """Look at operators whose output can be far larger than their inputs before running them."""
-    sizes: float = 0.0
-    if node.op_type == "ConstantOfShape" and inputs and inputs[0] is not None:
-        sizes = float(np.prod(inputs[0].astype(np.float64)))
-    elif (
-        node.op_type in ("Expand", "Tile")
-        and len(inputs) > 1
-        and inputs[0] is not None
-        and inputs[1] is not None
-    ):
-        sizes = float(np.prod(inputs[1].astype(np.float64))) * max(1, inputs[0].size)
-    elif node.op_type == "Range" and all(x is not None for x in inputs[:3]):
-        start, limit, delta = (float(x) for x in inputs[:3] if x is not None)
-        sizes = abs((limit - start) / delta) if delta else 0.0
-    if sizes * 8 > FOLD_LIMIT:
-        raise ModelError(f"node {name!r} ({node.op_type}): would create {sizes:.3g} constants; refused")
+def _result_size(op_type: str, inputs: list[np.ndarray | None]) -> float:
+    """Elements of the result, for operators whose result can be far larger than their inputs."""
+    first = inputs[0] if inputs else None
+    second = inputs[1] if len(inputs) > 1 else None
+    if first is None:
+        return 0.0
+    if op_type == "ConstantOfShape":
+        return float(np.prod(first.astype(np.float64)))
+    if op_type == "Range" and second is not None and len(inputs) > 2 and inputs[2] is not None:
+        step = float(inputs[2])
+        return abs((float(second) - float(first)) / step) if step else 0.0
+    if second is None:
+        return 0.0
+    if op_type in ("Expand", "Tile"):
+        return float(np.prod(np.maximum(second.astype(np.float64), 1))) * max(1, first.size)
+    if op_type == "OneHot":
+        return float(np.max(second)) * first.size
+    if op_type == "Pad" and second.size == 2 * first.ndim:
+        return prod(float(n + w) for n, w in zip(first.shape, second.reshape(2, -1).sum(axis=0), strict=True))
+    if op_type in _ARITHMETIC or op_type in ("Div", "Pow", "Equal", "Less", "Greater", "And", "Or"):
+        return float(np.prod(np.broadcast_shapes(first.shape, second.shape), dtype=np.float64))
+    return 0.0

@@ -7,12 +7,15 @@ import io
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Self
 
 import onnx
 import torch
 from torch import Tensor
 
+from vnnverify.errors import UnsupportedModelError
+from vnnverify.importer.parsing import one_line
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Op, Shape
 from vnnverify.numerics import AGREEMENT
@@ -28,13 +31,13 @@ logger = logging.getLogger(__name__)
 class Opaque(Op):
     """A model as a function (batch, n) -> (batch, m), point by point."""
 
-    function: Callable[[Tensor], Tensor]  # (n,) -> (m,), float32
+    function: Callable[[Tensor], Tensor]  # (n,) -> (m,), casts to the model's own type
     outputs: int
     module: Any = None  # the torch module behind `function`, if there is one
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         x = torch.cat([part.reshape(part.shape[0], -1) for part in inputs], dim=1)
-        rows = [self.function(point.to(torch.float32)) for point in x]
+        rows = [self.function(point) for point in x]
         return torch.stack(rows).to(x.dtype)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
@@ -48,12 +51,18 @@ class Opaque(Op):
 
 def opaque_graph(data: bytes, layout: Layout) -> Graph:
     """A graph of one `Opaque` node: through onnx2torch (differentiable) if that converts the model and
-    agrees with onnxruntime, else through onnxruntime itself."""
-    runner = OnnxRunner(data, layout)
-    generator = torch.Generator().manual_seed(0)
-    size = sum(_size(spec.shape) for spec in layout.inputs)
-    probe = torch.rand(3, size, generator=generator)
-    theirs = [torch.tensor(runner(point.double().tolist())) for point in probe]
+    agrees with onnxruntime, else through onnxruntime itself.
+
+    Raises:
+        UnsupportedModelError: onnxruntime cannot run it.
+    """
+    size = sum(prod(spec.shape) for spec in layout.inputs)
+    probe = torch.rand(3, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    try:
+        runner = OnnxRunner(data, layout)
+        theirs = [torch.tensor(runner(point.tolist()), dtype=torch.float64) for point in probe]
+    except Exception as error:  # onnxruntime has an exception type per cause
+        raise UnsupportedModelError(f"onnxruntime cannot run the model either ({one_line(error)})") from error
     outputs = theirs[0].numel()
     function, module = _through_torch(data, layout)
     if function is None or not _agrees(function, probe, theirs):
@@ -61,18 +70,11 @@ def opaque_graph(data: bytes, layout: Layout) -> Graph:
         module = None
 
         def function(x: Tensor) -> Tensor:
-            return torch.tensor(runner(x.double().tolist()), dtype=torch.float32, device=x.device)
+            return torch.tensor(runner(x.tolist()), dtype=x.dtype, device=x.device)
 
     inputs = tuple(Value(spec.name, spec.shape) for spec in layout.inputs)
     output = Value("model", (outputs,))
     return Graph(inputs, (output,), (Node(Opaque(function, outputs, module), inputs, output, "model"),))
-
-
-def _size(shape: Shape) -> int:
-    size = 1
-    for extent in shape:
-        size *= extent
-    return size
 
 
 def _through_torch(data: bytes, layout: Layout) -> tuple[Callable[[Tensor], Tensor] | None, Any]:
@@ -85,10 +87,12 @@ def _through_torch(data: bytes, layout: Layout) -> tuple[Callable[[Tensor], Tens
         return None, None
 
     def function(x: Tensor) -> Tensor:
-        parts = torch.split(x, [_size(spec.shape) for spec in layout.inputs])
-        found = module(*(p.reshape(spec.shape) for p, spec in zip(parts, layout.inputs, strict=True)))
+        """In the model's own types, whatever the type of x."""
+        parts = torch.split(x, [prod(spec.shape) for spec in layout.inputs])
+        pairs = zip(parts, layout.inputs, strict=True)
+        found = module(*(p.reshape(spec.shape).to(getattr(torch, spec.dtype)) for p, spec in pairs))
         values = found if isinstance(found, list | tuple) else [found]
-        return torch.cat([v.reshape(-1).to(torch.float32) for v in values])
+        return torch.cat([v.reshape(-1).to(x.dtype) for v in values])
 
     return function, module
 

@@ -117,6 +117,8 @@ def _batch_normalization(node: NodeView) -> Operand:
     x = node.variable()
     if node.attribute("training_mode", 0) or node.attribute("is_test", 1) == 0:
         raise node.error("is in training mode; export the model for inference")
+    if node.attribute("spatial", 1) == 0:
+        raise node.unsupported("a normalisation per position (spatial=0)")
     parameters = [
         np.asarray(node.constant(k, "a batch normalisation parameter"), np.float64) for k in range(1, 5)
     ]

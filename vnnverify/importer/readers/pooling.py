@@ -34,6 +34,9 @@ def _window(
                 count -= 1
             grown.append(max(a, (count - 1) * s + r - n - b))
         after = tuple(grown)
+    node.within_limit([n + b + a for n, b, a in zip(extent, before, after, strict=True)])
+    if any(b >= r or a >= r + s for b, a, r, s in zip(before, after, reach, strides, strict=True)):
+        raise node.unsupported("a window that lies in the padding alone")
     return kernel, strides, dilations, before, after
 
 

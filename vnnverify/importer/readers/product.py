@@ -87,6 +87,7 @@ def _as_matrix(node: NodeView, x: Operand, shape: tuple[int, ...]) -> Operand:
 def _stacked(node: NodeView, left: Operand, right: Operand) -> Value:
     """The product of two stacks of matrices, at least one of them variable."""
     lead = node.broadcast(left.shape[:-2], right.shape[:-2])
+    node.within_limit([*lead, left.shape[-2], right.shape[-1]])
     if isinstance(left, Value) and isinstance(right, Value):
         wide = (node.expanded(v, (*lead, *v.shape[-2:])) for v in (left, right))
         return node.add(MatMul(), *wide)
@@ -135,6 +136,9 @@ def _conv(node: NodeView) -> Operand:
     dilations = tuple(node.attribute("dilations", [1] * rank))
     reach = [d * (k - 1) + 1 for d, k in zip(dilations, weight.shape[2:], strict=True)]
     before, after = spatial_pads(node, x.shape[2:], reach, strides)
+    padded = [n + b + a for n, b, a in zip(x.shape[2:], before, after, strict=True)]
+    node.within_limit([*x.shape[:2], *padded])
+    node.within_limit([x.shape[0], weight.shape[0], *padded])
     groups = int(node.attribute("group", 1))
     b = None if bias is None else as_tensor(bias)
     return node.add(Conv(as_tensor(weight), b, strides, before, after, dilations, groups), x)
@@ -149,6 +153,13 @@ def _conv_transpose(node: NodeView) -> Operand:
     dilations = tuple(node.attribute("dilations", [1] * rank))
     extra = tuple(node.attribute("output_padding", [0] * rank))
     reach = [d * (k - 1) + 1 for d, k in zip(dilations, weight.shape[2:], strict=True)]
+    node.within_limit(
+        [
+            x.shape[0],
+            weight.shape[1],
+            *(n * s + r for n, s, r in zip(x.shape[2:], strides, reach, strict=True)),
+        ]
+    )
     wanted = node.attribute("output_shape")
     auto = node.attribute("auto_pad", "NOTSET")
     if wanted is None and auto in ("SAME_UPPER", "SAME_LOWER"):

@@ -35,6 +35,7 @@ def _upsample(node: NodeView) -> Operand:
     places = _places(x)
     for axis, scale in enumerate(scales):
         extent = int(np.floor(x.shape[axis] * scale))
+        node.within_limit((*places.shape[:axis], extent, *places.shape[axis + 1 :]))
         source = np.floor(np.arange(extent) / scale).astype(np.int64)
         places = np.take(places, np.clip(source, 0, x.shape[axis] - 1), axis=axis)
     return _picked(node, x, places)
@@ -60,6 +61,7 @@ def _resize(node: NodeView) -> Operand:
             new = int(np.floor(old * scale))
         else:
             raise node.error("gives neither scales nor sizes")
+        node.within_limit((*places.shape[:axis], new, *places.shape[axis + 1 :]))
         if scale != 1.0 or new != old:
             places = np.take(places, _nearest(node, old, new, scale), axis=axis)
     return _picked(node, x, places)

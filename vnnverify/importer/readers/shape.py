@@ -146,6 +146,7 @@ def _pad(node: NodeView) -> Operand:
     """A constant border as zeros plus a shift; other borders pick elements."""
     x = node.variable()
     before, after = _pad_widths(node, len(x.shape))
+    node.within_limit(b + n + a for b, n, a in zip(before, x.shape, after, strict=True))
     mode = node.attribute("mode", "constant")
     if mode != "constant":
         picked = _bordered(node, _places(x).numpy(), before, after, mode)
@@ -201,6 +202,7 @@ def _expand(node: NodeView) -> Operand:
 @reads("Tile")
 def _tile(node: NodeView) -> Operand:
     x = node.variable()
-    found = node.constant(1, "the repeats")
-    index = np.tile(_places(x).numpy(), [int(n) for n in np.asarray(found).reshape(-1)])
+    repeats = [int(n) for n in np.asarray(node.constant(1, "the repeats")).reshape(-1)]
+    node.within_limit([*repeats, x.size])
+    index = np.tile(_places(x).numpy(), repeats)
     return _select(node, x, torch.from_numpy(index))

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tensors and attributes of the protobuf as plain Python values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from vnnverify.errors import ModelError, UnsupportedModelError
+from vnnverify.importer.builder import REMEDY, SIZE_LIMIT
+from vnnverify.query import TensorSpec
+
+__all__ = ["constant_of", "initializers", "node_attributes", "tensor_spec"]
+
+_LISTS = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS)
+_GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+
+
+def initializers(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """The constants of the graph by name.
+
+    Raises:
+        ModelError: one holds NaN or infinity.
+    """
+    found = {}
+    for tensor in proto.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ModelError(
+                f"initializer {tensor.name!r} holds NaN or infinity, so nothing can be proved; "
+                "export the model from a sound checkpoint"
+            )
+        found[tensor.name] = array
+    return found
+
+
+def tensor_spec(info: onnx.ValueInfoProto) -> TensorSpec:
+    """Name, shape (dynamic axes 1) and type of an input or output.
+
+    Raises:
+        ModelError: not a tensor, or far too large.
+    """
+    if not info.type.HasField("tensor_type"):
+        raise ModelError(f"{info.name!r} is not a tensor; only models from tensors to tensors can be read")
+    tensor = info.type.tensor_type
+    shape = tuple(max(1, d.dim_value) for d in tensor.shape.dim)
+    if prod(shape) > SIZE_LIMIT:
+        raise ModelError(f"{info.name!r} has {prod(shape):,} elements, more than {SIZE_LIMIT:,}; refused")
+    return TensorSpec(info.name, shape, str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)))
+
+
+def node_attributes(attributes: Iterable[onnx.AttributeProto], name: str) -> dict[str, Any]:
+    """A node's attributes as Python values: numbers, strings, lists and arrays.
+
+    Raises:
+        UnsupportedModelError: one is a graph (If, Loop, Scan).
+    """
+    return {attribute.name: _attribute(attribute, name) for attribute in attributes}
+
+
+def _attribute(attribute: onnx.AttributeProto, name: str) -> Any:
+    if attribute.type in _GRAPHS:
+        raise UnsupportedModelError(
+            f"node {name!r}: graphs inside a node (If, Loop, Scan) are not supported; {REMEDY}"
+        )
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, onnx.TensorProto):
+        return numpy_helper.to_array(value)
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return list(value) if attribute.type in _LISTS else value
+
+
+def constant_of(attributes: dict[str, Any], name: str) -> np.ndarray:
+    """The value of a Constant node.
+
+    Raises:
+        UnsupportedModelError: text, or a sparse tensor.
+    """
+    for key, value in attributes.items():
+        if key == "value":
+            return np.asarray(value)
+        if key in ("value_float", "value_floats"):
+            return np.array(value, dtype=np.float32)
+        if key in ("value_int", "value_ints"):
+            return np.array(value, dtype=np.int64)
+    raise UnsupportedModelError(
+        f"node {name!r} (Constant): neither text nor sparse tensors are supported; {REMEDY}"
+    )
