@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -33,14 +34,17 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
 
     def add(self, op: Op, *inputs: Value, name: str) -> Value:
-        """Append a node and return its output value."""
-        shapes = tuple(v.shape for v in inputs)
-        try:
-            shape = op.output_shape(*shapes)
-        except (IndexError, RuntimeError, ValueError) as error:
-            text = " ".join(str(error).split())[:200]
-            given = " and ".join(map(str, shapes))
-            raise ModelError(f"node {name!r}: cannot be applied to shape {given} ({text})") from error
+        """Append a node and return its output value.
+
+        Raises:
+            ModelError: a constant of the operator is NaN or infinite.
+            RuntimeError: the operator does not fit the shapes of its inputs.
+        """
+        for part in dataclasses.fields(op):
+            value = getattr(op, part.name)
+            if isinstance(value, Tensor) and not bool(torch.isfinite(value).all()):
+                raise ModelError(f"node {name!r}: has NaN or infinity among its constants; export it again")
+        shape = op.output_shape(*(v.shape for v in inputs))
         output = Value(f"{name}#{len(self.nodes)}", shape)
         self.nodes.append(Node(op, inputs, output, name))
         return output

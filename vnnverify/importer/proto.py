@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer.builder import REMEDY, SIZE_LIMIT
+from vnnverify.importer.parsing import one_line
 from vnnverify.query import TensorSpec
 
 __all__ = ["constant_of", "initializers", "node_attributes", "tensor_spec"]
@@ -29,7 +30,7 @@ def initializers(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
     """
     found = {}
     for tensor in proto.graph.initializer:
-        array = numpy_helper.to_array(tensor)
+        array = _array(tensor, f"initializer {tensor.name!r}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(
                 f"initializer {tensor.name!r} holds NaN or infinity, so nothing can be proved; "
@@ -37,6 +38,15 @@ def initializers(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
             )
         found[tensor.name] = array
     return found
+
+
+def _array(tensor: onnx.TensorProto, place: str) -> np.ndarray:
+    """The tensor as an array; float types that numpy lacks are widened."""
+    try:
+        array = numpy_helper.to_array(tensor)
+    except Exception as error:  # a size that does not fit the shape, an unknown type
+        raise ModelError(f"{place} cannot be read ({one_line(error)}); export the model again") from error
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
 def tensor_spec(info: onnx.ValueInfoProto) -> TensorSpec:
@@ -51,7 +61,11 @@ def tensor_spec(info: onnx.ValueInfoProto) -> TensorSpec:
     shape = tuple(max(1, d.dim_value) for d in tensor.shape.dim)
     if prod(shape) > SIZE_LIMIT:
         raise ModelError(f"{info.name!r} has {prod(shape):,} elements, more than {SIZE_LIMIT:,}; refused")
-    return TensorSpec(info.name, shape, str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)))
+    try:
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{info.name!r} has an unknown element type; export the model again") from error
+    return TensorSpec(info.name, shape, str(dtype))
 
 
 def node_attributes(attributes: Iterable[onnx.AttributeProto], name: str) -> dict[str, Any]:
@@ -70,7 +84,7 @@ def _attribute(attribute: onnx.AttributeProto, name: str) -> Any:
         )
     value = onnx.helper.get_attribute_value(attribute)
     if isinstance(value, onnx.TensorProto):
-        return numpy_helper.to_array(value)
+        return _array(value, f"node {name!r}: attribute {attribute.name!r}")
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return list(value) if attribute.type in _LISTS else value

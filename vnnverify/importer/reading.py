@@ -10,6 +10,7 @@ from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.builder import REMEDY, Builder, NodeView, Operand, as_tensor
 from vnnverify.importer.folding import can_fold, fold
+from vnnverify.importer.parsing import one_line
 from vnnverify.importer.proto import constant_of, initializers, node_attributes, tensor_spec
 from vnnverify.importer.registry import find_reader
 from vnnverify.ir import Graph, Value
@@ -67,6 +68,7 @@ class _Reading:
         self.operands: dict[str, Operand] = dict(initializers(proto))
         self._operators = operators
         self._opsets = {"" if e.domain == "ai.onnx" else e.domain: e.version for e in proto.opset_import}
+        self._functions = {(f.domain, f.name) for f in proto.functions}  # they take precedence
         self._whole: set[Value] = set()  # whole-number or boolean inputs
         for spec in inputs:
             value = Value(spec.name, spec.shape)
@@ -112,11 +114,17 @@ class _Reading:
                 f"supported only for Cast; {REMEDY}"
             )
         reader = find_reader(domain, node.op_type, opset, self._operators)
-        if reader is None:
+        if reader is None or (node.domain, node.op_type) in self._functions:
             full = f"{domain}.{node.op_type}" if domain else node.op_type
             raise UnsupportedModelError(
                 f"node {name!r}: operator {full} (opset {opset}) is not supported; {REMEDY}"
             )
         view = NodeView(name, node.op_type, attributes, args, len(node.output), opset, self.builder)
-        found = reader(view)
+        try:
+            found = reader(view)
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            # attributes that do not fit the shapes pass the checker, but neither numpy nor torch
+            shapes = " and ".join("nothing" if a is None else str(tuple(a.shape)) for a in args)
+            message = f"cannot be applied to {shapes} ({one_line(error)}); export the model again"
+            raise view.error(message) from error
         return [found] if isinstance(found, Value | np.ndarray) else list(found)
