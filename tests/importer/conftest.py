@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -24,7 +23,7 @@ def _build(
     kind: int = TensorProto.FLOAT,
     listed: bool = False,
     ir_version: int = 8,
-    **more: Any,
+    opsets: Sequence[onnx.OperatorSetIdProto] = (),
 ) -> onnx.ModelProto:
     """A model; `listed` also names its constants among the inputs, as old files do."""
     tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in (constants or {}).items()]
@@ -33,9 +32,8 @@ def _build(
         declared += [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in tensors]
     results = [helper.make_tensor_value_info(name, kind, shape) for name, shape in outputs.items()]
     graph = helper.make_graph(list(nodes), "g", declared, results, tensors)
-    domains = {"": opset} | {node.domain: 1 for node in nodes if node.domain}
-    opsets = [helper.make_opsetid(domain, version) for domain, version in domains.items()]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version, **more)
+    imported = [helper.make_opsetid("", opset), *opsets]
+    return helper.make_model(graph, opset_imports=imported, ir_version=ir_version)
 
 
 @pytest.fixture
