@@ -17,10 +17,10 @@ from vnnverify.ops.scale import Scale
 
 __all__ = ["fuse_scales"]
 
-_CANCELLATION = 4.0
-"""Largest (|s·b| + |t|) / |s·b + t| at which a shift is fused into a bias. The rounding errors of s, t
-and s·b + t are relative to the numerator, but `numerics.PARAMETER_ROUNDINGS` covers errors relative to
-the new bias: up to this ratio they fit."""
+_CANCELLATION = 2.0
+"""Largest (|s·b| + |t|) / |s·b + t| at which a shift is fused into a bias. The roundings of b, s, t and
+of their product are relative to the numerator, at most 3·|s·b| + |t| unit roundoffs, while
+`numerics.PARAMETER_ROUNDINGS` counts roundings relative to the new bias: up to this ratio they fit."""
 
 
 def fuse_scales(graph: Graph) -> Graph:
