@@ -72,6 +72,8 @@ def certify(
         shown, required = (radius, diagonal) if norm == "l2" else (_per_axis(radius, moved), straight)
         return Certificate(predicted, reason, p_lower, shown, required, not reason, samples, 1 - alpha)
 
+    if not ctx.deadline.expired:
+        count_classes(graph, centre, 0.0, 1, 1, ctx)  # the first run is slow, and would spoil the plan
     started = time.monotonic()
     selected = count_classes(graph, centre, sigma, n0, batch, ctx)
     if selected is None:
