@@ -62,7 +62,8 @@ def _evaluated(
             return [np.asarray(_ARITHMETIC[node.op_type](*known), dtype=known[0].dtype)]
         names = list(dict.fromkeys(n for n in node.input if n))
         feed = {n: x for n, x in zip(node.input, inputs, strict=True) if n and x is not None}
-        return [np.asarray(r) for r in _reference(node, names, opset).run(None, feed)]
+        with np.errstate(all="ignore"):  # what overflows is refused by `fold`
+            return [np.asarray(r) for r in _reference(node, names, opset).run(None, feed)]
     except Exception as error:  # the reference evaluator raises whatever numpy raises
         text = " ".join(str(error).split())[:200]
         raise UnsupportedModelError(
