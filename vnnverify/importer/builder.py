@@ -42,7 +42,7 @@ class Builder:
         """
         for part in dataclasses.fields(op):
             value = getattr(op, part.name)
-            if isinstance(value, Tensor) and not bool(torch.isfinite(value).all()):
+            if isinstance(value, Tensor) and not _is_finite(value):
                 raise ModelError(f"node {name!r}: has NaN or infinity among its constants; export it again")
         shape = op.output_shape(*(v.shape for v in inputs))
         output = Value(f"{name}#{len(self.nodes)}", shape)
@@ -159,6 +159,11 @@ class NodeView:
 
 
 NodeReader = Callable[[NodeView], Operand | Sequence[Operand]]
+
+
+def _is_finite(t: Tensor) -> bool:
+    """The sum is quick, and finite only if every element is; it may overflow though they are."""
+    return bool(torch.isfinite(t.sum())) or bool(torch.isfinite(t).all())
 
 
 def as_tensor(array: np.ndarray) -> Tensor:

@@ -14,14 +14,23 @@ from vnnverify.ir.simplify.copies import merge_copies
 from vnnverify.ir.simplify.dead_code import remove_dead_code
 from vnnverify.ir.simplify.fusion import fuse_scales
 from vnnverify.ir.simplify.identities import remove_identities
+from vnnverify.ir.simplify.products import fuse_products
 
-__all__ = ["fuse_scales", "merge_copies", "remove_dead_code", "remove_identities", "simplify"]
+__all__ = [
+    "fuse_products",
+    "fuse_scales",
+    "merge_copies",
+    "remove_dead_code",
+    "remove_identities",
+    "simplify",
+]
 
 _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_dead_code,
     remove_identities,
     merge_copies,
     fuse_scales,
+    fuse_products,
 )
 
 
