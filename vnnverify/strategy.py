@@ -125,11 +125,11 @@ def decide(
         if result.verdict.decided:
             return dataclasses.replace(result, stats=stats)
         if result.verdict is Verdict.ERROR:
-            failed = failed or result
+            failed = result if failed is None else failed
         last = result
         reasons.append(f"{step.backend}: {result.reason}")
         open_query = result.residual or open_query
-    verdict = Verdict.TIMEOUT if ctx.deadline.expired else Verdict.ERROR if failed else Verdict.UNKNOWN
+    verdict = Verdict.TIMEOUT if ctx.deadline.expired else Verdict.UNKNOWN if failed is None else Verdict.ERROR
     if last is None:
         return Result(verdict, "; ".join(reasons), stats=stats)
     return dataclasses.replace(

@@ -16,7 +16,7 @@ from vnnverify.domains import relaxation
 from vnnverify.domains.domain import Domain
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir.graph import Graph, Node, Value
-from vnnverify.ir.op import Affine, Elementwise, Maximum
+from vnnverify.ir.op import Affine, Elementwise, Maximum, flat
 from vnnverify.numerics import gamma, lower_as, round_down, round_up, upper_as
 from vnnverify.query import Region
 
@@ -57,7 +57,7 @@ def _elementwise(op: Elementwise, inputs: Sequence[Interval], node: Node) -> Int
 def _maximum(op: Maximum, inputs: Sequence[Interval], node: Node) -> Interval:
     """The maximum is monotone: the largest lower and the largest upper bound of each group."""
     groups = op.groups(*(tuple(lower.shape[1:]) for lower, _ in inputs))
-    ends = (torch.cat([pair[end].flatten(1) for pair in inputs], dim=1) for end in (0, 1))
+    ends = (torch.cat([flat(pair[end]) for pair in inputs], dim=1) for end in (0, 1))
     lower, upper = (flat[:, groups].amax(dim=2).reshape(-1, *node.output.shape) for flat in ends)
     return lower, upper
 

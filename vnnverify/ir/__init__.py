@@ -2,7 +2,7 @@
 """The intermediate representation: operators with traits, and graphs of them."""
 
 from vnnverify.ir.graph import Graph, Node, Value
-from vnnverify.ir.op import Affine, Bilinear, Composite, Elementwise, Maximum, Op, Shape
+from vnnverify.ir.op import Affine, Bilinear, Composite, Elementwise, Maximum, Op, Shape, flat
 
 __all__ = [
     "Affine",
@@ -15,4 +15,5 @@ __all__ = [
     "Op",
     "Shape",
     "Value",
+    "flat",
 ]

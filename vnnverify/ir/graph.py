@@ -11,7 +11,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from vnnverify.ir.op import Op, Shape
+from vnnverify.ir.op import Op, Shape, flat
 
 __all__ = ["Graph", "Node", "Value"]
 
@@ -64,7 +64,7 @@ class Graph:
 
     def join_outputs(self, values: dict[Value, Tensor]) -> Tensor:
         """Flatten and concatenate the output values: (batch, m)."""
-        return torch.cat([values[v].reshape(-1, v.size) for v in self.outputs], dim=1)
+        return torch.cat([flat(values[v]) for v in self.outputs], dim=1)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Outputs (batch, m) for inputs (batch, n); differentiable; frees what is no longer needed."""

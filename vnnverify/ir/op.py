@@ -19,9 +19,14 @@ from torch import Tensor
 if TYPE_CHECKING:
     from vnnverify.ir.graph import Graph
 
-__all__ = ["Affine", "Bilinear", "Composite", "Elementwise", "Maximum", "Op", "Shape"]
+__all__ = ["Affine", "Bilinear", "Composite", "Elementwise", "Maximum", "Op", "Shape", "flat"]
 
 Shape = tuple[int, ...]
+
+
+def flat(x: Tensor) -> Tensor:
+    """(batch, *shape) -> (batch, size), for scalars too."""
+    return x[..., None].flatten(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from vnnverify.ir.op import Affine, Shape
+from vnnverify.ir.op import Affine, Shape, flat
 
 __all__ = ["Concat", "Constant", "Expand", "Pad", "Reshape", "Select", "Transpose"]
 
@@ -81,14 +81,14 @@ class Select(Affine):
         return cls(flat, shape, most)
 
     def linear(self, *inputs: Tensor) -> Tensor:
-        return inputs[0].reshape(inputs[0].shape[0], -1)[:, self.index].reshape(-1, *self.shape)
+        return flat(inputs[0])[:, self.index].reshape(-1, *self.shape)
 
     def magnitude(self, *inputs: Tensor) -> Tensor:
         return self.linear(*inputs)
 
     def adjoint(self, rows: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         back = rows.new_zeros(rows.shape[0], prod(shapes[0]))
-        back = back.index_add(1, self.index, rows.reshape(rows.shape[0], -1))
+        back = back.index_add(1, self.index, flat(rows))
         return (back.reshape(rows.shape[0], *shapes[0]),)
 
     @property

@@ -17,7 +17,7 @@ from torch import Tensor
 from vnnverify.errors import UnsupportedModelError
 from vnnverify.importer.parsing import one_line
 from vnnverify.ir.graph import Graph, Node, Value
-from vnnverify.ir.op import Op, Shape
+from vnnverify.ir.op import Op, Shape, flat
 from vnnverify.numerics import AGREEMENT
 from vnnverify.query import Layout
 from vnnverify.validate import OnnxRunner
@@ -36,7 +36,7 @@ class Opaque(Op):
     module: Any = None  # the torch module behind `function`, if there is one
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        x = torch.cat([part.reshape(part.shape[0], -1) for part in inputs], dim=1)
+        x = torch.cat([flat(part) for part in inputs], dim=1)
         rows = [self.function(point) for point in x]
         return torch.stack(rows).to(x.dtype)
 

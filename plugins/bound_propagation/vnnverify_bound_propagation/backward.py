@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.domains import Domain
-from vnnverify.ir import Affine, Bilinear, Elementwise, Graph, Maximum, Node, Value
+from vnnverify.ir import Affine, Bilinear, Elementwise, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, unit_roundoff
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation.state import State
@@ -83,7 +83,7 @@ def lower_bounds(
             trace[node] = coefficients
         back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
         if node in state.error:
-            error = error + coefficients.flatten(1).abs() @ state.error[node]
+            error = error + flat(coefficients).abs() @ state.error[node]
         if add is not None:
             const = const + add
             error = error + u * const.abs()
@@ -92,15 +92,11 @@ def lower_bounds(
                 continue
             if value in pending:
                 pending[value] = pending[value] + part
-                error = error + u * (
-                    pending[value].flatten(1).abs() @ state.magnitude(value).flatten(1).amax(dim=0)
-                )
+                error = error + u * (flat(pending[value]).abs() @ flat(state.magnitude(value)).amax(dim=0))
             else:
                 pending[value] = part
     zero = const.new_zeros(const.shape[0], 1)
-    A = torch.cat(
-        [pending[v].flatten(1) if v in pending else zero.expand(-1, v.size) for v in graph.inputs], 1
-    )
+    A = torch.cat([flat(pending[v]) if v in pending else zero.expand(-1, v.size) for v in graph.inputs], 1)
     return _concretize(A, const, error, rows, state)
 
 
@@ -124,7 +120,7 @@ def _affine(
     add = None
     offset = op.offset if node.inputs else op()[0]
     if offset is not None:
-        add = coefficients.flatten(1) @ offset.expand(node.output.shape).flatten()
+        add = flat(coefficients) @ offset.expand(node.output.shape).flatten()
     if not node.inputs:
         return (), add
     return op.adjoint(coefficients, *(v.shape for v in node.inputs)), add
@@ -163,7 +159,7 @@ def _maximum(
     """Below: the member with the largest lower bound. Above: that member if it beats all others,
     else the constant max of the upper bounds."""
     groups = op.groups(*(v.shape for v in node.inputs)).to(coefficients.device)  # (out, k)
-    lower, upper = (torch.cat([state.interval[v][end].flatten(1) for v in node.inputs], 1) for end in (0, 1))
+    lower, upper = (torch.cat([flat(state.interval[v][end]) for v in node.inputs], 1) for end in (0, 1))
     low, high = lower[:, groups], upper[:, groups]  # (B, out, k)
     best = low.argmax(dim=2, keepdim=True)
     index = groups.expand(low.shape[0], -1, -1).gather(2, best)[:, :, 0]  # (B, out)
@@ -171,14 +167,14 @@ def _maximum(
     rival = torch.where(is_best, -float("inf"), high).amax(dim=2)
     wins = rival <= low.gather(2, best)[:, :, 0]
     ceiling = torch.where(wins, torch.zeros_like(rival), high.amax(dim=2))
-    grouped = rows.group(coefficients.flatten(1))
+    grouped = rows.group(flat(coefficients))
     negative = grouped.clamp(max=0)
     kept = grouped.clamp(min=0) + negative * rows.spread(wins.to(grouped.dtype))
     add = (negative * rows.spread(ceiling)).reshape(coefficients.shape[0], -1).sum(dim=1)
-    flat = torch.zeros(coefficients.shape[0], lower.shape[1], dtype=grouped.dtype, device=grouped.device)
+    joined = torch.zeros(coefficients.shape[0], lower.shape[1], dtype=grouped.dtype, device=grouped.device)
     target = rows.spread(index).expand(kept.shape).reshape(coefficients.shape[0], -1)
-    flat.scatter_add_(1, target, kept.reshape(coefficients.shape[0], -1))
-    parts = torch.split(flat, [v.size for v in node.inputs], dim=1)
+    joined.scatter_add_(1, target, kept.reshape(coefficients.shape[0], -1))
+    parts = torch.split(joined, [v.size for v in node.inputs], dim=1)
     return tuple(p.reshape(-1, *v.shape) for p, v in zip(parts, node.inputs, strict=True)), add
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vnnverify import Deadline
 from vnnverify.domains import interval, relaxation
-from vnnverify.ir import Affine, Elementwise, Graph, Node, Value
+from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
 from vnnverify.numerics import unit_roundoff
 from vnnverify.search import Specification
 from vnnverify_bound_propagation import backward, forward
@@ -107,7 +107,7 @@ class Propagator:
     def _refine(self, value: Value, state: State, deadline: Deadline) -> None:
         """Backward bounds of the elements whose sign is open."""
         lower, upper = state.interval[value]
-        flat_lower, flat_upper = lower.flatten(1).clone(), upper.flatten(1).clone()
+        flat_lower, flat_upper = flat(lower).clone(), flat(upper).clone()
         crossing = (flat_lower < 0) & (flat_upper > 0)
         if self.refine_at_most is not None:
             crossing &= crossing.sum(dim=1, keepdim=True) <= self.refine_at_most
@@ -144,7 +144,7 @@ class Propagator:
             offset += value.size
         C = spec.C.reshape(B * S, m)
         rows = backward.Rows(B * S, per_box=S)
-        size = torch.cat([state.magnitude(v).flatten(1) for v in self.graph.outputs], 1).amax(dim=0)
+        size = torch.cat([flat(state.magnitude(v)) for v in self.graph.outputs], 1).amax(dim=0)
         d = spec.d.reshape(-1)
         u = unit_roundoff(C.dtype)
         const = -d - u * (C.abs() @ size) - u * d.abs()
@@ -168,9 +168,9 @@ class Propagator:
             slopes = state.slopes.get(node.inputs[0])
             if slopes is None:
                 continue
-            flat = slopes.flatten(2).abs()  # (B, k, N)
-            part = flat / flat.sum(dim=1, keepdim=True).clamp(min=torch.finfo(flat.dtype).tiny)
-            loss = coefficients.reshape(B, S, -1).abs() * state.gap(node).flatten(1)[:, None]  # (B, S, N)
+            size = slopes.reshape(*slopes.shape[:2], -1).abs()  # (B, k, N)
+            part = size / size.sum(dim=1, keepdim=True).clamp(min=torch.finfo(size.dtype).tiny)
+            loss = coefficients.reshape(B, S, -1).abs() * flat(state.gap(node))[:, None]  # (B, S, N)
             shared = shared + loss @ part.transpose(1, 2)
         return gain.index_add(2, self.free, shared)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.domains.relaxation import Lines
-from vnnverify.ir import Affine, Elementwise, Graph, Node, Value
+from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
 from vnnverify.numerics import gamma, unit_roundoff
 
 __all__ = ["State"]
@@ -65,7 +65,7 @@ class State:
         size = op.magnitude(*(self.magnitude(v) for v in node.inputs))
         if op.offset is not None:
             size = size + op.offset.abs()
-        self.error[node] = g * (1 + 2 * g) * size.flatten(1).amax(dim=0)
+        self.error[node] = g * (1 + 2 * g) * flat(size).amax(dim=0)
 
     def note_lines(self, node: Node, op: Elementwise, lines: Lines) -> None:
         """Lines of an elementwise node, and the rounding error of one backward step through it.
@@ -78,4 +78,4 @@ class State:
         offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
         loss = 2 * unit_roundoff(dtype) * slope * self.magnitude(node.inputs[0])
         loss = loss + gamma(node.output.size, dtype) * offset
-        self.error[node] = loss.flatten(1).amax(dim=0)
+        self.error[node] = flat(loss).amax(dim=0)
