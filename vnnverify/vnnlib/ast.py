@@ -1,64 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The syntax tree of a property. Numbers keep their text and are exact; leaves are shared."""
+"""The syntax tree of a property. Numbers keep their text and are exact; equal leaves may be shared.
+
+Trees may be thousands of levels deep, so they are walked with a stack and not by recursion.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-__all__ = ["And", "Arithmetic", "Compare", "Declaration", "Expr", "Number", "Or", "Term", "Variable"]
+from vnnverify.vnnlib.number import Number
 
+__all__ = ["And", "Arithmetic", "Compare", "Declaration", "Expr", "Number", "Or", "Term", "Variable", "fold"]
 
-class Number:
-    """A decimal literal: its text, its exact value, and the floats next to it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return f"Number({self.text!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Number) and self.text == other.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-    @cached_property
-    def value(self) -> Fraction:
-        """The exact value."""
-        return Fraction(self.text)
-
-    @cached_property
-    def nearest(self) -> float:
-        """The nearest float64; infinite if the literal is beyond its range."""
-        return float(self.text)
-
-    @cached_property
-    def _side(self) -> int:
-        """Where the exact value lies relative to `nearest`: −1 below, 0 equal, 1 above."""
-        if math.isinf(self.nearest):
-            return -1 if self.nearest > 0 else 1
-        exact = Fraction(self.nearest)
-        return (self.value > exact) - (self.value < exact)
-
-    @cached_property
-    def down(self) -> float:
-        """The largest float64 that is not above the value."""
-        return math.nextafter(self.nearest, -math.inf) if self._side < 0 else self.nearest
-
-    @cached_property
-    def up(self) -> float:
-        """The smallest float64 that is not below the value."""
-        return math.nextafter(self.nearest, math.inf) if self._side > 0 else self.nearest
-
-    def against(self, x: float) -> int:
-        """The sign of x − value, exactly."""
-        if x != self.nearest:
-            return 1 if x > self.nearest else -1
-        return -self._side
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +43,12 @@ Term = Number | Variable | Arithmetic
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """lhs operator rhs. `offset` is the position in the text, for messages."""
+    """lhs operator rhs. `offset` is where it first stands in the text, for messages."""
 
     operator: str  # <= < >= > =
     lhs: Term
     rhs: Term
-    offset: int
+    offset: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +74,21 @@ class Declaration:
 
     name: str
     sort: str
-    offset: int
+    offset: int = field(default=0, compare=False)
+
+
+def fold(term: Term, leaf: Callable[[Number | Variable], T], join: Callable[[Arithmetic, list[T]], T]) -> T:
+    """The value of a term from the values of its leaves, joined from the inside out."""
+    values: list[T] = []
+    pending: list[tuple[Term, bool]] = [(term, False)]
+    while pending:
+        current, parts_done = pending.pop()
+        if not isinstance(current, Arithmetic):
+            values.append(leaf(current))
+        elif parts_done:
+            count = len(current.args)
+            values[-count:] = [join(current, values[-count:])]
+        else:
+            pending.append((current, True))
+            pending.extend((arg, False) for arg in reversed(current.args))
+    return values[0]

@@ -3,39 +3,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Sequence
+from itertools import chain, product
 
-from vnnverify.vnnlib.ast import And, Compare, Expr
+from vnnverify.vnnlib.ast import And, Compare, Expr, Or
 
-__all__ = ["MAX_DISJUNCTS", "count_disjuncts", "disjuncts"]
+__all__ = ["MAX_COPIES", "MAX_DISJUNCTS", "TooManyDisjuncts", "conjuncts", "disjuncts"]
 
 MAX_DISJUNCTS = 1_000_000
 """Most disjuncts a property may multiply out to."""
 
+MAX_COPIES = 100_000_000
+"""Most comparisons copied while multiplying out: bounds time and memory."""
 
-def count_disjuncts(expr: Expr) -> int:
-    """How many conjunctions `disjuncts` will yield."""
-    if isinstance(expr, Compare):
-        return 1
-    counts = [count_disjuncts(arg) for arg in expr.args]
-    if not isinstance(expr, And):
-        return sum(counts)
-    total = 1
-    for count in counts:
-        total *= count
-    return total
+_Conjunction = tuple[Compare, ...]
 
 
-def disjuncts(expr: Expr) -> Iterator[tuple[Compare, ...]]:
-    """The conjunctions whose union is `expr`."""
-    if isinstance(expr, Compare):
-        yield (expr,)
-    elif isinstance(expr, And):
-        fixed = tuple(arg for arg in expr.args if isinstance(arg, Compare))
-        rest = [list(disjuncts(arg)) for arg in expr.args if not isinstance(arg, Compare)]
-        for choice in product(*rest):
-            yield fixed + tuple(c for part in choice for c in part)
-    else:
-        for arg in expr.args:
-            yield from disjuncts(arg)
+class TooManyDisjuncts(Exception):
+    """The normal form is too large to be written down."""
+
+
+def conjuncts(assertions: Sequence[Expr]) -> list[tuple[Expr, int]]:
+    """The comparisons and disjunctions whose conjunction the assertions are, each with the number of
+    the assertion it is from. A connective with one argument is that argument."""
+    found: list[tuple[Expr, int]] = []
+    pending = [(expr, number) for number, expr in enumerate(assertions)][::-1]
+    while pending:
+        expr, number = pending.pop()
+        if isinstance(expr, And) or (isinstance(expr, Or) and len(expr.args) == 1):
+            pending.extend((arg, number) for arg in reversed(expr.args))
+        else:
+            found.append((expr, number))
+    return found
+
+
+def disjuncts(expr: Expr) -> list[_Conjunction]:
+    """The conjunctions whose union is `expr`, in the order of the text.
+
+    Raises:
+        TooManyDisjuncts: there are more than `MAX_DISJUNCTS`, or they would repeat too much.
+    """
+    budget = _Budget()
+    values: list[list[_Conjunction]] = []
+    pending: list[tuple[Expr, bool]] = [(expr, False)]
+    while pending:
+        current, parts_done = pending.pop()
+        if isinstance(current, Compare):
+            values.append([(current,)])
+        elif isinstance(current, And) and all(type(arg) is Compare for arg in current.args):
+            values.append([current.args])  # type: ignore[list-item]  # just tested
+        elif not parts_done:
+            pending.append((current, True))
+            pending.extend((arg, False) for arg in reversed(current.args))
+        else:
+            count = len(current.args)
+            parts = values[-count:]
+            values[-count:] = [budget.conjunction(parts) if isinstance(current, And) else budget.union(parts)]
+    return values[0]
+
+
+class _Budget:
+    def __init__(self) -> None:
+        self.left = MAX_COPIES
+
+    def spend(self, disjuncts: int, copies: int) -> None:
+        self.left -= copies
+        if disjuncts > MAX_DISJUNCTS or self.left < 0:
+            raise TooManyDisjuncts
+
+    def union(self, parts: list[list[_Conjunction]]) -> list[_Conjunction]:
+        count = sum(map(len, parts))
+        self.spend(count, count)
+        return list(chain.from_iterable(parts))
+
+    def conjunction(self, parts: list[list[_Conjunction]]) -> list[_Conjunction]:
+        count = 1
+        for part in parts:
+            count *= len(part)
+        longest = sum(max(map(len, part)) for part in parts)
+        self.spend(count, count * longest)
+        return [tuple(chain.from_iterable(choice)) for choice in product(*parts)]

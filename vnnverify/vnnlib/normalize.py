@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain, product
+from math import prod
 
 import numpy as np
 import torch
@@ -13,53 +14,50 @@ import torch
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.arrangement import Reshape, Select
 from vnnverify.query import Clause, Layout, Polytope, Query, Region, Source
-from vnnverify.vnnlib.ast import And, Compare, Number, Variable
-from vnnverify.vnnlib.disjuncts import MAX_DISJUNCTS, count_disjuncts, disjuncts
+from vnnverify.vnnlib.ast import Compare, Variable
+from vnnverify.vnnlib.cases import Cases, Rows, check_size, read_cases
+from vnnverify.vnnlib.collector import collector_paused
+from vnnverify.vnnlib.disjuncts import MAX_DISJUNCTS, TooManyDisjuncts, conjuncts, disjuncts
 from vnnverify.vnnlib.property import Property
-from vnnverify.vnnlib.rows import NonlinearTerm, Row, float_row, rows_of
 
 __all__ = ["normalize"]
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Conjunct:
-    """One disjunct: a box and rows."""
-
-    lower: np.ndarray  # (n,)
-    upper: np.ndarray
-    inputs: list[Row] = field(default_factory=list)  # over X only, more than one variable
-    outputs: list[Row] = field(default_factory=list)  # over Y, or X and Y
-    impossible: bool = False
-
-
 def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Query:
     """Compile a property onto a graph.
 
+    A property is a conjunction of comparisons and disjunctions. Those that bound inputs multiply
+    out to regions, those over outputs to polytopes; disjuncts over the same region share a clause.
     Rows that mix inputs and outputs get the inputs they need as further outputs of the graph.
+    Disjuncts whose box is empty are dropped with a warning.
 
     Raises:
         SpecError: counts do not fit the graph, an input lacks a bound, a term is not linear, or the
             property multiplies out to too many disjuncts.
     """
     _check_counts(prop, graph, layout)
-    whole = And(prop.assertions)
-    count = count_disjuncts(whole)
-    if count > MAX_DISJUNCTS:
-        raise prop.error(
-            f"the property multiplies out to {count:,} disjuncts; at most {MAX_DISJUNCTS:,} are read"
-        )
-    reader = _Reader(prop, graph.input_size)
-    conjuncts = []
-    for number, comparisons in enumerate(disjuncts(whole), start=1):
-        conjunct = reader.read(comparisons, f"disjunct {number} of {count}" if count > 1 else "")
-        if conjunct is not None:
-            conjuncts.append(conjunct)
-    mixed = sorted({v.index for c in conjuncts for r in c.outputs for v in r.coefficients if v.kind == "X"})
+    with collector_paused():
+        return _normalize(prop, graph, layout, source)
+
+
+def _normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Query:
+    facts, unions = _read(prop)
+    inner = [cases for cases in unions if cases.about_inputs]
+    outer = [cases for cases in unions if not cases.about_inputs]
+    regions = _regions(prop, facts, inner)
+    tails = [tuple(chain.from_iterable(choice)) for choice in product(*(cases.outputs for cases in outer))]
+    heads = {head: facts.outputs[0] + head for head in dict.fromkeys(chain.from_iterable(regions.heads))}
+    mixed = sorted(_inputs_in(heads.values()) | _inputs_in(tails))
     column = {Variable("Y", k): k for k in range(prop.outputs)}
     column.update({Variable("X", index): prop.outputs + k for k, index in enumerate(mixed)})
-    clauses = _clauses(conjuncts, column, graph.input_size, prop)
+    polytopes = _polytopes(prop, [head + tail for head in heads.values() for tail in tails], column)
+    start = {head: k * len(tails) for k, head in enumerate(heads)}
+    clauses = tuple(
+        Clause(region, tuple(chain.from_iterable(polytopes[start[h] : start[h] + len(tails)] for h in own)))
+        for region, own in zip(regions.regions, regions.heads, strict=True)
+    )
     return Query(_with_inputs_exposed(graph, mixed), clauses, layout, source)
 
 
@@ -73,107 +71,155 @@ def _check_counts(prop: Property, graph: Graph, layout: Layout) -> None:
             raise prop.error(f"the property declares {declared} {what}, the model has {found} ({shapes})")
 
 
-class _Reader:
-    def __init__(self, prop: Property, inputs: int) -> None:
-        self.prop = prop
-        self.inputs = inputs
-
-    def read(self, comparisons: Iterable[Compare], name: str) -> _Conjunct | None:
-        """One conjunction, or None if it is vacuous."""
-        found = _Conjunct(np.full(self.inputs, -np.inf), np.full(self.inputs, np.inf))
-        for comparison in comparisons:
-            self._add(found, comparison)
-        self._check_bounds(found, name)
-        crossed = np.flatnonzero(found.lower > found.upper)
-        if crossed.size:
-            where = f" in {name}" if name else ""
-            logger.warning("X_%d has a lower bound above its upper bound%s: it is vacuous", crossed[0], where)
-            return None
-        return None if found.impossible else found
-
-    def _add(self, found: _Conjunct, comparison: Compare) -> None:
-        lhs, rhs, operator = comparison.lhs, comparison.rhs, comparison.operator
-        if isinstance(lhs, Number) and isinstance(rhs, Variable):
-            lhs, rhs = rhs, lhs
-            operator = {"<=": ">=", "<": ">", ">=": "<=", ">": "<"}.get(operator, operator)
-        if isinstance(lhs, Variable) and lhs.kind == "X" and isinstance(rhs, Number):
-            k = lhs.index
-            if operator != ">=" and operator != ">" and rhs.up < found.upper[k]:
-                found.upper[k] = rhs.up
-            if operator != "<=" and operator != "<" and rhs.down > found.lower[k]:
-                found.lower[k] = rhs.down
-            return
+def _read(prop: Property) -> tuple[Cases, list[Cases]]:
+    """What holds in every disjunct, and the disjunctions."""
+    facts: list[Compare] = []
+    unions = []
+    for expr, number in conjuncts(prop.assertions):
+        offset = prop.offsets[number]
+        if isinstance(expr, Compare):
+            facts.append(expr)
+            continue
         try:
-            rows = rows_of(comparison)
-        except NonlinearTerm:
-            message = "products of variables are not supported; only linear terms are"
-            raise self.prop.error(message, comparison.offset) from None
-        for row in rows:
-            self._add_row(found, row)
-
-    def _add_row(self, found: _Conjunct, row: Row) -> None:
-        if not row.coefficients:
-            if not (row.bound > 0 or (row.bound == 0 and not row.strict)):
-                found.impossible = True
-        elif row.kinds != {"X"}:
-            found.outputs.append(row)
-        elif len(row.coefficients) == 1:
-            ((variable, coefficient),) = row.coefficients.items()
-            size = abs(coefficient)
-            unit = Row({variable: coefficient / size}, row.bound / size, row.strict, row.offset)
-            _, up = float_row(unit) or ({}, float("inf"))
-            if coefficient > 0:
-                found.upper[variable.index] = min(found.upper[variable.index], up)
-            else:
-                found.lower[variable.index] = max(found.lower[variable.index], -up)
-        else:
-            found.inputs.append(row)
-
-    def _check_bounds(self, found: _Conjunct, name: str) -> None:
-        for which, ends, sign in (("lower", found.lower, ">="), ("upper", found.upper, "<=")):
-            missing = np.flatnonzero(np.isinf(ends))
-            if missing.size:
-                where = f" in {name}" if name else ""
-                raise self.prop.error(
-                    f"X_{missing[0]} has no {which} bound{where}; add (assert ({sign} X_{missing[0]} …))"
-                )
+            unions.append(read_cases(prop, disjuncts(expr), offset))
+        except TooManyDisjuncts:
+            message = (
+                f"this assertion multiplies out to too many disjuncts; at most {MAX_DISJUNCTS:,} are read"
+            )
+            raise prop.error(message, offset) from None
+    count = prod(map(len, unions))
+    if count > MAX_DISJUNCTS:
+        message = f"the assertions multiply out to {count:,} disjuncts; at most {MAX_DISJUNCTS:,} are read"
+        raise prop.error(message)
+    return read_cases(prop, [tuple(facts)], 0), unions
 
 
-def _clauses(
-    conjuncts: list[_Conjunct], column: dict[Variable, int], inputs: int, prop: Property
-) -> tuple[Clause, ...]:
-    """Disjuncts over the same region become one clause with several unsafe polytopes."""
-    if not conjuncts:
-        return ()
-    lower = torch.from_numpy(np.stack([c.lower for c in conjuncts]))
-    upper = torch.from_numpy(np.stack([c.upper for c in conjuncts]))
-    x_column = {Variable("X", k): k for k in range(inputs)}
-    groups: dict[object, tuple[Region, list[Polytope]]] = {}
-    for k, conjunct in enumerate(conjuncts):
-        rows = tuple(
-            (tuple(sorted((v.index, c) for v, c in r.coefficients.items())), r.bound, r.strict)
-            for r in conjunct.inputs
+@dataclass(frozen=True, slots=True, eq=False)
+class _Regions:
+    """Distinct regions and, for each, the rows over outputs that come with it: one entry per disjunct."""
+
+    regions: list[Region]
+    heads: list[list[Rows]]
+
+
+def _regions(prop: Property, facts: Cases, unions: list[Cases]) -> _Regions:
+    """The regions of the disjuncts: the facts' bounds, cut by one case of every disjunction."""
+    count, n = prod(map(len, unions)), prop.inputs
+    check_size(prop, count, n)
+    lower, upper = np.full((count, n), -np.inf), np.full((count, n), np.inf)
+    possible = np.ones(count, dtype=bool)
+    choices = np.indices(tuple(map(len, unions))).reshape(len(unions), count)
+    for cases, chosen in zip([facts, *unions], [np.zeros(count, dtype=np.int64), *choices], strict=True):
+        box = cases.box[chosen]
+        bounded = box >= 0
+        lower[bounded] = np.maximum(lower[bounded], cases.lower[box[bounded]])
+        upper[bounded] = np.minimum(upper[bounded], cases.upper[box[bounded]])
+        possible &= cases.possible[chosen]
+    _check_bounds(prop, lower, upper, possible, unions, choices)
+    kept = _without_vacuous(prop, lower, upper, possible, unions, choices)
+
+    groups: dict[object, int] = {}
+    first: list[int] = []
+    linear: list[Rows] = []
+    heads: list[list[Rows]] = []
+    for k in kept.tolist():
+        rows = facts.inputs[0] + _pick(unions, choices, k, "inputs")
+        key = (lower[k].tobytes(), upper[k].tobytes(), rows)
+        group = groups.setdefault(key, len(first))
+        if group == len(first):
+            first.append(k)
+            linear.append(rows)
+            heads.append([])
+        heads[group].append(_pick(unions, choices, k, "outputs"))
+    low, high = torch.from_numpy(lower[first]).unbind(), torch.from_numpy(upper[first]).unbind()
+    column = {Variable("X", k): k for k in range(n)} if any(linear) else {}
+    cuts = iter(_polytopes(prop, [rows for rows in linear if rows], column))
+    regions = [
+        Region(a, b, next(cuts) if rows else None) for a, b, rows in zip(low, high, linear, strict=True)
+    ]
+    return _Regions(regions, heads)
+
+
+def _pick(unions: list[Cases], choices: np.ndarray, k: int, which: str) -> Rows:
+    if len(unions) == 1:  # the common case, and the one with many disjuncts
+        rows: Rows = getattr(unions[0], which)[choices[0, k]]
+        return rows
+    return tuple(
+        chain.from_iterable(getattr(u, which)[c] for u, c in zip(unions, choices[:, k], strict=True))
+    )
+
+
+def _where(prop: Property, unions: list[Cases], choices: np.ndarray, k: int) -> str:
+    """Which disjunct number k is, in words; nothing if it is the only one."""
+    parts = [
+        f"disjunct {chosen + 1} of {len(cases)} in line {prop.line(cases.offset)}"
+        for cases, chosen in zip(unions, choices[:, k].tolist(), strict=True)
+    ]
+    return f" in {' and '.join(parts)}" if parts else ""
+
+
+def _check_bounds(
+    prop: Property,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    possible: np.ndarray,
+    unions: list[Cases],
+    choices: np.ndarray,
+) -> None:
+    for which, ends, sign in (("lower", lower, ">="), ("upper", upper, "<=")):
+        missing = np.isinf(ends).any(axis=1) & possible
+        if missing.any():
+            k = int(missing.argmax())
+            name = f"X_{int(np.isinf(ends[k]).argmax())}"
+            where = _where(prop, unions, choices, k)
+            raise prop.error(f"{name} has no finite {which} bound{where}; add (assert ({sign} {name} …))")
+
+
+def _without_vacuous(
+    prop: Property,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    possible: np.ndarray,
+    unions: list[Cases],
+    choices: np.ndarray,
+) -> np.ndarray:
+    """The numbers of the disjuncts whose box is not empty; one warning for all others."""
+    crossed = np.any(lower > upper, axis=1)
+    vacuous = np.flatnonzero(crossed | ~possible)
+    if vacuous.size:
+        k = int(vacuous[0])
+        name = f"X_{int((lower[k] > upper[k]).argmax())}"
+        why = (
+            f"{name} has a lower bound above its upper bound" if crossed[k] else "a comparison is never true"
         )
-        key = (conjunct.lower.tobytes(), conjunct.upper.tobytes(), rows)
-        if key not in groups:
-            linear = _polytope(conjunct.inputs, x_column, inputs, prop) if conjunct.inputs else None
-            groups[key] = (Region(lower[k], upper[k], linear), [])
-        groups[key][1].append(_polytope(conjunct.outputs, column, len(column), prop))
-    return tuple(Clause(region, tuple(unsafe)) for region, unsafe in groups.values())
+        logger.warning(
+            "%s: %s%s; %d of %d disjuncts are vacuous and dropped",
+            prop.source or "property",
+            why,
+            _where(prop, unions, choices, k),
+            vacuous.size,
+            len(lower),
+        )
+    return np.flatnonzero(~crossed & possible)
 
 
-def _polytope(rows: list[Row], column: dict[Variable, int], width: int, prop: Property) -> Polytope:
-    A = np.zeros((len(rows), width))
-    b = np.zeros(len(rows))
-    for k, row in enumerate(rows):
-        floats = float_row(row)
-        if floats is None:
-            raise prop.error("a coefficient needs more than 53 bits to be exact", row.offset)
-        for variable, coefficient in floats[0].items():
-            A[k, column[variable]] = coefficient
-        b[k] = floats[1]
+def _inputs_in(groups: object) -> set[int]:
+    return {v.index for rows in groups for row in rows for v in row.variables if v.kind == "X"}  # type: ignore[attr-defined]
+
+
+def _polytopes(prop: Property, groups: list[Rows], column: dict[Variable, int]) -> list[Polytope]:
+    """One polytope per group of rows: views into one big matrix."""
+    rows = list(chain.from_iterable(groups))
+    check_size(prop, len(rows), len(column))
+    counts = np.fromiter((len(row.variables) for row in rows), np.int64, len(rows))
+    columns = [column[v] for row in rows for v in row.variables]
+    A = np.zeros((len(rows), len(column)))
+    A[np.repeat(np.arange(len(rows)), counts), columns] = [c for row in rows for c in row.coefficients]
+    b = torch.tensor([row.bound for row in rows], dtype=torch.float64)
     strict = torch.tensor([row.strict for row in rows], dtype=torch.bool)
-    return Polytope(torch.from_numpy(A), torch.from_numpy(b), strict)
+    sizes = [len(group) for group in groups]
+    parts = (torch.split(t, sizes) if sizes else () for t in (torch.from_numpy(A), b, strict))
+    return [Polytope(*part) for part in zip(*parts, strict=True)]
 
 
 def _with_inputs_exposed(graph: Graph, indices: list[int]) -> Graph:

@@ -8,35 +8,61 @@ instead of recursing, so that deeply nested text is an error message and not a c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vnnverify.errors import SpecError
 from vnnverify.vnnlib.ast import And, Arithmetic, Compare, Declaration, Expr, Number, Or, Term, Variable
+from vnnverify.vnnlib.collector import collector_paused
+from vnnverify.vnnlib.number import MAX_DIGITS
 
 __all__ = ["MAX_DEPTH", "Script", "make_arithmetic", "make_leaf", "parse", "place"]
 
-MAX_DEPTH = 200
+MAX_DEPTH = 10_000
 """Deepest nesting of parentheses; properties in use reach 4."""
 
+_SHARED_COMPARISONS = 200_000
+"""Comparisons kept to be shared by equal ones. Big properties repeat few; a bound keeps memory low
+where none repeats."""
+
+_SPACE = r"\s*+"
+_WORD = r"""[^\s();"|]++"""
 _TOKEN = re.compile(
-    r"\(\s*(<=|>=|<|>|=)\s+([^\s();]+)\s+([^\s();]+)\s*\)"  # 1-3: a comparison of two leaves
-    r"|(\()"  # 4
-    r"|(\))"  # 5
-    r"|([^\s();]+)"  # 6: a symbol or number
-    r"|\s+|;[^\n]*"
+    rf"(\({_SPACE}assert\s++)?\({_SPACE}(<=|>=|<|>|=)\s++({_WORD})\s++({_WORD}){_SPACE}\){_SPACE}"
+    rf"(?(1)\){_SPACE})"  # 1-4: a comparison of two leaves, or (assert …) of one
+    rf"|\({_SPACE}declare-const\s++({_WORD})\s++({_WORD}){_SPACE}\){_SPACE}"  # 5-6: a declaration
+    rf"|(\(){_SPACE}"  # 7
+    rf"|(\)){_SPACE}"  # 8
+    rf"""|({_WORD}|"[^"]*+"|\|[^|]*+\|){_SPACE}"""  # 9: a symbol, number or quoted text
+    rf"""|(["|])"""  # 10: a quotation that never ends
+    rf"|\s++|;[^\r\n]*+{_SPACE}",
+    re.ASCII,
 )
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?\Z")
-_VARIABLE = re.compile(r"([XY])_(0|[1-9]\d{0,8})\Z")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?\Z", re.ASCII)
+_VARIABLE = re.compile(r"([XY])_(0|[1-9]\d{0,8})\Z", re.ASCII)
 _COMPARISONS = frozenset(("<=", ">=", "<", ">", "="))
-_IGNORED = frozenset(("set-logic", "set-info", "set-option", "check-sat", "get-model", "exit"))
+_QUESTIONS = frozenset(("check-sat", "exit", "get-model", "get-value"))
+_IGNORED = _QUESTIONS | {"echo", "get-info", "set-info", "set-logic", "set-option"}
+_SECOND_VERSION = frozenset(
+    ("declare-network", "declare-input", "declare-hidden", "declare-output", "vnnlib-version")
+)
+_COMMANDS = frozenset(("assert", "declare-const", "declare-fun")) | _IGNORED | _SECOND_VERSION
+_EXPRESSIONS = frozenset((Compare, And, Or))
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Declarations and assertions in the order of the text."""
+    """Declarations and assertions in the order of the text, and where they stand."""
 
     declarations: tuple[Declaration, ...]
     assertions: tuple[Expr, ...]
+    offsets: tuple[int, ...] = field(default=(), compare=False)  # of the assertions
+    used: tuple[tuple[Variable, int], ...] = field(default=(), compare=False)  # first use of each variable
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    offset: int
 
 
 def place(text: str, offset: int) -> tuple[int, int]:
@@ -47,10 +73,10 @@ def place(text: str, offset: int) -> tuple[int, int]:
 
 def make_leaf(text: str) -> Number | Variable | None:
     """A literal or an X_i / Y_i, else None."""
-    found = _VARIABLE.match(text)
-    if found:
-        return Variable(found[1], int(found[2]))
-    return Number(text) if _NUMBER.match(text) else None
+    if text[0] in "XY":
+        found = _VARIABLE.match(text)
+        return Variable(found[1], int(found[2])) if found else None
+    return Number(text) if _NUMBER.match(text) and len(text) <= MAX_DIGITS else None
 
 
 def make_arithmetic(operator: str, args: tuple[Term, ...]) -> Term:
@@ -66,64 +92,99 @@ class _Parser:
         self.text = text
         self.source = source
         self.leaves: dict[str, Number | Variable] = {}
+        self.used: list[tuple[Variable, int]] = []
         self.declarations: list[Declaration] = []
         self.assertions: list[Expr] = []
+        self.offsets: list[int] = []
+        self.question = ""  # the command that ended the property
 
     def fail(self, message: str, offset: int) -> SpecError:
         line, column = place(self.text, offset)
         return SpecError(message, line=line, column=column, source=self.source)
+
+    def run(self) -> Script:
+        stack: list[tuple[int, list[object]]] = []  # (offset of the parenthesis, items before the inner one)
+        offset, items = 0, list[object]()  # of the innermost open parenthesis
+        shared: dict[str, Compare] = {}
+        share = shared.get
+        for match in _TOKEN.finditer(self.text):
+            kind = match.lastindex
+            if kind == 4:
+                comparison = share(match[0])
+                if comparison is None:
+                    comparison = self.comparison(match)
+                    if len(shared) < _SHARED_COMPARISONS:
+                        shared[match[0]] = comparison
+                if match[1] is not None:
+                    self.assertion([comparison], match.start(), len(stack))
+                elif stack:
+                    items.append(comparison)
+                else:
+                    raise self.fail("a comparison must stand inside (assert …)", match.start())
+            elif kind == 6:
+                self.declaration(match[5], match[6], match.start(), len(stack))
+            elif kind == 7:
+                if len(stack) >= MAX_DEPTH:
+                    raise self.fail(f"parentheses nested deeper than {MAX_DEPTH:,} levels", match.start())
+                stack.append((offset, items))
+                offset, items = match.start(), []
+            elif kind == 8:
+                if not stack:
+                    raise self.fail("this ) closes nothing; remove it", match.start())
+                if len(stack) == 1:
+                    self.statement(items, offset)
+                    offset, items = stack.pop()
+                else:
+                    built = self.build(items, offset)
+                    offset, items = stack.pop()
+                    items.append(built)
+            elif kind == 9:
+                if not stack:
+                    raise self.fail(f"expected (, found {match[9][:40]!r}", match.start())
+                items.append(_Word(match[9], match.start()))
+            elif kind == 10:
+                raise self.fail(f"the quotation that {match[10]} opens here never ends", match.start())
+        if stack:
+            raise self.fail("this parenthesis is never closed", stack[1][0] if len(stack) > 1 else offset)
+        return Script(tuple(self.declarations), tuple(self.assertions), tuple(self.offsets), tuple(self.used))
+
+    def comparison(self, match: re.Match[str]) -> Compare:
+        operator, a, b = match.group(2, 3, 4)
+        known = self.leaves.get
+        lhs, rhs = known(a), known(b)
+        if lhs is None:
+            lhs = self.leaf(a, match.start(3))
+        if rhs is None:
+            rhs = self.leaf(b, match.start(4))
+        return Compare(operator, lhs, rhs, match.start(2) - 1)
 
     def leaf(self, word: str, offset: int) -> Number | Variable:
         found = self.leaves.get(word)
         if found is None:
             found = make_leaf(word)
             if found is None:
-                raise self.fail(f"expected a number or a variable X_i or Y_i, found {word[:40]!r}", offset)
+                raise self.bad_leaf(word, offset)
             self.leaves[word] = found
+            if isinstance(found, Variable):
+                self.used.append((found, offset))
         return found
 
-    def run(self) -> Script:
-        stack: list[tuple[int, list[object]]] = []  # (offset of the parenthesis, items)
-        leaves = self.leaves
-        for match in _TOKEN.finditer(self.text):
-            kind = match.lastindex
-            if kind == 3:
-                if not stack:
-                    raise self.fail("a comparison must stand inside (assert …)", match.start())
-                operator, a, b = match.group(1, 2, 3)
-                lhs, rhs = leaves.get(a), leaves.get(b)
-                if lhs is None:
-                    lhs = self.leaf(a, match.start(2))
-                if rhs is None:
-                    rhs = self.leaf(b, match.start(3))
-                stack[-1][1].append(Compare(operator, lhs, rhs, match.start()))
-            elif kind == 4:
-                if len(stack) >= MAX_DEPTH:
-                    raise self.fail(f"parentheses nested deeper than {MAX_DEPTH} levels", match.start())
-                stack.append((match.start(), []))
-            elif kind == 5:
-                if not stack:
-                    raise self.fail("unexpected )", match.start())
-                offset, items = stack.pop()
-                if stack:
-                    stack[-1][1].append(self.build(items, offset, len(stack)))
-                else:
-                    self.statement(items, offset)
-            elif kind == 6:
-                if not stack:
-                    raise self.fail(f"expected (, found {match[6][:40]!r}", match.start())
-                stack[-1][1].append((match[6], match.start()))
-        if stack:
-            raise self.fail("this parenthesis is never closed", stack[-1][0])
-        return Script(tuple(self.declarations), tuple(self.assertions))
+    def bad_leaf(self, word: str, offset: int) -> SpecError:
+        if word[0].isdigit() or word[0] in "+-.":
+            if len(word) > MAX_DIGITS:
+                return self.fail(
+                    f"a number of {len(word):,} characters; at most {MAX_DIGITS:,} are read", offset
+                )
+            return self.fail(f"malformed number {word[:40]!r}; write it as -0.5 or 1e-06", offset)
+        return self.fail(f"variable {word[:40]!r} is not declared; only X_i and Y_i can be", offset)
 
-    def build(self, items: list[object], offset: int, depth: int) -> object:
+    def build(self, items: list[object], offset: int) -> object:
         """An expression or term from what stood between two parentheses."""
         if not items:
             return ()  # the empty argument list of declare-fun
-        head = self.word(items[0], offset)
+        head = self.head(items, offset)
         if head in ("and", "or"):
-            args = tuple(self.expression(item, offset) for item in items[1:])
+            args = self.expressions(items[1:], offset)
             if not args:
                 raise self.fail(f"({head}) needs at least one argument", offset)
             return And(args) if head == "and" else Or(args)
@@ -136,52 +197,79 @@ class _Parser:
             if not terms or (len(terms) == 1 and head != "-"):
                 raise self.fail(f"({head} …) needs more arguments", offset)
             return make_arithmetic(head, terms)
+        if head in _COMMANDS:
+            raise self.fail(
+                f"({head} …) inside a parenthesis that is still open; is a ) missing before?", offset
+            )
         raise self.fail(f"unknown operator {head[:40]!r}; known: and or <= < >= > = + - *", offset)
 
-    def word(self, item: object, offset: int) -> str:
-        if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
-            return item[0]
+    def head(self, items: list[object], offset: int) -> str:
+        if items and isinstance(items[0], _Word):
+            return items[0].text
         raise self.fail("expected an operator or a command after (", offset)
 
-    def expression(self, item: object, offset: int) -> Expr:
-        if isinstance(item, Compare | And | Or):
-            return item
-        raise self.fail("expected a comparison, (and …) or (or …)", _offset_of(item, offset))
+    def expressions(self, items: list[object], offset: int) -> tuple[Expr, ...]:
+        args = tuple(items)
+        if not _EXPRESSIONS.issuperset(map(type, args)):
+            wrong = next(arg for arg in args if type(arg) not in _EXPRESSIONS)
+            where = wrong.offset if isinstance(wrong, _Word) else offset
+            raise self.fail("expected a comparison, (and …) or (or …) here", where)
+        return args  # type: ignore[return-value]  # just tested, all at once for speed
 
     def term(self, item: object, offset: int) -> Term:
+        if isinstance(item, _Word):
+            return self.leaf(item.text, item.offset)
         if isinstance(item, Arithmetic | Number | Variable):
             return item
-        if isinstance(item, tuple) and len(item) == 2:
-            return self.leaf(item[0], item[1])
         raise self.fail("expected a number, a variable or an arithmetic term", offset)
 
     def statement(self, items: list[object], offset: int) -> None:
-        head = self.word(items[0], offset) if items else ""
+        head = self.head(items, offset)
+        if head in _SECOND_VERSION and not _is_first_version(items):
+            raise self.fail("VNN-LIB 2.0 is not supported yet; write the property in VNN-LIB 1.0", offset)
         if head == "assert":
-            if len(items) != 2:
-                raise self.fail(f"(assert …) takes one argument, found {len(items) - 1}", offset)
-            self.assertions.append(self.expression(items[1], offset))
+            self.assertion(items[1:], offset, 0)
         elif head in ("declare-const", "declare-fun"):
             self.declare(head, items, offset)
-        elif head == "vnnlib-version":
-            raise self.fail("VNN-LIB 2.0 is not supported yet; write the property in VNN-LIB 1.0", offset)
-        elif head not in _IGNORED:
-            raise self.fail(
-                f"unknown command {head[:40]!r}; known: declare-const, declare-fun, assert", offset
-            )
+        elif head in _QUESTIONS:
+            self.question = head
+        elif head not in _COMMANDS:
+            known = "declare-const, declare-fun, assert"
+            raise self.fail(f"unknown command {head[:40]!r}; known: {known}", offset)
+
+    def assertion(self, items: list[object], offset: int, depth: int) -> None:
+        self.check_statement("assert", offset, depth)
+        args = self.expressions(items, offset)
+        if len(args) != 1:
+            raise self.fail(f"(assert …) takes one argument, found {len(args)}", offset)
+        self.assertions.append(args[0])
+        self.offsets.append(offset)
 
     def declare(self, head: str, items: list[object], offset: int) -> None:
-        parts = list(items[1:])
+        parts = items[1:]
         if head == "declare-fun" and len(parts) == 3 and parts[1] == ():
             del parts[1]
-        if len(parts) != 2:
-            raise self.fail(f"({head} …) takes a name and a sort", offset)
-        name, sort = (self.word(part, offset) for part in parts)
+        if len(parts) != 2 or not (isinstance(parts[0], _Word) and isinstance(parts[1], _Word)):
+            form = "(declare-const X_0 Real)" if head == "declare-const" else "(declare-fun X_0 () Real)"
+            raise self.fail(f"({head} …) takes a name and a sort, as in {form}", offset)
+        self.declaration(parts[0].text, parts[1].text, offset, 0)
+
+    def declaration(self, name: str, sort: str, offset: int, depth: int) -> None:
+        self.check_statement("declare-const", offset, depth)
         self.declarations.append(Declaration(name, sort, offset))
 
+    def check_statement(self, head: str, offset: int, depth: int) -> None:
+        if depth:
+            raise self.fail(
+                f"({head} …) inside a parenthesis that is still open; is a ) missing before?", offset
+            )
+        if self.question:
+            raise self.fail(f"({head} …) after ({self.question}); a file asks one question", offset)
 
-def _offset_of(item: object, default: int) -> int:
-    return item[1] if isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], int) else default
+
+def _is_first_version(items: list[object]) -> bool:
+    words = [item.text.strip("<>") for item in items if isinstance(item, _Word)]
+    return len(words) == 2 and words[0] == "vnnlib-version" and words[1].split(".")[0] == "1"
 
 
 def parse(text: str, source: str = "") -> Script:
@@ -194,9 +282,5 @@ def parse(text: str, source: str = "") -> Script:
     if nul >= 0:
         line, column = place(text, nul)
         raise SpecError("NUL byte in the text; is this a text file?", line=line, column=column, source=source)
-    version = re.search(r"^\s*\(\s*vnnlib-version\b", text[:100_000], re.MULTILINE)
-    if version:
-        line, column = place(text, version.end())
-        message = "VNN-LIB 2.0 is not supported yet; write the property in VNN-LIB 1.0"
-        raise SpecError(message, line=line, column=column, source=source)
-    return _Parser(text.removeprefix("\ufeff"), source).run()
+    with collector_paused():
+        return _Parser(text.removeprefix("\ufeff"), source).run()

@@ -22,7 +22,7 @@ class _Build(Transformer[Token, Any]):
         self.assertions: list[Expr] = []
 
     def declare(self, items: list[Token]) -> None:
-        self.declarations.append(Declaration(str(items[0]), str(items[-1]), 0))
+        self.declarations.append(Declaration(str(items[0]), str(items[-1])))
 
     def assertion(self, items: list[Expr]) -> None:
         self.assertions.append(items[0])
@@ -34,7 +34,7 @@ class _Build(Transformer[Token, Any]):
         return Or(tuple(items))
 
     def compare(self, items: list[Any]) -> Expr:
-        return Compare(str(items[0]), items[1], items[2], 0)
+        return Compare(str(items[0]), items[1], items[2])
 
     def number(self, items: list[Token]) -> Term:
         return Number(str(items[0]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparisons as exact linear rows, and rows as floats rounded outward."""
+"""What one comparison states: a bound of one input, or linear rows, as floats rounded outward."""
 
 from __future__ import annotations
 
@@ -8,87 +8,162 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vnnverify.vnnlib.ast import Compare, Number, Term, Variable
+from vnnverify.vnnlib.ast import Arithmetic, Compare, Number, Term, Variable, fold
+from vnnverify.vnnlib.point import combine
 
-__all__ = ["NonlinearTerm", "Row", "float_row", "rows_of"]
+__all__ = ["Bound", "FloatRow", "InexactCoefficient", "NonlinearTerm", "Statement", "read_comparison"]
 
 _LARGEST_EXACT = 1 << 53
+_FLIPPED = {"<=": ">=", "<": ">", ">=": "<=", ">": "<", "=": "="}
 
 
 class NonlinearTerm(Exception):
     """A product of variables, which a linear row cannot hold."""
 
 
+class InexactCoefficient(Exception):
+    """A row whose coefficients are no floats, whatever it is scaled by."""
+
+
 @dataclass(frozen=True, slots=True)
-class Row:
-    """Σ coefficients·variables <= bound, or < if strict."""
+class Bound:
+    """lower <= X_index <= upper, rounded outward; infinite where nothing is said."""
 
-    coefficients: Mapping[Variable, Fraction]
-    bound: Fraction
+    index: int
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class FloatRow:
+    """Σ coefficients·variables <= bound, or < if strict: exact coefficients, bound rounded up."""
+
+    variables: tuple[Variable, ...]
+    coefficients: tuple[float, ...]
+    bound: float
     strict: bool
-    offset: int
-
-    @property
-    def kinds(self) -> set[str]:
-        """Which of X and Y occur."""
-        return {v.kind for v in self.coefficients}
 
 
-def rows_of(comparison: Compare) -> list[Row]:
-    """The rows of a comparison: one, or two for an equation.
+Statement = Bound | tuple[FloatRow, ...] | bool
+"""A bound of an input; rows; or, where no variable is left, whether the comparison is true."""
+
+
+def read_comparison(comparison: Compare) -> Statement:
+    """What a comparison states.
 
     Raises:
         NonlinearTerm: it holds a product of variables.
+        InexactCoefficient: its coefficients cannot be written as floats.
     """
+    lhs, rhs, operator = comparison.lhs, comparison.rhs, comparison.operator
+    if isinstance(lhs, Number):
+        lhs, rhs, operator = rhs, lhs, _FLIPPED[operator]
+    if isinstance(lhs, Variable) and isinstance(rhs, Number):
+        below = rhs.up if operator != ">=" and operator != ">" else math.inf
+        above = rhs.down if operator != "<=" and operator != "<" else -math.inf
+        if lhs.kind == "X":
+            return Bound(lhs.index, above, below)
+        return _simple_rows((lhs,), (1.0,), below, -above, operator)
+    if isinstance(lhs, Variable) and isinstance(rhs, Variable) and lhs != rhs:
+        return _simple_rows((lhs, rhs), (1.0, -1.0), 0.0, 0.0, operator)
+    return _general(comparison)
+
+
+def _simple_rows(
+    variables: tuple[Variable, ...],
+    coefficients: tuple[float, ...],
+    below: float,
+    above: float,
+    operator: str,
+) -> tuple[FloatRow, ...]:
+    """The term against its upper bound `below`, its negation against `above`, or both."""
+    rows = []
+    if operator != ">=" and operator != ">":
+        rows.append(FloatRow(variables, coefficients, below, operator == "<"))
+    if operator != "<=" and operator != "<":
+        rows.append(FloatRow(variables, tuple(-c for c in coefficients), above, operator == ">"))
+    return tuple(rows)
+
+
+def _general(comparison: Compare) -> Statement:
     terms: dict[Variable, Fraction] = {}
     constant = _collect(comparison.lhs, Fraction(1), terms) + _collect(comparison.rhs, Fraction(-1), terms)
     terms = {v: c for v, c in terms.items() if c}
-    flipped = {v: -c for v, c in terms.items()}
-    below = Row(terms, -constant, comparison.operator == "<", comparison.offset)
-    above = Row(flipped, constant, comparison.operator == ">", comparison.offset)
-    if comparison.operator == "=":
-        return [below, above]
-    return [below if comparison.operator.startswith("<") else above]
+    operator = comparison.operator
+    if not terms:
+        return {
+            "<=": constant <= 0,
+            "<": constant < 0,
+            ">=": constant >= 0,
+            ">": constant > 0,
+            "=": constant == 0,
+        }[operator]
+    if len(terms) == 1:
+        ((variable, coefficient),) = terms.items()
+        if coefficient < 0:
+            operator = _FLIPPED[operator]
+        ratio = -constant / coefficient
+        up, down = _round_up(ratio), -_round_up(-ratio)
+        below = up if operator != ">=" and operator != ">" else math.inf
+        above = down if operator != "<=" and operator != "<" else -math.inf
+        if variable.kind == "X":
+            return Bound(variable.index, above, below)
+        return _simple_rows((variable,), (1.0,), below, -above, operator)
+    scale = _scale(terms)
+    variables, coefficients = tuple(terms), tuple(float(c * scale) for c in terms.values())
+    below, above = _round_up(-constant * scale), _round_up(constant * scale)
+    return _simple_rows(variables, coefficients, below, above, operator)
 
 
 def _collect(term: Term, factor: Fraction, terms: dict[Variable, Fraction]) -> Fraction:
     """Add factor·term to `terms` and return its constant part."""
-    if isinstance(term, Number):
-        return factor * term.value
-    if isinstance(term, Variable):
-        terms[term] = terms.get(term, Fraction(0)) + factor
-        return Fraction(0)
-    if term.operator == "*":
-        variable: Term | None = None
-        for arg in term.args:
-            inner: dict[Variable, Fraction] = {}
-            constant = _collect(arg, Fraction(1), inner)
-            if not any(inner.values()):
-                factor *= constant
-            elif variable is None:
-                variable = arg
-            else:
-                raise NonlinearTerm
-        return factor if variable is None else _collect(variable, factor, terms)
+    constants: dict[int, Fraction | None] = {}  # id of an arithmetic node -> its value, if it has no variable
+
+    def join(node: Arithmetic, parts: list[Fraction | None]) -> Fraction | None:
+        known = [part for part in parts if part is not None]
+        constants[id(node)] = combine(node.operator, known) if len(known) == len(parts) else None
+        return constants[id(node)]
+
+    fold(term, lambda leaf: leaf.value if isinstance(leaf, Number) else None, join)
     total = Fraction(0)
-    for position, arg in enumerate(term.args):
-        minus = term.operator == "-" and (position > 0 or len(term.args) == 1)
-        total += _collect(arg, -factor if minus else factor, terms)
+    pending: list[tuple[Term, Fraction]] = [(term, factor)]
+    while pending:
+        current, weight = pending.pop()
+        if isinstance(current, Number):
+            total += weight * current.value
+        elif isinstance(current, Variable):
+            terms[current] = terms.get(current, Fraction(0)) + weight
+        elif current.operator == "*":
+            variable: list[Term] = []
+            for arg in current.args:
+                value = arg.value if isinstance(arg, Number) else constants.get(id(arg))
+                if value is None:
+                    variable.append(arg)
+                else:
+                    weight *= value
+            if len(variable) > 1:
+                raise NonlinearTerm
+            if variable:
+                pending.append((variable[0], weight))
+            else:
+                total += weight
+        else:
+            for position, arg in reversed(list(enumerate(current.args))):
+                minus = current.operator == "-" and (position > 0 or len(current.args) == 1)
+                pending.append((arg, -weight if minus else weight))
     return total
 
 
-def float_row(row: Row) -> tuple[dict[Variable, float], float] | None:
-    """The row as floats that describe no smaller set: exact coefficients, bound rounded up.
-
-    A row whose coefficients are no floats is scaled to whole numbers first; None if those need more
-    than 53 bits.
-    """
-    scale = Fraction(1)
-    if any(not _is_float(c) for c in row.coefficients.values()):
-        scale = Fraction(math.lcm(*(c.denominator for c in row.coefficients.values())))
-        if any(abs(c * scale) > _LARGEST_EXACT for c in row.coefficients.values()):
-            return None
-    return {v: float(c * scale) for v, c in row.coefficients.items()}, _round_up(row.bound * scale)
+def _scale(terms: Mapping[Variable, Fraction]) -> Fraction:
+    """A factor that makes every coefficient a float: one, or what makes them whole numbers."""
+    if all(_is_float(c) for c in terms.values()):
+        return Fraction(1)
+    whole = math.lcm(*(c.denominator for c in terms.values()))
+    common = math.gcd(*(int(c * whole) for c in terms.values()))
+    scale = Fraction(whole, common)
+    if any(abs(c * scale) > _LARGEST_EXACT for c in terms.values()):
+        raise InexactCoefficient
+    return scale
 
 
 def _is_float(value: Fraction) -> bool:
