@@ -129,7 +129,8 @@ def decide(
         last = result
         reasons.append(f"{step.backend}: {result.reason}")
         open_query = result.residual or open_query
-    verdict = Verdict.TIMEOUT if ctx.deadline.expired else Verdict.UNKNOWN if failed is None else Verdict.ERROR
+    verdict = Verdict.UNKNOWN if failed is None else Verdict.ERROR
+    verdict = Verdict.TIMEOUT if ctx.deadline.expired else verdict
     if last is None:
         return Result(verdict, "; ".join(reasons), stats=stats)
     return dataclasses.replace(
