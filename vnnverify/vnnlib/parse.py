@@ -197,10 +197,10 @@ class _Parser:
             if not terms or (len(terms) == 1 and head != "-"):
                 raise self.fail(f"({head} …) needs more arguments", offset)
             return make_arithmetic(head, terms)
+        if head in _SECOND_VERSION:
+            raise self.second_version(offset)
         if head in _COMMANDS:
-            raise self.fail(
-                f"({head} …) inside a parenthesis that is still open; is a ) missing before?", offset
-            )
+            self.check_statement(head, offset, 1)
         raise self.fail(f"unknown operator {head[:40]!r}; known: and or <= < >= > = + - *", offset)
 
     def head(self, items: list[object], offset: int) -> str:
@@ -226,7 +226,7 @@ class _Parser:
     def statement(self, items: list[object], offset: int) -> None:
         head = self.head(items, offset)
         if head in _SECOND_VERSION and not _is_first_version(items):
-            raise self.fail("VNN-LIB 2.0 is not supported yet; write the property in VNN-LIB 1.0", offset)
+            raise self.second_version(offset)
         if head == "assert":
             self.assertion(items[1:], offset, 0)
         elif head in ("declare-const", "declare-fun"):
@@ -257,6 +257,9 @@ class _Parser:
     def declaration(self, name: str, sort: str, offset: int, depth: int) -> None:
         self.check_statement("declare-const", offset, depth)
         self.declarations.append(Declaration(name, sort, offset))
+
+    def second_version(self, offset: int) -> SpecError:
+        return self.fail("VNN-LIB 2.0 is not supported yet; write the property in VNN-LIB 1.0", offset)
 
     def check_statement(self, head: str, offset: int, depth: int) -> None:
         if depth:
