@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same seed gives the same answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from vnnverify.backend import Backend
+from vnnverify.testing.records import demand
+from vnnverify.testing.subject import Settings, context, supported_zoo
+from vnnverify.verdict import Verdict
+
+__all__ = ["check_repeatable"]
+
+SEED = 12345
+
+
+def check_repeatable(backend: Backend[Any], settings: Settings) -> None:
+    """Two runs with one seed agree in verdict and witness, unless the clock ended one of them."""
+    for specimen in [s for s in supported_zoo(backend) if not s.tight][::3]:
+        runs = []
+        for _ in range(2):
+            ctx = context(specimen.query, settings.seconds, dtype=settings.dtype, seed=SEED)
+            runs.append(backend.verify(specimen.query, ctx))
+            if ctx.deadline.expired or runs[-1].verdict is Verdict.TIMEOUT:
+                break
+        else:
+            first, second = runs
+            demand(
+                first.verdict is second.verdict,
+                f"{specimen.name}: {first.verdict.value}, then {second.verdict.value} with the same seed",
+            )
+            if first.witness is not None and second.witness is not None:
+                demand(
+                    torch.equal(first.witness, second.witness),
+                    f"{specimen.name}: two witnesses with the same seed",
+                )

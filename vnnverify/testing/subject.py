@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A backend on trial: how it is run, for how long, and what it must be able to decide."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vnnverify.backend import Backend, Context, Outcome
+from vnnverify.deadline import Deadline
+from vnnverify.query import Query
+from vnnverify.runner import make_context
+from vnnverify.testing.records import CheckFailure
+from vnnverify.testing.zoo import Specimen, zoo
+from vnnverify.verdict import Guarantee, Verdict
+
+__all__ = ["MustDecide", "Settings", "answer", "context", "name_of", "supported_zoo"]
+
+MustDecide = bool | Collection[str] | Callable[[Specimen], bool]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settings:
+    """How backends are tried.
+
+    Attributes:
+        must_decide: which specimens count as easy: none, all that are not tight, these names, or those
+            a function picks.
+        seconds: time for each query.
+        tight_seconds: time for each query that only exact arithmetic decides.
+        grace: seconds by which a deadline may be overrun.
+        queries: further queries, whose truth need not be known, for the checks of consistency.
+        dtype: float type that the context asks for.
+    """
+
+    must_decide: MustDecide = False
+    seconds: float = 5.0
+    tight_seconds: float = 0.3
+    grace: float = 2.0
+    queries: tuple[Query, ...] = ()
+    dtype: torch.dtype = torch.float32
+
+    def requires(self, specimen: Specimen) -> bool:
+        """Whether the backend must decide this specimen."""
+        if isinstance(self.must_decide, bool):
+            return self.must_decide and not specimen.tight
+        if callable(self.must_decide):
+            return self.must_decide(specimen)
+        return specimen.name in self.must_decide
+
+    def time_for(self, specimen: Specimen) -> float:
+        """Seconds for a specimen."""
+        return self.tight_seconds if specimen.tight and not self.requires(specimen) else self.seconds
+
+
+def context(
+    query: Query,
+    seconds: float = 5.0,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+) -> Context:
+    """A context as the runner makes it: `confirm` replays a candidate in the query's own model."""
+    return make_context(query, Deadline.after(seconds), device=device, dtype=dtype, seed=seed)
+
+
+def name_of(backend: Backend[Any]) -> str:
+    """The class, and the options that are not at their default."""
+    changed = [
+        f"{field.name}={getattr(backend.options, field.name)}"
+        for field in dataclasses.fields(backend.options)
+        if getattr(backend.options, field.name) != field.default
+    ]
+    return f"{type(backend).__name__}({', '.join(changed)})"
+
+
+def answer(backend: Backend[Any], query: Query, ctx: Context, patience: float) -> Outcome:
+    """What the backend answers; in a thread, so that one that never returns costs only its own check.
+
+    A statistical `unsat` is no statement about the query and comes back as unknown.
+
+    Raises:
+        CheckFailure: it did not return within `patience` seconds.
+        Exception: whatever the backend raises.
+    """
+    found: list[Outcome] = []
+    raised: list[Exception] = []
+
+    def work() -> None:
+        try:
+            found.append(backend.verify(query, ctx))
+        except Exception as error:  # handed on to the caller's thread
+            raised.append(error)
+
+    thread = threading.Thread(target=work, daemon=True, name=f"check {name_of(backend)}")
+    thread.start()
+    thread.join(patience)
+    if raised:
+        raise raised[0]
+    if not found:
+        raise CheckFailure(f"no answer within {patience:.1f} s, deadline included")
+    if found[0].verdict is Verdict.UNSAT and backend.guarantee is Guarantee.STATISTICAL:
+        return Outcome.unknown("a statistical guarantee")
+    return found[0]
+
+
+def supported_zoo(backend: Backend[Any]) -> list[Specimen]:
+    """The specimens that the backend says it can work on."""
+    return [specimen for specimen in zoo() if backend.supports(specimen.query)]
