@@ -7,10 +7,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-__all__ = ["CheckFailure", "CheckRecord", "CheckSkipped", "Status", "demand", "run_checks"]
+__all__ = ["CheckFailure", "CheckRecord", "CheckSkipped", "Status", "demand", "for_each", "run_checks"]
 
+MOST_FAILURES = 3
+"""A check gives up after so many failures: what hangs once will hang again."""
+
+T = TypeVar("T")
 Status = Literal["passed", "failed", "expected failure", "skipped"]
 
 
@@ -39,6 +43,24 @@ def demand(condition: bool, message: str) -> None:
     """
     if not condition:
         raise CheckFailure(message)
+
+
+def for_each(items: Iterable[T], check: Callable[[T], None]) -> None:
+    """Apply a check to every item and tell all failures together, up to `MOST_FAILURES`.
+
+    Raises:
+        CheckFailure: some item failed.
+    """
+    failures: list[CheckFailure] = []
+    for item in items:
+        try:
+            check(item)
+        except CheckFailure as failure:
+            failures.append(failure)
+            if len(failures) == MOST_FAILURES:
+                break
+    if failures:
+        raise CheckFailure("; ".join(map(str, failures))) from failures[0]
 
 
 def run_checks(

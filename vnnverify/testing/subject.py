@@ -19,7 +19,7 @@ from vnnverify.testing.records import CheckFailure
 from vnnverify.testing.zoo import Specimen, zoo
 from vnnverify.verdict import Guarantee, Verdict
 
-__all__ = ["MustDecide", "Settings", "answer", "context", "name_of", "supported_zoo"]
+__all__ = ["MustDecide", "Settings", "answer", "ask", "context", "name_of", "supported_zoo"]
 
 MustDecide = bool | Collection[str] | Callable[[Specimen], bool]
 
@@ -39,7 +39,7 @@ class Settings:
     """
 
     must_decide: MustDecide = False
-    seconds: float = 5.0
+    seconds: float = 1.0
     tight_seconds: float = 0.3
     grace: float = 2.0
     queries: tuple[Query, ...] = ()
@@ -80,31 +80,46 @@ def name_of(backend: Backend[Any]) -> str:
     return f"{type(backend).__name__}({', '.join(changed)})"
 
 
-def answer(backend: Backend[Any], query: Query, ctx: Context, patience: float) -> Outcome:
-    """What the backend answers; in a thread, so that one that never returns costs only its own check.
+def ask(backend: Backend[Any], query: Query, ctx: Context, name: str) -> Outcome:
+    """What the backend answers to the query called `name`.
+
+    Raises:
+        CheckFailure: it raised an exception, or did not return an outcome.
+    """
+    try:
+        outcome = backend.verify(query, ctx)
+    except Exception as error:  # whatever it is, it is a failure
+        raise CheckFailure(f"{name}: verify raised {type(error).__name__}: {error}") from error
+    if not isinstance(outcome, Outcome):
+        raise CheckFailure(f"{name}: verify must return an Outcome, not {type(outcome).__name__}")
+    return outcome
+
+
+def answer(backend: Backend[Any], query: Query, ctx: Context, name: str, grace: float) -> Outcome:
+    """What `ask` returns; in a thread, so that a backend that never returns costs only its own check.
 
     A statistical `unsat` is no statement about the query and comes back as unknown.
 
     Raises:
-        CheckFailure: it did not return within `patience` seconds.
-        Exception: whatever the backend raises.
+        CheckFailure: it raised, or did not return within `grace` seconds after the deadline.
     """
+    seconds = ctx.deadline.remaining()
     found: list[Outcome] = []
-    raised: list[Exception] = []
+    raised: list[CheckFailure] = []
 
     def work() -> None:
         try:
-            found.append(backend.verify(query, ctx))
-        except Exception as error:  # handed on to the caller's thread
+            found.append(ask(backend, query, ctx, name))
+        except CheckFailure as error:  # handed on to the caller's thread
             raised.append(error)
 
     thread = threading.Thread(target=work, daemon=True, name=f"check {name_of(backend)}")
     thread.start()
-    thread.join(patience)
+    thread.join(seconds + grace)
     if raised:
         raise raised[0]
     if not found:
-        raise CheckFailure(f"no answer within {patience:.1f} s, deadline included")
+        raise CheckFailure(f"{name}: {seconds:.1f} s were given, no answer after {seconds + grace:.1f} s")
     if found[0].verdict is Verdict.UNSAT and backend.guarantee is Guarantee.STATISTICAL:
         return Outcome.unknown("a statistical guarantee")
     return found[0]

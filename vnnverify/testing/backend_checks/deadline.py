@@ -10,15 +10,16 @@ import torch
 from vnnverify.backend import Backend
 from vnnverify.query import Clause, Query
 from vnnverify.testing.network import Network
-from vnnverify.testing.records import CheckSkipped, demand
+from vnnverify.testing.records import CheckSkipped, demand, for_each
 from vnnverify.testing.source import query_of
 from vnnverify.testing.subject import Settings, answer, context, supported_zoo
-from vnnverify.testing.zoo import box, halfspaces
+from vnnverify.testing.zoo import Specimen, box, halfspaces
 from vnnverify.verdict import Verdict
 
 __all__ = ["check_expired_deadline", "check_short_deadline", "hard_query"]
 
 SHORT = 0.5
+HARD = "the hard query"
 
 
 def hard_query() -> Query:
@@ -33,16 +34,19 @@ def hard_query() -> Query:
 
 def check_expired_deadline(backend: Backend[Any], settings: Settings) -> None:
     """With no time left, an answer comes at once, and without an exception."""
-    for specimen in supported_zoo(backend)[::6]:
+
+    def check(specimen: Specimen) -> None:
         ctx = context(specimen.query, 0.0, dtype=settings.dtype)
-        outcome = answer(backend, specimen.query, ctx, settings.grace)
+        outcome = answer(backend, specimen.query, ctx, specimen.name, settings.grace)
         demand(
             not outcome.verdict.decided or outcome.verdict is specimen.truth or specimen.tight,
             f"{specimen.name}: said {outcome.verdict.value} in no time, wrongly",
         )
+
+    for_each(supported_zoo(backend)[::6], check)
     query = hard_query()
     if backend.supports(query):
-        answer(backend, query, context(query, 0.0, dtype=settings.dtype), settings.grace)
+        answer(backend, query, context(query, 0.0, dtype=settings.dtype), HARD, settings.grace)
 
 
 def check_short_deadline(backend: Backend[Any], settings: Settings) -> None:
@@ -52,5 +56,5 @@ def check_short_deadline(backend: Backend[Any], settings: Settings) -> None:
     if not support:
         raise CheckSkipped(support.reason)
     ctx = context(query, SHORT, dtype=settings.dtype)
-    outcome = answer(backend, query, ctx, SHORT + settings.grace)
+    outcome = answer(backend, query, ctx, HARD, settings.grace)
     demand(outcome.verdict is not Verdict.ERROR, "a backend raises, it does not answer `error`")

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from vnnverify.backend import Backend
 from vnnverify.query import Query
-from vnnverify.testing.records import demand
-from vnnverify.testing.subject import Settings, context, supported_zoo
+from vnnverify.testing.records import demand, for_each
+from vnnverify.testing.subject import Settings, ask, context, supported_zoo
+from vnnverify.testing.zoo import Specimen
 
 __all__ = ["check_process_untouched", "check_query_untouched"]
 
@@ -25,22 +26,28 @@ STRIDE = 5  # every so many specimens
 
 def check_query_untouched(backend: Backend[Any], settings: Settings) -> None:
     """No tensor of the query changes, nor any parameter of its graph."""
-    for specimen in supported_zoo(backend)[::STRIDE]:
+
+    def check(specimen: Specimen) -> None:
         query = specimen.query
         before = _digest(query)
         backend.supports(query)
-        backend.verify(query, context(query, settings.time_for(specimen), dtype=settings.dtype))
+        ask(backend, query, context(query, settings.time_for(specimen)), specimen.name)
         demand(_digest(query) == before, f"{specimen.name}: the query's tensors were changed")
+
+    for_each(supported_zoo(backend)[::STRIDE], check)
 
 
 def check_process_untouched(backend: Backend[Any], settings: Settings) -> None:
     """Random states, default dtype, precision flags, threads, environment and folder stay as they are."""
-    for specimen in supported_zoo(backend)[::STRIDE]:
+
+    def check(specimen: Specimen) -> None:
         before = _process()
-        backend.verify(specimen.query, context(specimen.query, settings.time_for(specimen)))
+        ask(backend, specimen.query, context(specimen.query, settings.time_for(specimen)), specimen.name)
         after = _process()
         changed = [key for key, value in before.items() if after[key] != value]
         demand(not changed, f"{specimen.name}: changed in the process: {', '.join(changed)}")
+
+    for_each(supported_zoo(backend)[::STRIDE], check)
 
 
 def _digest(query: Query) -> str:

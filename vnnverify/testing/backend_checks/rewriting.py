@@ -9,7 +9,7 @@ from typing import Any
 
 from vnnverify.backend import Backend
 from vnnverify.query import Clause, Polytope, Query, Region
-from vnnverify.testing.records import demand
+from vnnverify.testing.records import demand, for_each
 from vnnverify.testing.source import query_of
 from vnnverify.testing.subject import Settings, answer, context, supported_zoo
 from vnnverify.testing.zoo import Specimen
@@ -27,40 +27,53 @@ FACTOR = 4  # a power of two: scaling costs no rounding
 
 def check_halves_combine(backend: Backend[Any], settings: Settings) -> None:
     """No half of an unsat query is sat, and not both halves of a sat query are unsat."""
-    for name, query in _questions(backend, settings):
-        if not query.clauses:
-            continue
-        whole = _verdict(backend, query, settings)
-        halves = [_verdict(backend, half, settings) for half in _halves(query)]
+
+    def check(question: tuple[str, Query]) -> None:
+        name, query = question
+        whole = _verdict(backend, query, name, settings)
+        halves = [_verdict(backend, half, f"a half of {name}", settings) for half in _halves(query)]
         _demand_consistent(name, "half", whole, halves)
+
+    for_each([q for q in _questions(backend, settings) if q[1].clauses], check)
 
 
 def check_subsets_agree(backend: Backend[Any], settings: Settings) -> None:
     """No part of an unsat query's disjuncts is sat, and not all parts of a sat one are unsat."""
-    for name, query in _questions(backend, settings):
+
+    def check(question: tuple[str, Query]) -> None:
+        name, query = question
         parts = [
             query.with_clauses([Clause(clause.region, (polytope,))])
             for clause in query.clauses
             for polytope in clause.unsafe
         ]
         if 2 <= len(parts) <= 64:
-            whole = _verdict(backend, query, settings)
-            _demand_consistent(name, "disjunct", whole, [_verdict(backend, p, settings) for p in parts])
+            whole = _verdict(backend, query, name, settings)
+            found = [_verdict(backend, part, f"a part of {name}", settings) for part in parts]
+            _demand_consistent(name, "disjunct", whole, found)
+
+    for_each(_questions(backend, settings), check)
 
 
 def check_permuted_units_agree(backend: Backend[Any], settings: Settings) -> None:
     """The order of hidden units does not matter."""
-    for specimen in _specimens(backend):
+
+    def check(specimen: Specimen) -> None:
         other = query_of(specimen.network.permuted().to_onnx(), specimen.query.clauses)
         _demand_equal(backend, specimen, other, "with its hidden units reversed", settings)
+
+    for_each(_specimens(backend), check)
 
 
 def check_scaled_outputs_agree(backend: Backend[Any], settings: Settings) -> None:
     """Outputs and specification multiplied by one number are the same question."""
-    for specimen in _specimens(backend):
+
+    def check(specimen: Specimen) -> None:
         clauses = [_scaled(clause) for clause in specimen.query.clauses]
         other = query_of(specimen.network.scaled(Fraction(FACTOR)).to_onnx(), clauses)
         _demand_equal(backend, specimen, other, f"scaled by {FACTOR}", settings)
+
+    for_each(_specimens(backend), check)
 
 
 def _questions(backend: Backend[Any], settings: Settings) -> Iterator[tuple[str, Query]]:
@@ -78,10 +91,10 @@ def _specimens(backend: Backend[Any]) -> list[Specimen]:
     return [*several, *[s for s in found if s not in several][::4]]
 
 
-def _verdict(backend: Backend[Any], query: Query, settings: Settings) -> Verdict:
+def _verdict(backend: Backend[Any], query: Query, name: str, settings: Settings) -> Verdict:
     """The verdict; a witness that the model refutes counts for nothing."""
     ctx = context(query, settings.seconds, dtype=settings.dtype)
-    outcome = answer(backend, query, ctx, settings.seconds + settings.grace)
+    outcome = answer(backend, query, ctx, name, settings.grace)
     if outcome.verdict is Verdict.SAT:
         confirmed = outcome.witness is not None and query.source.replay(outcome.witness).valid
         return Verdict.SAT if confirmed else Verdict.UNKNOWN
@@ -119,7 +132,7 @@ def _demand_consistent(name: str, part: str, whole: Verdict, parts: list[Verdict
 def _demand_equal(
     backend: Backend[Any], specimen: Specimen, other: Query, how: str, settings: Settings
 ) -> None:
-    verdict = _verdict(backend, other, settings)
+    verdict = _verdict(backend, other, f"{specimen.name} {how}", settings)
     demand(
         not verdict.decided or verdict is specimen.truth,
         f"{specimen.name} {how}: said {verdict.value}, but it is {specimen.truth.value}",

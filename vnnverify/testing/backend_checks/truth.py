@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from vnnverify.backend import Backend, Outcome
-from vnnverify.testing.records import demand
+from vnnverify.testing.exact import reachable
+from vnnverify.testing.records import demand, for_each
 from vnnverify.testing.subject import Settings, answer, context, supported_zoo
 from vnnverify.testing.zoo import Specimen
 from vnnverify.verdict import Verdict
@@ -16,42 +17,44 @@ __all__ = ["check_easy_decided", "check_never_wrong", "check_residuals"]
 
 def check_never_wrong(backend: Backend[Any], settings: Settings) -> None:
     """`unsat` is only said where it is true, `sat` only with a witness that the model confirms."""
-    for specimen in supported_zoo(backend):
-        _demand_true(specimen, _run(backend, specimen, settings))
+    for_each(supported_zoo(backend), lambda s: _demand_true(s, _run(backend, s, settings)))
 
 
 def check_easy_decided(backend: Backend[Any], settings: Settings) -> None:
     """The specimens that count as easy for this backend are decided."""
-    for specimen in supported_zoo(backend):
-        if settings.requires(specimen):
-            outcome = _run(backend, specimen, settings)
-            said = f"{outcome.verdict.value} ({outcome.reason})"
-            demand(
-                outcome.verdict is specimen.truth,
-                f"{specimen.name}: should be decided as {specimen.truth.value}, got {said}",
-            )
+
+    def check(specimen: Specimen) -> None:
+        outcome = _run(backend, specimen, settings)
+        said = f"{outcome.verdict.value} ({outcome.reason})"
+        demand(
+            outcome.verdict is specimen.truth,
+            f"{specimen.name}: should be decided as {specimen.truth.value}, got {said}",
+        )
+
+    for_each(filter(settings.requires, supported_zoo(backend)), check)
 
 
 def check_residuals(backend: Backend[Any], settings: Settings) -> None:
     """What is left of an undecided query is still sat if the query was; undecided comes with a reason."""
-    from vnnverify.testing.exact import reachable
 
-    for specimen in supported_zoo(backend):
+    def check(specimen: Specimen) -> None:
         outcome = _run(backend, specimen, settings)
         if outcome.verdict is Verdict.UNKNOWN:
             demand(bool(outcome.reason), f"{specimen.name}: unknown without a reason")
         if outcome.verdict.decided or outcome.residual is None or specimen.truth is Verdict.UNSAT:
-            continue
+            return
         demand(
             reachable(specimen.network, outcome.residual.clauses) is not None,
             f"{specimen.name}: the residual query has lost the counterexample x = {_shown(specimen)}",
         )
 
+    for_each(supported_zoo(backend), check)
+
 
 def _run(backend: Backend[Any], specimen: Specimen, settings: Settings) -> Outcome:
     seconds = settings.time_for(specimen)
     ctx = context(specimen.query, seconds, dtype=settings.dtype)
-    return answer(backend, specimen.query, ctx, seconds + settings.grace)
+    return answer(backend, specimen.query, ctx, specimen.name, settings.grace)
 
 
 def _demand_true(specimen: Specimen, outcome: Outcome) -> None:
