@@ -54,7 +54,7 @@ def band(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[
             slack = slack + op.curvature / 2 * (FUNCTION_ULPS * u * x).square()
         low = torch.minimum(low, torch.where(inside, g - slack, low))
         high = torch.maximum(high, torch.where(inside, g + slack, high))
-        bad = torch.isnan(g)
+        bad = torch.isnan(g) | ~torch.isfinite(slack)
         low, high = low.masked_fill(bad, -float("inf")), high.masked_fill(bad, float("inf"))
     return low, high
 

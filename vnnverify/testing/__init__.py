@@ -10,7 +10,10 @@ def test_mine(backend, check):
 
 from vnnverify.testing.backend_checks import BACKEND_CHECKS
 from vnnverify.testing.conformance import check_backend, parametrize_with_backend_checks
+from vnnverify.testing.domain_checks import check_domain
 from vnnverify.testing.network import Network
+from vnnverify.testing.operator_cases import OperatorCase, operator_cases
+from vnnverify.testing.operator_checks import check_operator
 from vnnverify.testing.records import CheckFailure, CheckRecord, CheckSkipped
 from vnnverify.testing.source import ModelSource, query_of
 from vnnverify.testing.subject import Settings, context
@@ -23,12 +26,16 @@ __all__ = [
     "CheckSkipped",
     "ModelSource",
     "Network",
+    "OperatorCase",
     "Settings",
     "Specimen",
     "box",
     "check_backend",
+    "check_domain",
+    "check_operator",
     "context",
     "halfspaces",
+    "operator_cases",
     "parametrize_with_backend_checks",
     "query_of",
     "zoo",

@@ -15,7 +15,7 @@ from vnnverify.backend import Backend, Context, Outcome
 from vnnverify.deadline import Deadline
 from vnnverify.query import Query
 from vnnverify.runner import make_context
-from vnnverify.testing.records import CheckFailure
+from vnnverify.testing.records import CheckFailure, CheckSkipped
 from vnnverify.testing.zoo import Specimen, zoo
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -126,5 +126,12 @@ def answer(backend: Backend[Any], query: Query, ctx: Context, name: str, grace: 
 
 
 def supported_zoo(backend: Backend[Any]) -> list[Specimen]:
-    """The specimens that the backend says it can work on."""
-    return [specimen for specimen in zoo() if backend.supports(specimen.query)]
+    """The specimens that the backend says it can work on.
+
+    Raises:
+        CheckSkipped: there are none.
+    """
+    found = [specimen for specimen in zoo() if backend.supports(specimen.query)]
+    if not found:
+        raise CheckSkipped("the backend supports no query of the zoo")
+    return found

@@ -168,6 +168,9 @@ def _shapes() -> Iterator[tuple[str, Network, tuple[Clause, ...], set[str]]]:
     yield "outputs_unsat", PAIR, (Clause(square, (apart,)),), {"several outputs"}
     order = halfspaces(([-1.0, 1.0, 0.0], 0.25), ([0.0, 1.0, -1.0], 0.0))
     yield "outputs_sat", PAIR, (Clause(square, (order,)),), {"several outputs"}
+    ahead = tuple(halfspaces(([float(k == 0) - float(k == j) for k in range(3)], 0.0)) for j in (1, 2))
+    yield "label_kept", PAIR, (Clause(box([1.0, 0.25], [1.25, 0.375]), ahead),), {"labels"}
+    yield "label_lost", PAIR, (Clause(square, ahead),), {"labels", "several polytopes"}
     yield (
         "huge_box",
         ABSOLUTE,

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The built-in operators with shapes and ranges to try them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from vnnverify.ir import Graph, Node, Op, Shape, Value
+from vnnverify.ops.arrangement import Concat, Expand, Pad, Reshape, Select, Transpose
+from vnnverify.ops.bilinear import MatMul, Mul
+from vnnverify.ops.conv import Conv, ConvTranspose
+from vnnverify.ops.linear import LeftLinear, Linear
+from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
+from vnnverify.ops.periodic import Cos, Sin
+from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu
+from vnnverify.ops.scale import Scale
+from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
+from vnnverify.ops.smooth import Elu, Exp, Log, Power, Reciprocal, Softplus, Sqrt
+from vnnverify.ops.softmax import Softmax
+from vnnverify.ops.steps import Floor, Sign
+from vnnverify.ops.sums import AveragePool, ReduceSum, Sum
+
+__all__ = ["OperatorCase", "operator_cases", "single"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OperatorCase:
+    """An operator, the ONNX shapes of its inputs, and the range in which each input number lies."""
+
+    name: str
+    op: Op
+    shapes: tuple[Shape, ...]
+    low: float = -4.0
+    high: float = 4.0
+
+    @property
+    def graph(self) -> Graph:
+        """The operator alone."""
+        return single(self.op, *self.shapes)
+
+
+def single(op: Op, *shapes: Shape) -> Graph:
+    """A graph of one node."""
+    inputs = tuple(Value(f"x{k}", shape) for k, shape in enumerate(shapes))
+    output = Value("y", op.output_shape(*shapes))
+    return Graph(inputs, (output,), (Node(op, inputs, output, op.kind),))
+
+
+def _numbers(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def _affine() -> Iterator[OperatorCase]:
+    vector, image = ((4,),), ((1, 2, 5, 4),)
+    yield OperatorCase("Linear", Linear(_numbers(3, 4), _numbers(3)), vector)
+    yield OperatorCase("Linear/rows", Linear(_numbers(3, 4)), ((2, 4),))
+    yield OperatorCase("LeftLinear", LeftLinear(_numbers(3, 2)), ((2, 4),))
+    yield OperatorCase("Scale", Scale(_numbers(4), _numbers(4, seed=1)), vector)
+    yield OperatorCase("Scale/shift", Scale(None, _numbers(1)), vector)
+    conv = Conv(_numbers(3, 2, 3, 2), _numbers(3), (2, 1), (1, 0), (0, 1), (1, 1))
+    yield OperatorCase("Conv", conv, image)
+    yield OperatorCase(
+        "Conv/groups", Conv(_numbers(4, 1, 2, 2), None, (1, 1), (0, 0), (0, 0), (2, 1), 2), image
+    )
+    back = ConvTranspose(_numbers(2, 3, 2, 2), _numbers(3), (2, 2), (0, 1), (0, 1), (1, 1))
+    yield OperatorCase("ConvTranspose", back, image)
+    weight = torch.full((2, 3), 1 / 4, dtype=torch.float64)
+    yield OperatorCase("AveragePool", AveragePool((2, 2), (2, 1), (0, 0), (0, 0), weight), image)
+    yield OperatorCase("ReduceSum", ReduceSum((1, 3), False, 0.125, 8), image)
+    yield OperatorCase("Sum", Sum((1, -1, 1)), vector * 3)
+    yield OperatorCase("Reshape", Reshape((2, 2)), vector)
+    yield OperatorCase("Transpose", Transpose((0, 2, 3, 1)), image)
+    yield OperatorCase("Select", Select.of(torch.tensor([[3, 0], [0, 1]]), (2, 2)), vector)
+    yield OperatorCase("Concat", Concat(0), (*vector, (2,)))
+    yield OperatorCase("Pad", Pad((0, 0, 1, 0), (0, 0, 0, 2)), image)
+    yield OperatorCase("Expand", Expand.of((2, 1), (3, 2, 4)), ((2, 1),))
+
+
+def _elementwise() -> Iterator[OperatorCase]:
+    vector = ((4,),)
+    functions: tuple[Op, ...] = (Relu(), LeakyRelu(0.25), Abs(), Clip(-1.0, 2.0), Sigmoid(), Tanh(), Erf())
+    functions += (Exp(), Elu(1.5), Softplus(), Sign(), Floor(), Sin(), Cos())
+    for op in functions:
+        yield OperatorCase(op.kind, op, vector)
+    yield OperatorCase("Power/2", Power(2.0), vector)
+    yield OperatorCase("Power/3", Power(3.0), vector)
+    yield OperatorCase("Log", Log(), vector, 0.125, 9.0)
+    yield OperatorCase("Sqrt", Sqrt(), vector, 0.125, 9.0)
+    yield OperatorCase("Reciprocal", Reciprocal(), vector, 0.125, 9.0)
+    yield OperatorCase("Reciprocal/negative", Reciprocal(), vector, -9.0, -0.125)
+    yield OperatorCase("Power/1.5", Power(1.5), vector, 0.125, 9.0)
+
+
+def _others() -> Iterator[OperatorCase]:
+    pool = MaxPool((2, 2), (2, 1), (1, 0), (0, 0), (1, 1))
+    yield OperatorCase("MaxPool", pool, ((1, 2, 4, 4),))
+    yield OperatorCase("ReduceMax", ReduceMax((1,), False), ((3, 4),))
+    yield OperatorCase("Max", Max(), ((4,), (4,)))
+    yield OperatorCase("Mul", Mul(), ((4,), (4,)))
+    yield OperatorCase("MatMul", MatMul(), ((2, 3), (3, 2)))
+    yield OperatorCase("Softmax", Softmax(0), ((4,),))
+    yield OperatorCase("Softmax/columns", Softmax(0), ((2, 3),))
+
+
+@cache
+def operator_cases() -> tuple[OperatorCase, ...]:
+    """All cases, each name once."""
+    return (*_affine(), *_elementwise(), *_others())
