@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 from vnnverify_bound_propagation.bounds import preactivation_bounds
 
-from vnnverify import Clause, ClauseBackend, Context, Outcome, Query, Support, option
-from vnnverify.domains import interval
-from vnnverify.errors import UnsupportedOperator
-from vnnverify_milp.encoding import check, encode
-from vnnverify_milp.solve import minimise
+from vnnverify import Clause, ClauseBackend, Context, Deadline, Outcome, Polytope, Query, Support, option
+from vnnverify.ir import Elementwise, Graph, Maximum
+from vnnverify_milp.encoding import Encoding, OutOfTime, domain, encode, supports
+from vnnverify_milp.problem import Problem, depth_rows
+from vnnverify_milp.program import Array
+from vnnverify_milp.solve import TOLERANCE, branch, margin_of, relax
 
 __all__ = ["Milp", "MilpOptions"]
 
@@ -24,58 +26,161 @@ __all__ = ["Milp", "MilpOptions"]
 class MilpOptions:
     """Options of `milp`."""
 
-    max_elements: int = option(20000, help="most elements of nonlinear layers that are encoded", minimum=1)
+    max_elements: int = option(
+        20000, help="give up on networks with more elements in nonlinear layers than this", minimum=1
+    )
+    tolerance: float = option(
+        TOLERANCE, help="what a dual bound must exceed, relative to the size of its row", minimum=1e-9
+    )
+
+
+@dataclass(slots=True)
+class _Hunt:
+    """Looks at what the solver comes across: the least real depth so far, and whether it is a witness."""
+
+    graph: Graph
+    clause: Clause
+    confirm: Callable[[Tensor], bool]
+    witness: Tensor | None = None  # (n,)
+    refused: int = 0
+
+    def depth(self, x: Tensor, polytope: Polytope, scale: Tensor) -> float:
+        """The largest scaled row at x (n,): the t that the network really has there."""
+        margins = polytope.margins(self.graph(x[None]))[0]
+        if self.clause.region.linear is not None:
+            margins = torch.cat([margins, self.clause.region.linear.margins(x[None])[0]])
+        return float((margins * scale).amax()) if margins.numel() else -float("inf")
+
+    def try_point(self, x: Tensor, polytope: Polytope, scale: Tensor, tolerance: float) -> float:
+        """The depth at the point of the box nearest to x; a depth within the tolerance is put to the judge."""
+        region = self.clause.region
+        x = torch.minimum(torch.maximum(x, region.lower), region.upper)
+        depth = self.depth(x, polytope, scale)
+        if depth <= tolerance and self.witness is None:
+            if self.confirm(x):
+                self.witness = x
+            else:
+                self.refused += 1
+        return depth
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What goes into the statistics of a clause."""
+
+    binaries: int = 0
+    nodes: int = 0
+    by_box: int = 0  # polytopes excluded by output bounds alone
+    by_relaxation: int = 0  # … by the linear relaxation, with a bound that needs no tolerance
+    by_branching: int = 0  # … by HiGHS' dual bound
+
+    def as_dict(self, refused: int) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "refused_hits": refused}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What came out about one polytope."""
+
+    excluded: bool
+    bound: float = field(default=-float("inf"))
 
 
 class Milp(ClauseBackend[MilpOptions]):
     """Exact up to a stated tolerance: what the solver cannot separate from zero stays undecided."""
 
     def supports(self, query: Query) -> Support:
-        try:
-            check(interval.domain.prepare(query.graph))
-        except UnsupportedOperator as error:
-            return Support.no(str(error))
-        count = sum(n.output.size for n in query.graph.nodes if n.op.kind != "Linear")
-        if count > self.options.max_elements:
-            return Support.no(f"{count} nonlinear elements; max_elements={self.options.max_elements}")
-        return Support.yes()
+        return supports(query.graph)
 
     def decide(self, query: Query, clause: Clause, ctx: Context) -> Outcome:
-        graph = interval.domain.prepare(query.graph).to("cpu", torch.float64)
-        bounds = preactivation_bounds(
-            graph, clause.region.lower, clause.region.upper, ctx.deadline.share(0.5)
-        )
-        program, inputs, outputs = encode(graph, bounds)
-        witness: list[torch.Tensor] = []
+        with torch.no_grad():
+            return self._decide(query, clause, ctx)
 
-        def candidate(x: np.ndarray) -> bool:
-            point = torch.from_numpy(np.array(x, dtype=np.float64))
-            point = torch.minimum(torch.maximum(point, clause.region.lower), clause.region.upper)
-            if bool(clause.violated_by(point[None], graph(point[None]))) and ctx.confirm(point):
-                witness.append(point)
-            return bool(witness)
-
-        stats: dict[str, Any] = {"binaries": sum(program.integer), "nodes": 0}
-        open_ = []
-        least = float("inf")
+    def _decide(self, query: Query, clause: Clause, ctx: Context) -> Outcome:
+        if clause.region.empty or not clause.unsafe:
+            return Outcome.unsat()
+        graph = domain.prepare(query.graph).to("cpu", torch.float64)
+        size = sum(n.output.size for n in graph.nodes if isinstance(n.op, Elementwise | Maximum))
+        if size > self.options.max_elements:
+            return Outcome.unknown(f"{size} nonlinear elements; max_elements={self.options.max_elements}")
+        region = clause.region
+        bounds = preactivation_bounds(graph, region.lower, region.upper, ctx.deadline.share(0.5))
+        needed = {v for n in graph.nodes if isinstance(n.op, Elementwise | Maximum) for v in n.inputs}
+        for value in (*graph.inputs, *needed):
+            if not all(bool(torch.isfinite(end).all()) for end in bounds[value]):
+                return Outcome.unknown(f"no finite bounds for {value.name!r}")
+        try:
+            encoding = encode(graph, bounds, ctx.deadline)
+        except OutOfTime:
+            return Outcome.timeout("no time was left to encode the network")
+        ends = ({v: bounds[v][k][None] for v in graph.outputs} for k in (0, 1))
+        lower, upper = (graph.join_outputs(end)[0] for end in ends)
+        hunt = _Hunt(graph, clause, ctx.confirm)
+        tally = _Tally(binaries=int(encoding.program.integer.sum()))
+        open_: list[Polytope] = []
         for polytope in clause.unsafe:
-            if ctx.deadline.expired or polytope.b.numel() == 0:
-                if polytope.b.numel() == 0 and candidate(clause.region.lower.numpy()):
-                    return Outcome.sat(witness[0], **stats)
+            if Clause(region, (polytope,)).excluded_by(lower, upper):
+                tally.by_box += 1
+            else:
                 open_.append(polytope)
-                continue
-            threads = torch.get_num_threads()
-            answer = minimise(
-                program, inputs, outputs, polytope, clause.region.linear, ctx.deadline, threads, candidate
+        open_.sort(key=lambda p: -_least(p, lower, upper))  # the likeliest to be excluded first
+        left: list[Polytope] = []
+        reason = ""
+        for index, polytope in enumerate(open_):
+            found = self._exclude(
+                encoding, polytope, hunt, ctx.deadline.share(1 / (len(open_) - index)), tally
             )
-            stats["nodes"] += answer.nodes
-            if witness:
-                return Outcome.sat(witness[0], **stats)
-            if not answer.excluded:
-                open_.append(polytope)
-                least = min(least, answer.bound)
-        if not open_:
-            return Outcome.unsat(**stats)
-        residual = query.with_clauses([dataclasses.replace(clause, unsafe=tuple(open_))])
-        reason = f"{len(open_)} of {len(clause.unsafe)} unsafe polytopes open, dual bound {least:.3g}"
-        return Outcome.unknown(reason, residual, **stats)
+            if hunt.witness is not None:
+                return Outcome.sat(hunt.witness, **tally.as_dict(hunt.refused))
+            if not found.excluded:
+                left.append(polytope)
+                reason = reason or f"dual bound {found.bound:.3g}"
+        if not left:
+            return Outcome.unsat(**tally.as_dict(hunt.refused))
+        residual = query.with_clauses([dataclasses.replace(clause, unsafe=tuple(left))])
+        reason = f"{len(left)} of {len(clause.unsafe)} unsafe polytopes open; {reason}"
+        return Outcome.unknown(reason, residual, **tally.as_dict(hunt.refused))
+
+    def _exclude(
+        self, encoding: Encoding, polytope: Polytope, hunt: _Hunt, deadline: Deadline, tally: _Tally
+    ) -> _Found:
+        """Whether no point of the clause's region is in the polytope. `hunt` ends up with a witness, if any
+        solution is one."""
+        region = hunt.clause.region
+        rows, scale = depth_rows(encoding, polytope, region.linear)
+        least = float("inf")  # over all solutions, of the depth that the network really has there
+        tolerance = self.options.tolerance
+
+        def candidate(v: Array) -> bool:
+            nonlocal least
+            x = torch.from_numpy(v[encoding.inputs])
+            least = min(least, hunt.try_point(x, polytope, scale, tolerance))
+            return hunt.witness is not None
+
+        if hunt.try_point((region.lower + region.upper) / 2, polytope, scale, 0.0) <= 0 or not scale.numel():
+            if hunt.witness is not None or not scale.numel():
+                return _Found(False)
+        if deadline.expired:
+            return _Found(False)
+        problem = Problem.of(encoding, rows)
+        threads = torch.get_num_threads()
+        answer = relax(problem, deadline.share(0.5), threads, candidate)
+        if answer.done or answer.bound > 0:
+            tally.by_relaxation += answer.bound > 0
+            return _Found(answer.bound > 0, answer.bound)
+        if not problem.integer.any() or deadline.expired:
+            return _Found(False, answer.bound)
+        margin = margin_of(problem, tolerance)
+        answer = branch(problem, deadline, threads, margin, candidate)
+        tally.nodes += answer.nodes
+        # a bound that a point of the network undercuts is not believed, however it came about
+        excluded = not answer.done and answer.bound > margin and least >= answer.bound - tolerance
+        tally.by_branching += excluded
+        return _Found(excluded, answer.bound)
+
+
+def _least(polytope: Polytope, lower: Tensor, upper: Tensor) -> float:
+    """The largest of the rows' least values over an output box; an ordering, not a bound."""
+    A = polytope.A
+    least = A.clamp(min=0) @ lower + A.clamp(max=0) @ upper - polytope.b
+    return float(least.amax()) if least.numel() else -float("inf")
