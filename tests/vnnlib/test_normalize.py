@@ -141,6 +141,11 @@ def test_a_false_comparison_of_constants_leaves_nothing(
     with caplog.at_level(logging.WARNING):
         assert compiled(prop(1, 1, UNIT + "(assert (< Y_0 Y_0))")).clauses == ()
         assert len(compiled(prop(1, 1, UNIT + "(assert (<= Y_0 Y_0))")).clauses) == 1
+        union = "(assert (or (<= X_0 0.5) (<= Y_0 1)))"
+        assert compiled(prop(1, 1, UNIT + "(assert (<= 1 0))" + union)).clauses == ()
+        assert boxes(compiled(prop(1, 1, UNIT + "(assert (or (<= 1 0) (<= X_0 0.25)))" + union))) == [
+            ([0.0], [0.25])
+        ]
     assert "a comparison is never true" in caplog.text
 
 

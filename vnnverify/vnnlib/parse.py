@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vnnverify.errors import SpecError
 from vnnverify.vnnlib.ast import And, Arithmetic, Compare, Declaration, Expr, Number, Or, Term, Variable
@@ -20,7 +21,7 @@ __all__ = ["MAX_DEPTH", "Script", "make_arithmetic", "make_leaf", "parse", "plac
 MAX_DEPTH = 10_000
 """Deepest nesting of parentheses; properties in use reach 4."""
 
-_SHARED_COMPARISONS = 200_000
+_SHARED_COMPARISONS = 50_000
 """Comparisons kept to be shared by equal ones. Big properties repeat few; a bound keeps memory low
 where none repeats."""
 
@@ -59,8 +60,7 @@ class Script:
     used: tuple[tuple[Variable, int], ...] = field(default=(), compare=False)  # first use of each variable
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
+class _Word(NamedTuple):
     text: str
     offset: int
 
