@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from fractions import Fraction as F
+from fractions import Fraction
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ TRIANGLE = [row(-1, 0, 0), row(0, -1, 0), row(1, 1, 1)]
 SYSTEMS = [
     ("a triangle", TRIANGLE, True),
     ("its corner", [*TRIANGLE, row(-1, -1, -1), row(1, 0, 0)], True),
-    ("past its edge", [*TRIANGLE, row(-1, -1, F(-101, 100))], False),
+    ("past its edge", [*TRIANGLE, row(-1, -1, Fraction(-101, 100))], False),
     ("on its edge, strictly", [*TRIANGLE, row(-1, -1, -1, strict=True)], False),
     ("inside, strictly", [r if r.b else row(*map(float, r.a), 0, strict=True) for r in TRIANGLE], True),
     ("an open point", [row(1, 0, 0, strict=True), row(-1, 0, 0)], False),
@@ -45,7 +45,7 @@ def test_solution_is_found_exactly_where_there_is_one(rows: list[Inequality], fe
 
 
 def test_greatest_is_the_supremum_of_a_variable() -> None:
-    assert greatest([*TRIANGLE, row(1, -1, F(1, 3))], 2, 0) == F(2, 3)
+    assert greatest([*TRIANGLE, row(1, -1, Fraction(1, 3))], 2, 0) == Fraction(2, 3)
     assert greatest([*TRIANGLE, row(-1, -1, -2)], 2, 0) is None
     with pytest.raises(ValueError, match="variable 1 is not bounded above"):
         greatest([row(1, 0, 1)], 2, 1)
@@ -61,17 +61,17 @@ def test_truth_agrees_with_exact_values_on_a_grid(seed: int, sizes: tuple[int, .
     network = Network.random(sizes, seed)
     n = network.inputs
     clauses = [Clause(box([-1.0] * n, [1.0] * n), (halfspaces(([-1.0], -level)),))]
-    steps = [F(k, 8) for k in range(-8, 9)]
+    steps = [Fraction(k, 8) for k in range(-8, 9)]
     grid = [(x,) for x in steps] if n == 1 else [(x, y) for x in steps for y in steps]
     top = max(network(x)[0] for x in grid)
     point, room = reachable(network, clauses), slack(network, clauses)
     greatest_value = supremum(network, clauses[0].region)
     assert room is not None
     assert greatest_value >= top
-    assert (point is not None) == (greatest_value >= F(level)) == (room >= 0)
-    assert room == min(greatest_value - F(level), F(1))
+    assert (point is not None) == (greatest_value >= Fraction(level)) == (room >= 0)
+    assert room == min(greatest_value - Fraction(level), Fraction(1))
     if point is not None:
-        assert network(point)[0] >= F(level)
+        assert network(point)[0] >= Fraction(level)
         assert all(-1 <= v <= 1 for v in point)
 
 
@@ -86,10 +86,10 @@ def test_empty_region_has_neither_point_nor_slack() -> None:
 
 def test_rewritten_networks_compute_what_they_should() -> None:
     network = Network.random((2, 3, 2, 1), seed=4)
-    x = (F(1, 3), F(-2, 7))
+    x = (Fraction(1, 3), Fraction(-2, 7))
     assert network.permuted()(x) == network(x)
     assert network.permuted() != network
-    assert network.scaled(F(4))(x) == tuple(4 * v for v in network(x))
+    assert network.scaled(Fraction(4))(x) == tuple(4 * v for v in network(x))
 
 
 def test_weights_that_float32_cannot_hold_are_refused() -> None:
@@ -105,6 +105,6 @@ def test_onnx_model_computes_the_exact_values(apart: bool) -> None:
     query = query_of(network.to_onnx(apart=apart), [Clause(box([-1.0] * 2, [1.0] * 2), ())])
     assert len(query.layout.inputs) == (2 if apart else 1)
     x = torch.tensor([0.5, -0.75], dtype=torch.float64)
-    exact = [float(v) for v in network((F(1, 2), F(-3, 4)))]
+    exact = [float(v) for v in network((Fraction(1, 2), Fraction(-3, 4)))]
     assert query.graph(x[None])[0].tolist() == exact
     assert list(query.source.replay(x).y) == exact

@@ -12,7 +12,6 @@ from vnnverify.testing import Network, Specimen, box, halfspaces, query_of, zoo
 from vnnverify.verdict import Verdict
 
 
-
 def each(*, truth: Verdict | None = None, tight: bool = True) -> pytest.MarkDecorator:
     chosen = [s for s in zoo() if truth in (None, s.truth) and (tight or not s.tight)]
     return pytest.mark.parametrize("specimen", chosen, ids=lambda s: s.name)

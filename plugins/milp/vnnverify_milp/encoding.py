@@ -35,7 +35,7 @@ Bounds = Mapping[Value, tuple[Tensor, Tensor]]
 domain: Domain[Expression] = Domain("milp")
 
 
-class OutOfTime(Exception):  # noqa: N818
+class OutOfTime(Exception):
     """The deadline came while the program was being written."""
 
 
