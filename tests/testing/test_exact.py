@@ -15,7 +15,7 @@ from vnnverify.testing.exact import Inequality, greatest, reachable, slack, solu
 
 def row(*numbers: float, strict: bool = False) -> Inequality:
     """(a_1, …, a_n, b)"""
-    *a, b = map(F, numbers)
+    *a, b = map(Fraction, numbers)
     return Inequality(tuple(a), b, strict)
 
 

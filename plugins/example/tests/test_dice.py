@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-from vnnverify_dice.backend import Dice, DiceOptions
+import pytest
 
 from vnnverify.testing import Settings, parametrize_with_backend_checks
+
+pytest.importorskip("vnnverify_dice", reason="the example is not part of vnnverify; install plugins/example")
+from vnnverify_dice.backend import Dice, DiceOptions  # noqa: E402
 
 EASY = Settings(must_decide={"absolute_below", "point_sat", "point_unsat", "clauses_sat"})
 

@@ -52,7 +52,7 @@ class _Hunt:
         return float((margins * scale).amax()) if margins.numel() else -float("inf")
 
     def try_point(self, x: Tensor, polytope: Polytope, scale: Tensor, tolerance: float) -> float:
-        """The depth at the point of the box nearest to x; a depth within the tolerance is put to the judge."""
+        """The depth at the point of the box nearest to x; one within the tolerance is put to the judge."""
         region = self.clause.region
         x = torch.minimum(torch.maximum(x, region.lower), region.upper)
         depth = self.depth(x, polytope, scale)
@@ -157,10 +157,8 @@ class Milp(ClauseBackend[MilpOptions]):
             least = min(least, hunt.try_point(x, polytope, scale, tolerance))
             return hunt.witness is not None
 
-        if hunt.try_point((region.lower + region.upper) / 2, polytope, scale, 0.0) <= 0 or not scale.numel():
-            if hunt.witness is not None or not scale.numel():
-                return _Found(False)
-        if deadline.expired:
+        hunt.try_point((region.lower + region.upper) / 2, polytope, scale, 0.0)
+        if hunt.witness is not None or not scale.numel() or deadline.expired:
             return _Found(False)
         problem = Problem.of(encoding, rows)
         threads = torch.get_num_threads()
