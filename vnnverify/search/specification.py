@@ -32,8 +32,8 @@ class Specification:
     @classmethod
     def of(cls, clauses: Sequence[Clause], outputs: int, device: torch.device) -> Specification:
         """Stack the clauses, in float64."""
-        S = max((sum(p.b.numel() for p in c.unsafe) for c in clauses), default=0)
-        P = max((len(c.unsafe) for c in clauses), default=0)
+        S = max([1, *(sum(p.b.numel() for p in c.unsafe) for c in clauses)])  # one row of padding at least
+        P = max([1, *(len(c.unsafe) for c in clauses)])
         K = len(clauses)
         C = torch.zeros(K, S, outputs, dtype=torch.float64)
         d = torch.zeros(K, S, dtype=torch.float64)

@@ -119,7 +119,8 @@ def _boxes(n: int, low: float, high: float, generator: torch.Generator) -> Itera
     yield zero, high * ones
     yield low * ones, zero
     yield -1e-9 * ones, high * ones
-    yield torch.where(torch.arange(n) % 2 == 0, low, 0.5), torch.where(torch.arange(n) % 2 == 0, high, 0.5)
+    even = torch.arange(n) % 2 == 0
+    yield torch.where(even, low * ones, 0.5 * ones), torch.where(even, high * ones, 0.5 * ones)
     for scale in SCALES:
         centre = torch.randn(n, generator=generator, dtype=torch.float64) * scale
         yield centre - scale, centre + scale

@@ -46,12 +46,16 @@ class BoxBounder:
         memory = options.memory << 20
         limit = options.refine_at_most if free.numel() <= options.split_inputs else None
         self.fast = Propagator(
-            query.graph.to(ctx.device, ctx.dtype), forms, memory=memory, refine_at_most=limit
+            query.graph.to(ctx.device, ctx.dtype), forms, ctx.dtype, memory=memory, refine_at_most=limit
         )
         self.exact = self.fast
         if ctx.dtype != torch.float64:
             self.exact = Propagator(
-                query.graph.to(ctx.device, torch.float64), forms, memory=memory, refine_at_most=limit
+                query.graph.to(ctx.device, torch.float64),
+                forms,
+                torch.float64,
+                memory=memory,
+                refine_at_most=limit,
             )
         self.redone = 0
 

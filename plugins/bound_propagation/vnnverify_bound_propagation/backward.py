@@ -110,7 +110,8 @@ def _concretize(A: Tensor, const: Tensor, error: Tensor, rows: Rows, state: Stat
     low = (grouped.clamp(min=0) * rows.spread(state.lower)).sum(-1)
     low = low + (grouped.clamp(max=0) * rows.spread(state.upper)).sum(-1)
     c = const - error
-    return Linear(A, c, low.reshape(-1) + c, error)
+    lower = low.reshape(-1) + c
+    return Linear(A, c, lower.masked_fill(lower.isnan(), -float("inf")), error)
 
 
 @domain.rule(Affine)

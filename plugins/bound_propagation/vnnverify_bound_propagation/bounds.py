@@ -37,10 +37,11 @@ class _Plan:
 
 
 class Propagator:
-    """Bounds batches of boxes for one graph, in the graph's device and dtype.
+    """Bounds batches of boxes for one graph.
 
     Args:
         graph: any graph whose operators the domains know; `UnsupportedOperator` is raised otherwise.
+        dtype: float type of graph and boxes.
         free: indices (k,) of the inputs that vary; None: no forward forms.
         memory: bytes that the rows of one backward pass may take.
         refine_at_most: a box with more open neurons than this in a layer is not refined there. Where
@@ -51,13 +52,14 @@ class Propagator:
         self,
         graph: Graph,
         free: Tensor | None,
+        dtype: torch.dtype,
         *,
         memory: int = 256 << 20,
         refine_at_most: int | None = None,
     ) -> None:
         self.graph = backward.domain.prepare(interval.domain.prepare(graph))
         self.free = free
-        self.dtype = interval.graph_dtype(self.graph)
+        self.dtype = dtype
         self.widest = max(
             (v.size for node in self.graph.nodes for v in (node.output, *node.inputs)), default=1
         )
@@ -219,6 +221,6 @@ def preactivation_bounds(
     """
     exact = graph.to(lower.device, torch.float64)
     free = (upper > lower).nonzero()[:, 0]
-    tool = Propagator(exact, free if 0 < free.numel() <= 32 else None)
+    tool = Propagator(exact, free if 0 < free.numel() <= 32 else None, torch.float64)
     state = tool.propagate(lower[None].double(), upper[None].double(), deadline or Deadline.never())
     return {value: (low[0], high[0]) for value, (low, high) in state.interval.items()}

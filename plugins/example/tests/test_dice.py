@@ -4,7 +4,7 @@ import pytest
 from vnnverify.testing import Settings, parametrize_with_backend_checks
 
 pytest.importorskip("vnnverify_dice", reason="the example is not part of vnnverify; install plugins/example")
-from vnnverify_dice.backend import Dice, DiceOptions  # noqa: E402
+from vnnverify_dice.backend import Dice, DiceOptions
 
 EASY = Settings(must_decide={"absolute_below", "point_sat", "point_unsat", "clauses_sat"})
 
