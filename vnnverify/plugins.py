@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from vnnverify import hookspecs
 from vnnverify.errors import PluginError
 from vnnverify.hookspecs import API_VERSION, BackendInfo, CommandInfo, OperatorInfo
+
+if TYPE_CHECKING:
+    from vnnverify.backend import Backend
 
 __all__ = ["GROUP", "PluginFailure", "Plugins", "load_plugins"]
 
@@ -37,7 +40,7 @@ class Plugins:
 
     backends: dict[str, BackendInfo] = field(default_factory=dict)
     operators: list[OperatorInfo] = field(default_factory=list)
-    rules: list[tuple[str, Any]] = field(default_factory=list)
+    rules: list[tuple[str, tuple[str, Callable[[], None]]]] = field(default_factory=list)  # plugin name first
     writers: list[Any] = field(default_factory=list)
     commands: dict[str, CommandInfo] = field(default_factory=dict)
     providers: dict[str, str] = field(default_factory=dict)  # backend or command name -> plugin name
@@ -56,6 +59,29 @@ class Plugins:
                 raise PluginError(f"backend {name!r}: its plugin is broken: {failure.reason}")
         known = ", ".join(sorted(self.backends)) or "none"
         raise PluginError(f"no backend called {name!r}; installed: {known}")
+
+    def backend_class(self, name: str) -> type[Backend[Any]]:
+        """The class behind the backend called `name`, imported now.
+
+        Raises:
+            PluginError: nobody offers it, or it cannot be imported.
+        """
+        try:
+            return self.backend(name).load()
+        except PluginError:
+            raise
+        except Exception as error:  # fence: somebody else's code
+            logger.debug("backend %s failed to load", name, exc_info=True)
+            raise PluginError(f"backend {name!r} fails to load: {_describe(error)}") from error
+
+    def install_rules(self) -> None:
+        """Add the rules of all plugins to the tables of their domains. What fails becomes a failure."""
+        for name, (title, install) in self.rules:
+            try:
+                install()
+            except Exception as error:  # fence: somebody else's code
+                logger.debug("rules of plugin %s failed", name, exc_info=True)
+                self.failures.append(PluginFailure(name, f"rules for {title!r}: {_describe(error)}"))
 
 
 def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
@@ -84,27 +110,50 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
             continue
         found.commands[record.name] = record
     found.operators.extend(record for _, record in _records(manager, "vnnverify_operators", found))
-    found.rules.extend(record for _, record in _records(manager, "vnnverify_rules", found))
+    found.rules.extend(_records(manager, "vnnverify_rules", found))
     found.writers.extend(record for _, record in _records(manager, "vnnverify_result_writers", found))
     return found
 
 
 def _records(manager: pluggy.PluginManager, hook: str, found: Plugins) -> Iterator[tuple[str, Any]]:
+    what, fits = _EXPECTED[hook]
     for implementation in getattr(manager.hook, hook).get_hookimpls():
+        name = implementation.plugin_name
         try:
             records = list(implementation.function())
         except Exception as error:  # fence: somebody else's code
-            logger.debug("hook %s of plugin %s failed", hook, implementation.plugin_name, exc_info=True)
-            found.failures.append(PluginFailure(implementation.plugin_name, f"{hook}: {_describe(error)}"))
+            logger.debug("hook %s of plugin %s failed", hook, name, exc_info=True)
+            found.failures.append(PluginFailure(name, f"{hook}: {_describe(error)}"))
             continue
         for record in records:
-            yield implementation.plugin_name, record
+            if fits(record):
+                yield name, record
+            else:
+                problem = f"{hook} must yield {what}, not {type(record).__name__}"
+                found.failures.append(PluginFailure(name, problem))
 
 
-def _add_backend(found: Plugins, plugin: str, info: Any) -> None:
-    if not isinstance(info, BackendInfo):
-        problem = f"vnnverify_backends must yield BackendInfo, not {type(info).__name__}"
-    elif not _NAME.match(info.name):
+def _is_rule(record: Any) -> bool:
+    return (
+        isinstance(record, tuple) and len(record) == 2 and isinstance(record[0], str) and callable(record[1])
+    )
+
+
+def _is_writer(record: Any) -> bool:
+    return isinstance(getattr(record, "name", None), str) and callable(getattr(record, "write", None))
+
+
+_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "vnnverify_backends": ("BackendInfo", lambda record: isinstance(record, BackendInfo)),
+    "vnnverify_commands": ("CommandInfo", lambda record: isinstance(record, CommandInfo)),
+    "vnnverify_operators": ("OperatorInfo", lambda record: isinstance(record, OperatorInfo)),
+    "vnnverify_result_writers": ("objects with `name` and `write`", _is_writer),
+    "vnnverify_rules": ("pairs (domain name, function)", _is_rule),
+}
+
+
+def _add_backend(found: Plugins, plugin: str, info: BackendInfo) -> None:
+    if not _NAME.match(info.name):
         problem = f"backend name {info.name!r} must match [a-z][a-z0-9_-]*"
     elif info.api_version != API_VERSION:
         problem = f"backend {info.name!r} speaks plugin API {info.api_version}, this vnnverify {API_VERSION}"

@@ -71,7 +71,7 @@ def load_backends(
     used: set[str] = set()
     known: set[str] = set()
     for name in dict.fromkeys(names):
-        kind = plugins.backend(name).load()
+        kind = plugins.backend_class(name)
         fields = {f.name for f in dataclasses.fields(kind.options_type)}
         known |= fields
         given: dict[str, str] = {}

@@ -63,8 +63,6 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
     from vnnverify.plugins import load_plugins
 
     plugins = load_plugins()
-    for failure in plugins.failures:
-        logger.info("plugin %s is broken: %s", failure.plugin, failure.reason)
     opaque = bool(job.backends) and all(plugins.backend(name).opaque for name in job.backends)
     import torch
 
@@ -75,8 +73,9 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
     torch.set_num_threads(
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    for _, install in plugins.rules:
-        install()
+    plugins.install_rules()
+    for failure in plugins.failures:
+        logger.info("plugin %s is broken: %s", failure.plugin, failure.reason)
     query = load_query(job.model, job.query, opaque=opaque, operators=tuple(plugins.operators))
     steps = sequence(job.backends) if job.backends else automatic(query, list(plugins.backends))
     backends = load_backends(plugins, [step.backend for step in steps], job.options)

@@ -34,7 +34,7 @@ def _list(plugins: Plugins) -> None:
 
 def _describe(plugins: Plugins, name: str) -> None:
     info = plugins.backend(name)
-    kind = info.load()
+    kind = plugins.backend_class(name)
     click.echo(f"{name}: {info.summary}")
     click.echo(f"guarantee: {info.guarantee}; plugin: {plugins.providers[name]}")
     types = typing.get_type_hints(kind.options_type)
