@@ -6,9 +6,9 @@ from __future__ import annotations
 import sys
 import time
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
-_STARTED = time.monotonic()  # limits count from the start of the process
+_STARTED = time.monotonic()  # the limits of a console run count from the start of the process
 
 import click  # noqa: E402
 
@@ -26,8 +26,18 @@ _COMMANDS = {
 }
 
 
+class _Interrupted(Exception):
+    """Ctrl-C, past click, which would print a line of its own."""
+
+
 class _Commands(click.Group):
     """Built-in commands by file name, then those of plugins."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _Interrupted from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*_COMMANDS, *_plugin_commands()})
@@ -55,27 +65,42 @@ def _plugin_commands() -> dict[str, Any]:
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, prog_name="vnnverify")
-@click.pass_context
-def app(ctx: click.Context) -> None:
+def app() -> None:
     """Neural-network verification: an ONNX model, a VNN-LIB property, a checked verdict."""
-    ctx.obj = {"started": _STARTED}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the console script. Exit codes: 0 answered (also honestly undecided), 1 internal
-    error, 2 bad input or usage, 130 interrupted."""
+    error, 2 bad input or usage (one line on stderr), 130 interrupted.
+
+    Args:
+        arguments: the words after the program's name; default: those of this process.
+    """
+    started = _STARTED if arguments is None else time.monotonic()
     try:
-        code = app.main(args=arguments, prog_name="vnnverify", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        click.echo("vnnverify: interrupted", err=True)
-        sys.exit(130)
-    except KeyboardInterrupt:
-        click.echo("vnnverify: interrupted", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
+        code = app.main(
+            args=arguments, prog_name="vnnverify", standalone_mode=False, obj={"started": started}
+        )
+    except (_Interrupted, click.exceptions.Abort, KeyboardInterrupt):
+        _leave(130, "interrupted")
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
-    except VnnverifyError as error:
-        click.echo(f"vnnverify: error: {error}", err=True)
         sys.exit(2)
+    except click.ClickException as error:
+        _leave(2, f"error: {_usage_error(error)}")
+    except VnnverifyError as error:
+        _leave(2, f"error: {error}")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave(code: int, message: str) -> NoReturn:
+    """End the process with one line on stderr."""
+    click.echo("vnnverify: " + " ".join(message.splitlines()), err=True)
+    sys.exit(code)
+
+
+def _usage_error(error: click.ClickException) -> str:
+    """What is wrong with the command line, and where its help is."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = "vnnverify" if context is None else context.command_path
+    return f"{error.format_message().rstrip('.')}; see `{path} --help`"

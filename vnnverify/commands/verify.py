@@ -11,13 +11,21 @@ import click
 from vnnverify.errors import OptionError
 from vnnverify.job import Job
 from vnnverify.plugins import load_plugins
-from vnnverify.results import Report, find_writer, write_file
+from vnnverify.results import Report, find_writer, require_writable, write_file
 from vnnverify.supervisor import supervise
 from vnnverify.verdict import Verdict
 
 __all__ = ["command"]
 
 DEFAULT_TIMEOUT = 300.0
+LARGEST_SEED = 2**63 - 1
+
+
+def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
+    """A time limit; `inf` is none."""
+    if not seconds >= 0.0:  # NaN too
+        raise click.BadParameter(f"{seconds} is not a time limit; give seconds, zero or more", ctx, param)
+    return seconds
 
 
 @click.command("verify")
@@ -26,9 +34,8 @@ DEFAULT_TIMEOUT = 300.0
     "--network", "networks", multiple=True, metavar="[NAME=]MODEL", help="The ONNX model (.gz is fine)."
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.0), default=DEFAULT_TIMEOUT, show_default=True,
-    metavar="SECONDS",
-    help="Wall time in all, start-up included.",
+    "--timeout", type=float, callback=_limit, default=DEFAULT_TIMEOUT, show_default=True,
+    metavar="SECONDS", help="Wall time in all, start-up included.",
 )  # fmt: skip
 @click.option(
     "--backend", "backends", default="", metavar="NAME[,NAME]", help="Backends in turn [default: automatic]."
@@ -43,7 +50,10 @@ DEFAULT_TIMEOUT = 300.0
     "--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True,
     help="Float type of the search; proofs account for its rounding.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@click.option(
+    "--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, metavar="INTEGER",
+    help="Seed of every random choice.",
+)  # fmt: skip
 @click.option("--result-file", metavar="FILE", help="Also write the result to FILE, atomically.")
 @click.option(
     "--format", "style", default="vnncomp", show_default=True, metavar="NAME", help="Format of FILE."
@@ -69,6 +79,8 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
     for name in names:
         plugins.backend(name)
     writer = find_writer(given["style"], plugins.writers)
+    if given["result_file"]:
+        require_writable(given["result_file"])
     job = Job(
         model=model,
         query=query,
@@ -81,9 +93,11 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         verbosity=given["verbose"],
     )
     report = supervise(job, given["timeout"], ctx.obj["started"])
-    if given["result_file"]:
-        write_file(given["result_file"], writer.write(report))
-    _print(report, as_json=given["as_json"])
+    try:
+        if given["result_file"]:
+            write_file(given["result_file"], writer.write(report))
+    finally:
+        _print(report, as_json=given["as_json"])
     return 1 if report.verdict is Verdict.ERROR else 0
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from vnnverify.results.report import Report, ResultWriter, Witness
 from vnnverify.results.text import TextWriter
 from vnnverify.results.vnncomp import VnncompWriter
 
-__all__ = ["Report", "ResultWriter", "Witness", "find_writer", "write_file"]
+__all__ = ["Report", "ResultWriter", "Witness", "find_writer", "require_writable", "write_file"]
 
 
 def find_writer(name: str, more: Iterable[ResultWriter] = ()) -> ResultWriter:
@@ -31,24 +30,49 @@ def find_writer(name: str, more: Iterable[ResultWriter] = ()) -> ResultWriter:
     return writers[name]
 
 
+def require_writable(path: str) -> None:
+    """Find out before a long run what would keep its result from being written.
+
+    Raises:
+        FileError: the folder is missing or read-only, or `path` names a folder.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise FileError(f"{path}: is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise FileError(f"{path}: the folder {str(target.parent)!r} does not exist; create it first")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise FileError(f"{path}: no permission to write there; choose another place")
+
+
 def write_file(path: str, content: str) -> None:
     """Write a file whole or not at all: into a temporary neighbour, then rename.
+
+    What exists and is no regular file (a pipe, a device) is written to as it stands.
 
     Raises:
         FileError: the folder is missing, read-only or full.
     """
     target = Path(path)
-    temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        if target.exists() and not target.is_file():
+            target.write_text(content, encoding="utf-8")
+        else:
+            _replace(target, content)
+    except OSError as error:
+        raise FileError(
+            f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
+        ) from error
+
+
+def _replace(target: Path, content: str) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise FileError(
-            f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
-        ) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
