@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vnnverify show`: a model node by node, and how each operator is bounded."""
+"""`vnnverify show`: a model node by node, how each operator is bounded, and which backends take it."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vnnverify.errors import UnsupportedModelError
+from vnnverify.errors import PluginError, UnsupportedModelError
 
 if TYPE_CHECKING:
-    from vnnverify.ir import Graph, Op
+    from vnnverify.importer import Model
+    from vnnverify.ir import Graph, Node, Op
+    from vnnverify.plugins import Plugins
+    from vnnverify.query import Query
 
 __all__ = ["command", "treatment"]
 
@@ -20,42 +23,65 @@ __all__ = ["command", "treatment"]
 @click.argument("model")
 @click.argument("query", required=False)
 def command(model: str, query: str | None) -> int:
-    """Show what MODEL is made of, which operators are bounded exactly, by relaxation or not at all,
-    and, with QUERY, what is asked about it."""
+    """Show what MODEL is made of, how each operator is bounded, and which backends can work on it.
+
+    \b
+    exact          affine: no bound is lost but for rounding
+    relaxed        by lines or constants above and below
+    relaxed/cases  piecewise linear: an exact encoding (milp) splits it into cases
+    by parts       taken apart into operators above
+    not bounded    no backend that needs bounds can work on the model
+
+    With QUERY, also what is asked, and backends are asked about that query; without, about a box
+    from 0 to 1 in which output 0 must stay the largest.
+    """
     from vnnverify.importer import load_model
     from vnnverify.plugins import load_plugins
 
     plugins = load_plugins()
+    plugins.install_rules()
     try:
-        found = load_model(model, operators=tuple(plugins.operators))
+        found = load_model(model, operators=plugins.operators)
     except UnsupportedModelError as error:
-        from vnnverify.files import read_bytes
-        from vnnverify.importer.census import unsupported_operators
-
-        click.echo(f"{error}")
-        for name, count in unsupported_operators(read_bytes(model), tuple(plugins.operators)).items():
-            click.echo(f"  unsupported: {name} ({count} nodes)")
+        _unreadable(model, error, plugins)
         return 0
     _nodes(found.graph)
     _summary(found.graph)
-    click.echo(
-        f"onnxruntime agrees to {_agreement(model):.1e} (largest relative difference, 4 random points)"
-    )
+    _agreement(found)
+    asked = _unit_query(found) if query is None else _read_query(found, query)
     if query is not None:
-        _query(model, query)
+        _clauses(asked)
+    _backends(plugins, asked)
     return 0
 
 
-def treatment(op: Op) -> str:
-    """How the linear bounds and intervals treat an operator: exact, relaxed, parts or none."""
+def treatment(node: Node) -> str:
+    """How bounds get through a node: `exact`, `relaxed`, `relaxed/cases` (piecewise linear, so that an
+    exact encoding can split it into cases), `by parts` or `not bounded`."""
     from vnnverify.domains import interval
-    from vnnverify.ir import Affine, Composite
+    from vnnverify.ir import Affine, Elementwise, Graph, Maximum
 
+    op = node.op
     if isinstance(op, Affine):
         return "exact"
-    if interval.domain.find(op) is not None:
-        return "relaxed"
-    return "by its parts" if isinstance(op, Composite) else "not bounded"
+    if interval.domain.find(op) is None:
+        alone = Graph(tuple(dict.fromkeys(node.inputs)), (node.output,), (node,))
+        return "by parts" if interval.supports(alone) else "not bounded"
+    piecewise = isinstance(op, Maximum) or (isinstance(op, Elementwise) and op.kinks is not None)
+    return "relaxed/cases" if piecewise else "relaxed"
+
+
+def _unreadable(path: str, error: UnsupportedModelError, plugins: Plugins) -> None:
+    from vnnverify.files import read_bytes
+    from vnnverify.importer.census import unsupported_operators
+
+    click.echo(f"{error}")
+    for name, count in unsupported_operators(read_bytes(path), plugins.operators).items():
+        click.echo(f"  unsupported: {name} ({count} nodes)")
+    click.echo("backends")
+    for name, info in sorted(plugins.backends.items()):
+        answer = "as a black box, if onnxruntime can run it" if info.opaque else "no: needs a readable model"
+        click.echo(f"  {name:<20} {answer}")
 
 
 def _parameters(op: Op) -> int:
@@ -69,7 +95,7 @@ def _nodes(graph: Graph) -> None:
     for node in graph.nodes:
         shape = "×".join(str(n) for n in node.output.shape) or "scalar"
         row = f"{node.name[:40]:<40} {node.op.kind:<14} {shape:<18} {_parameters(node.op):>10,}"
-        click.echo(f"{row}  {treatment(node.op)}")
+        click.echo(f"{row}  {treatment(node)}")
 
 
 def _summary(graph: Graph) -> None:
@@ -83,22 +109,43 @@ def _summary(graph: Graph) -> None:
     )
 
 
-def _agreement(model: str) -> float:
+def _agreement(model: Model) -> None:
     import torch
 
-    from vnnverify.importer import load_model
     from vnnverify.importer.agreement import check_against_onnxruntime
 
-    loaded = load_model(model)
     generator = torch.Generator().manual_seed(0)
-    points = torch.rand(4, loaded.graph.input_size, generator=generator, dtype=torch.float64)
-    return check_against_onnxruntime(loaded, points)
+    points = torch.rand(4, model.graph.input_size, generator=generator, dtype=torch.float64)
+    worst = check_against_onnxruntime(model, points)
+    click.echo(f"onnxruntime agrees to {worst:.1e} (largest relative difference, 4 random points)")
 
 
-def _query(model: str, path: str) -> None:
-    from vnnverify.loader import load_query
+def _read_query(model: Model, path: str) -> Query:
+    from vnnverify.loader import build_query
+    from vnnverify.vnnlib import load_property
 
-    query = load_query(model, path)
+    return build_query(model, load_property(path))
+
+
+def _unit_query(model: Model) -> Query:
+    """Does some output reach output 0 (or, with one output, does that reach zero) on the unit box?"""
+    import torch
+
+    from vnnverify.query import Clause, Polytope, Query, Region
+    from vnnverify.validate import OnnxSource
+    from vnnverify.vnnlib import Property
+
+    n, m = model.graph.input_size, model.graph.output_size
+    lower, upper = torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64)
+    rows = torch.eye(m, dtype=torch.float64)
+    others = rows[:1] - rows[1:] if m > 1 else rows
+    unsafe = tuple(Polytope.of(row[None], torch.zeros(1)) for row in others)
+    clauses = (Clause(Region(lower, upper), unsafe),)
+    source = OnnxSource(model, Property(n, m, (), (), "", ""), clauses)
+    return Query(model.graph, clauses, model.layout, source)
+
+
+def _clauses(query: Query) -> None:
     click.echo(f"{len(query.clauses)} clauses")
     for index, clause in enumerate(query.clauses[:5]):
         width = clause.region.upper - clause.region.lower
@@ -111,3 +158,17 @@ def _query(model: str, path: str) -> None:
         )
     if len(query.clauses) > 5:
         click.echo(f"  … and {len(query.clauses) - 5} more")
+
+
+def _backends(plugins: Plugins, query: Query) -> None:
+    click.echo("backends")
+    for name in sorted(plugins.backends):
+        try:
+            backend: Any = plugins.backend_class(name)()
+            support = backend.supports(query)
+            answer = "yes" if support else f"no: {support.reason}"
+        except PluginError as error:
+            answer = f"no: {error}"
+        except Exception as error:  # fence: somebody else's code
+            answer = f"no: it failed when asked ({type(error).__name__}: {error})".splitlines()[0]
+        click.echo(f"  {name:<20} {answer}")
