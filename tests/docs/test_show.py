@@ -32,7 +32,7 @@ def backends(output: str) -> dict[str, str]:
 def model(nodes: list[onnx.NodeProto], *, domain: str = "") -> onnx.ModelProto:
     """A model from X (1, 4) to Y."""
     x = helper.make_tensor_value_info("X", TensorProto.FLOAT, [1, 4])
-    y = helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)
+    y = helper.make_tensor_value_info("Y", TensorProto.FLOAT, ["rows", "columns"])
     opsets = [helper.make_opsetid("", 13)] + ([helper.make_opsetid(domain, 1)] if domain else [])
     return helper.make_model(helper.make_graph(nodes, "g", [x], [y]), opset_imports=opsets, ir_version=8)
 
@@ -55,9 +55,13 @@ def test_backends_are_asked_about_the_query() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "expected", "milp"),
-    [("ReduceMean", "exact", "yes"), ("Relu", "relaxed/cases", "yes"), ("Sigmoid", "relaxed", "no: node 'here'"),
-     ("Softmax", "by parts", "no: node 'here'")],
-)  # fmt: skip
+    [
+        ("ReduceMean", "exact", "yes"),
+        ("Relu", "relaxed/cases", "yes"),
+        ("Sigmoid", "relaxed", "no: node 'here'"),
+        ("Softmax", "by parts", "no: node 'here'"),
+    ],
+)
 def test_treatment(kind: str, expected: str, milp: str, tmp_path: Path) -> None:
     made = model([helper.make_node("Neg", ["X"], ["h"]), helper.make_node(kind, ["h"], ["Y"], name="here")])
     onnx.save(made, tmp_path / "m.onnx")
