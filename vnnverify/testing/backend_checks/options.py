@@ -26,10 +26,19 @@ def check_options(backend: Backend[Any], settings: Settings) -> None:
         demand(field.default is not dataclasses.MISSING, f"option {name} has no default")
         demand(bool(field.metadata.get("help")), f"option {name} has no help text; use vnnverify.option")
         demand(types[name] in (int, float, str, bool), f"option {name} must be int, float, str or bool")
-        parsed = getattr(type(backend).parse_options({name: str(field.default)}), name)
-        demand(parsed == field.default, f"option {name}: its default does not survive being written out")
+        demand(
+            _parsed(backend, name, field.default) == field.default,
+            f"option {name}: its default does not survive being written out",
+        )
         _refuses(backend, name, _bad_values(types[name], field.metadata))
     _refuses(backend, "no_such_option", ["1"])
+
+
+def _parsed(backend: Backend[Any], name: str, default: object) -> object:
+    try:
+        return getattr(type(backend).parse_options({name: str(default)}), name)
+    except OptionError as error:
+        raise CheckFailure(f"option {name}: its own default is refused: {error}") from error
 
 
 def _bad_values(kind: type, meta: Any) -> list[str]:
