@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
@@ -55,7 +57,7 @@ class Plugins:
         if name in self.backends:
             return self.backends[name]
         for failure in self.failures:
-            if failure.plugin == name:
+            if failure.plugin.replace("-", "_") == name.replace("-", "_"):
                 raise PluginError(f"backend {name!r}: its plugin is broken: {failure.reason}")
         known = ", ".join(sorted(self.backends)) or "none"
         raise PluginError(f"no backend called {name!r}; installed: {known}")
@@ -64,15 +66,19 @@ class Plugins:
         """The class behind the backend called `name`, imported now.
 
         Raises:
-            PluginError: nobody offers it, or it cannot be imported.
+            PluginError: nobody offers it, it cannot be imported, or it is no `Backend`.
         """
+        info = self.backend(name)
         try:
-            return self.backend(name).load()
-        except PluginError:
-            raise
-        except Exception as error:  # fence: somebody else's code
+            with redirect_stdout(sys.stderr):
+                kind = info.load()
+                from vnnverify.backend import Backend
+        except (Exception, SystemExit) as error:  # fence: somebody else's code
             logger.debug("backend %s failed to load", name, exc_info=True)
             raise PluginError(f"backend {name!r} fails to load: {_describe(error)}") from error
+        if not (isinstance(kind, type) and issubclass(kind, Backend)):
+            raise PluginError(f"backend {name!r}: load() must return a subclass of Backend, not {kind!r:.80}")
+        return kind
 
     def install_rules(self) -> None:
         """Add the rules of all plugins to the tables of their domains. What fails becomes a failure."""
@@ -88,19 +94,22 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
     """Load each entry point, then each of its hooks, inside a fence of its own.
 
     `points` defaults to the installed entry points of the group `vnnverify`. pluggy's own loader is
-    not used because it stops at the first plugin that fails.
+    not used because it stops at the first plugin that fails. What a plugin prints goes to stderr, since
+    stdout belongs to the verdict.
     """
+    with redirect_stdout(sys.stderr):
+        return _load(entry_points(group=GROUP) if points is None else points)
+
+
+def _load(points: Iterable[EntryPoint]) -> Plugins:
     manager = pluggy.PluginManager("vnnverify")
     manager.add_hookspecs(hookspecs)
     found = Plugins()
-    for point in entry_points(group=GROUP) if points is None else points:
+    for point in points:
         try:
-            manager.register(point.load(), name=point.name)
-            manager.check_pending()
-        except Exception as error:  # fence: somebody else's code
+            _register(manager, point)
+        except (Exception, SystemExit) as error:  # fence: somebody else's code
             logger.debug("plugin %s failed to load", point.name, exc_info=True)
-            if manager.get_plugin(point.name) is not None:
-                manager.unregister(name=point.name)
             found.failures.append(PluginFailure(point.name, _describe(error)))
     for name, record in _records(manager, "vnnverify_backends", found):
         _add_backend(found, name, record)
@@ -115,13 +124,32 @@ def load_plugins(points: Iterable[EntryPoint] | None = None) -> Plugins:
     return found
 
 
+def _register(manager: pluggy.PluginManager, point: EntryPoint) -> None:
+    """Register a plugin, or leave the manager as it was.
+
+    Raises:
+        PluginError: another plugin goes by that name, or the same one by another.
+    """
+    if manager.has_plugin(point.name):
+        raise PluginError(f"another plugin is already called {point.name!r}; rename the entry point")
+    plugin = point.load()
+    if manager.is_registered(plugin):
+        raise PluginError(f"it is already installed as plugin {manager.get_name(plugin)!r}")
+    try:
+        manager.register(plugin, name=point.name)
+        manager.check_pending()
+    except Exception:
+        manager.unregister(name=point.name)
+        raise
+
+
 def _records(manager: pluggy.PluginManager, hook: str, found: Plugins) -> Iterator[tuple[str, Any]]:
     what, fits = _EXPECTED[hook]
     for implementation in getattr(manager.hook, hook).get_hookimpls():
         name = implementation.plugin_name
         try:
             records = list(implementation.function())
-        except Exception as error:  # fence: somebody else's code
+        except (Exception, SystemExit) as error:  # fence: somebody else's code
             logger.debug("hook %s of plugin %s failed", hook, name, exc_info=True)
             found.failures.append(PluginFailure(name, f"{hook}: {_describe(error)}"))
             continue
@@ -153,7 +181,7 @@ _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def _add_backend(found: Plugins, plugin: str, info: BackendInfo) -> None:
-    if not _NAME.match(info.name):
+    if not isinstance(info.name, str) or not _NAME.match(info.name):
         problem = f"backend name {info.name!r} must match [a-z][a-z0-9_-]*"
     elif info.api_version != API_VERSION:
         problem = f"backend {info.name!r} speaks plugin API {info.api_version}, this vnnverify {API_VERSION}"
@@ -166,5 +194,5 @@ def _add_backend(found: Plugins, plugin: str, info: BackendInfo) -> None:
     found.failures.append(PluginFailure(plugin, problem))
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import time
@@ -10,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vnnverify.backend import Backend, Context, Outcome, Result
 from vnnverify.deadline import Deadline
-from vnnverify.errors import UnsupportedOperator
-from vnnverify.query import Query
+from vnnverify.errors import BackendError, UnsupportedOperator
+from vnnverify.query import Query, Replay
 from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = ["make_context", "run"]
@@ -50,22 +52,27 @@ def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Result:
     """
     started = time.monotonic()
     try:
-        outcome = backend.verify(query, ctx)
+        result = _checked(query, name, backend, backend.verify(query, ctx))
     except UnsupportedOperator as error:
-        outcome = Outcome.unknown(str(error))
-    except Exception as error:  # fence: a backend is somebody else's code
+        result = Result(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
+    except (Exception, SystemExit) as error:  # fence: a backend is somebody else's code
         logger.debug("backend %s failed", name, exc_info=True)
-        reason = f"backend {name} failed: {type(error).__name__}: {error}".splitlines()[0]
-        return Result(Verdict.ERROR, reason, backend=name, seconds=time.monotonic() - started)
+        result = Result(Verdict.ERROR, f"backend {name} failed: {_line(error)}", backend=name)
+    return dataclasses.replace(result, seconds=time.monotonic() - started)
+
+
+def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -> Result:
+    """The outcome without what it cannot be trusted for."""
+    if not isinstance(outcome, Outcome) or not isinstance(outcome.verdict, Verdict):
+        raise BackendError(f"verify returned {outcome!r:.80}, not an Outcome")
     verdict, reason, witness = outcome.verdict, outcome.reason, None
     if verdict is Verdict.SAT:
-        if outcome.witness is None:
-            verdict, reason = Verdict.ERROR, f"backend {name} said sat without a witness"
-        else:
-            witness = query.source.replay(outcome.witness)
-            if not witness.valid:
-                logger.warning("backend %s gave a witness that the model refutes: %s", name, witness.reason)
-                verdict, reason, witness = Verdict.UNKNOWN, f"unconfirmed witness: {witness.reason}", None
+        if not isinstance(outcome.witness, Tensor) or outcome.witness.shape != (query.graph.input_size,):
+            raise BackendError(f"it said sat without a witness of shape ({query.graph.input_size},)")
+        witness = _replayed(query, outcome.witness)
+        if not witness.valid:
+            logger.warning("backend %s gave a witness that the model refutes: %s", name, witness.reason)
+            verdict, reason, witness = Verdict.UNKNOWN, f"unconfirmed witness: {witness.reason}", None
     elif verdict is Verdict.UNSAT and backend.guarantee is Guarantee.STATISTICAL:
         verdict, reason = Verdict.UNKNOWN, f"backend {name} gives statistical guarantees only"
     return Result(
@@ -74,13 +81,24 @@ def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Result:
         witness=witness,
         guarantee=backend.guarantee,
         backend=name,
-        seconds=time.monotonic() - started,
         stats=_plain(outcome.stats),
         residual=outcome.residual,
     )
 
 
+def _replayed(query: Query, x: Tensor) -> Replay:
+    try:
+        return query.source.replay(x)
+    except Exception as error:  # fence: onnxruntime has exceptions of its own
+        logger.debug("replay failed", exc_info=True)
+        return Replay(False, f"the model does not run: {_line(error)}", (), ())
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def _plain(stats: Mapping[str, Any]) -> dict[str, Any]:
-    """The statistics as JSON can hold them; what it cannot becomes text."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(stats), default=str))
+    """The statistics as JSON can hold them; what it cannot, infinities too, becomes text."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(stats), default=str), parse_constant=str)
     return plain

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vnnverify.backend import Backend, Context, Result
-from vnnverify.errors import OptionError
+from vnnverify.backend import Backend, Context, Result, Support
+from vnnverify.deadline import Deadline
+from vnnverify.errors import OptionError, PluginError
 from vnnverify.ir import Elementwise
 from vnnverify.plugins import Plugins
 from vnnverify.query import Query
 from vnnverify.runner import run
-from vnnverify.verdict import Verdict
+from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = ["Step", "automatic", "decide", "load_backends", "sequence"]
 
@@ -57,34 +58,45 @@ def sequence(names: Sequence[str]) -> list[Step]:
 
 
 def load_backends(
-    plugins: Plugins, names: Sequence[str], options: Mapping[str, str], *, strict: bool = True
+    plugins: Plugins, names: Sequence[str], options: Mapping[str, str], *, required: bool = True
 ) -> dict[str, Backend[Any]]:
     """Instances of the named backends with their options.
 
-    Options are texts under `key` (any backend that has it) or `backend.key`.
+    Args:
+        options: texts under `key` (any backend that has it) or `backend.key`.
+        required: whether each of them was asked for by name; otherwise one that cannot be imported is
+            left out, with a warning.
 
     Raises:
-        PluginError: a backend is missing or broken.
+        PluginError: a required backend is missing or broken.
         OptionError: an option is unknown to all of the backends, or its value is out of range.
     """
+    ordered = sorted(options.items(), key=lambda pair: "." in pair[0])  # `backend.key` overrides `key`
     loaded: dict[str, Backend[Any]] = {}
     used: set[str] = set()
     known: set[str] = set()
     for name in dict.fromkeys(names):
-        kind = plugins.backend_class(name)
+        try:
+            kind = plugins.backend_class(name)
+        except PluginError as error:
+            if required:
+                raise
+            logger.warning("%s; going on without it", error)
+            continue
         fields = {f.name for f in dataclasses.fields(kind.options_type)}
         known |= fields
         given: dict[str, str] = {}
-        for key, text in options.items():
+        for key, text in ordered:
             owner, _, short = key.rpartition(".")
             if owner in ("", name) and (short in fields or owner == name):
                 given[short] = text
                 used.add(key)
         loaded[name] = kind(kind.parse_options(given))
     unused = sorted(set(options) - used)
-    if unused and strict:
+    if unused:
+        names_known = ", ".join(sorted(known)) or "no option"
         raise OptionError(
-            f"unknown option {unused[0]!r}; {', '.join(loaded)} know: {', '.join(sorted(known))}"
+            f"unknown option {unused[0]!r}; {', '.join(loaded) or 'nobody'} know: {names_known}"
         )
     return loaded
 
@@ -106,33 +118,61 @@ def decide(
         return Result(Verdict.UNSAT, "vacuous: no disjunct has a non-empty input box")
     reasons: list[str] = []
     stats: dict[str, Any] = {}
-    failed: Result | None = None
+    failed = False
     last: Result | None = None
     open_query = query
+    guarantee = Guarantee.REAL  # of the clauses discharged so far
     for step in steps:
         if ctx.deadline.expired:
             break
         backend = backends[step.backend]
-        support = backend.supports(open_query)
+        support = _support(backend, open_query)
         if not support:
             reasons.append(f"{step.backend}: {support.reason}")
             continue
-        seconds = min(step.at_most, step.share * ctx.deadline.remaining())
-        limit = ctx.deadline.share(seconds / max(ctx.deadline.remaining(), 1e-9))
+        limit = Deadline.after(min(step.at_most, step.share * ctx.deadline.remaining()))
         result = run(open_query, step.backend, backend, ctx.until(limit))
         report(step.backend, result)
         stats[step.backend] = {"seconds": round(result.seconds, 3), **result.stats}
-        if result.verdict.decided:
+        if result.verdict is Verdict.UNSAT:
+            return dataclasses.replace(result, stats=stats, guarantee=_weaker(guarantee, result.guarantee))
+        if result.verdict is Verdict.SAT:
             return dataclasses.replace(result, stats=stats)
-        if result.verdict is Verdict.ERROR:
-            failed = result if failed is None else failed
+        failed |= result.verdict is Verdict.ERROR
         last = result
         reasons.append(f"{step.backend}: {result.reason}")
-        open_query = result.residual or open_query
-    verdict = Verdict.UNKNOWN if failed is None else Verdict.ERROR
+        if _discharges(result, open_query):
+            guarantee = _weaker(guarantee, result.guarantee)
+            open_query = dataclasses.replace(result.residual or open_query, source=query.source)
+    verdict = Verdict.ERROR if failed else Verdict.UNKNOWN
     verdict = Verdict.TIMEOUT if ctx.deadline.expired else verdict
+    reason = "; ".join(reasons)
     if last is None:
-        return Result(verdict, "; ".join(reasons), stats=stats)
+        return Result(verdict, reason or "no backend had a turn", stats=stats)
     return dataclasses.replace(
-        last, verdict=verdict, reason="; ".join(reasons), stats=stats, witness=None, residual=open_query
+        last, verdict=verdict, reason=reason, stats=stats, witness=None, residual=open_query
     )
+
+
+def _support(backend: Backend[Any], query: Query) -> Support:
+    try:
+        return backend.supports(query)
+    except Exception as error:  # fence: a backend is somebody else's code
+        logger.debug("supports() failed", exc_info=True)
+        return Support.no(f"supports() failed: {type(error).__name__}: {error}".splitlines()[0])
+
+
+def _discharges(result: Result, query: Query) -> bool:
+    """Whether the result's residual query may replace `query` as what is left to decide.
+
+    A residual without clauses contradicts the verdict that came with it, and what only a statistical
+    guarantee discharges stays open for those who prove.
+    """
+    if result.residual is None or result.residual is query:
+        return False
+    return bool(result.residual.clauses) and result.guarantee is not Guarantee.STATISTICAL
+
+
+def _weaker(a: Guarantee, b: Guarantee) -> Guarantee:
+    order = list(Guarantee)
+    return max(a, b, key=order.index)

@@ -10,9 +10,11 @@ import contextlib
 import dataclasses
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
@@ -32,6 +34,9 @@ KILL_AFTER = 0.5
 def supervise(job: Job, timeout: float, started: float) -> Report:
     """Run the job in a process group of its own and return its report in any case.
 
+    When this returns or raises, nothing of that group runs any more. Should this process be killed,
+    the worker ends itself.
+
     Args:
         timeout: seconds of wall time in all, counted from `started` (`time.monotonic`).
 
@@ -40,28 +45,50 @@ def supervise(job: Job, timeout: float, started: float) -> Report:
     """
     left = max(0.0, started + timeout - time.monotonic())
     process = subprocess.Popen(
-        [sys.executable, "-m", "vnnverify.worker"],
+        [sys.executable, "-m", "vnnverify.worker", "--tied"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
-    text = dataclasses.replace(job, seconds=left).to_json().encode()
     try:
-        answer, _ = process.communicate(text, timeout=left + GRACE)
-    except subprocess.TimeoutExpired:
+        record = _ask(process, dataclasses.replace(job, seconds=left), left + GRACE)
+    finally:
         _stop(process)
-        return _report(job, timeout, started, {"verdict": "timeout", "reason": "stopped at the time limit"})
-    except BaseException:
-        _stop(process)
-        raise
-    record = _parse(answer, process.returncode)
     if "input_error" in record:
         raise VnnverifyError(record["input_error"])
     return _report(job, timeout, started, record)
 
 
+def _ask(process: subprocess.Popen[bytes], job: Job, seconds: float) -> dict[str, Any]:
+    """Hand over the job and wait for one line.
+
+    The pipe's end is not waited for: a process that a backend left behind may hold it open. The pipe
+    to the worker stays open as long as this process lives, by which the worker knows that it does.
+    """
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read_line, args=(process, lines), daemon=True).start()
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(job.to_json().encode() + b"\n")
+        process.stdin.flush()
+    try:
+        answer = lines.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+    except queue.Empty:
+        return {"verdict": "timeout", "reason": "stopped at the time limit"}
+    if not answer:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(KILL_AFTER)
+    return _parse(answer, process.returncode)
+
+
+def _read_line(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes]) -> None:
+    assert process.stdout is not None
+    with process.stdout:
+        lines.put(process.stdout.readline())
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the worker's whole process group, politely first."""
+    """End what is left of the worker's process group, politely first."""
     for number, patience in ((signal.SIGTERM, KILL_AFTER), (getattr(signal, "SIGKILL", signal.SIGTERM), 5.0)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg"):
@@ -70,18 +97,22 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
                 process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-            return
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
 
 
-def _parse(answer: bytes, code: int) -> dict[str, Any]:
-    with contextlib.suppress(ValueError, IndexError):
-        record = json.loads(answer.decode().splitlines()[-1])
+def _parse(answer: bytes, code: int | None) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        record = json.loads(answer.decode())
         if isinstance(record, dict):
             return record
     return {"verdict": "error", "reason": f"the worker process ended without an answer ({_cause(code)})"}
 
 
-def _cause(code: int) -> str:
+def _cause(code: int | None) -> str:
+    if code is None:
+        return "it closed its output"
     if code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -126,8 +127,7 @@ def _options(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def _device(text: str) -> str:
-    kind, _, index = text.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (index and not index.isdigit()):
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", text):
         raise OptionError(f"--device {text}: expected auto, cpu, cuda or cuda:N")
     return text
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from vnnverify.errors import SpecError
@@ -32,7 +33,7 @@ class JsonWriter:
             "guarantee": report.guarantee.value,
             "backend": report.backend,
             "seconds": round(report.seconds, 4),
-            "timeout": report.timeout,
+            "timeout": report.timeout if math.isfinite(report.timeout) else None,
             "witness": None
             if witness is None
             else {"x": witness.x, "y": witness.y, "rounded": witness.rounded},
@@ -61,14 +62,16 @@ def read_report(line: str, source: str = "") -> Report:
             reason=record["reason"],
             witness=None
             if witness is None
-            else Witness(tuple(witness["x"]), tuple(witness["y"]), witness["rounded"]),
+            else Witness(
+                tuple(map(float, witness["x"])), tuple(map(float, witness["y"])), int(witness["rounded"])
+            ),
             guarantee=Guarantee(record["guarantee"]),
             backend=record["backend"],
             seconds=record["seconds"],
-            timeout=record["timeout"],
+            timeout=math.inf if record["timeout"] is None else float(record["timeout"]),
             stats=record["stats"],
             sha256=record["sha256"],
             versions=record["versions"],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SpecError(f"not a vnnverify result line ({error})", source=source) from None
