@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The backend: zonotopes at the root, then branch and bound on the input box where it is small."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vnnverify import Backend, Context, Outcome, Query, Support, option
+from vnnverify.errors import UnsupportedOperator
+from vnnverify.search import BoxBounds, InputSplit, Specification
+from vnnverify_abstract_domains.propagation import OutOfTime, propagate
+from vnnverify_abstract_domains.rules import domain
+from vnnverify_abstract_domains.zonotope import TooBig
+
+__all__ = ["BoxBounder", "ZonotopeBackend", "ZonotopeOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class ZonotopeOptions:
+    """Options of `zonotope`."""
+
+    memory: int = option(512, help="MiB that generators may take", minimum=1)
+    max_batch: int = option(4096, help="most boxes bounded at once", minimum=1)
+    split_inputs: int = option(
+        64, help="branch and bound on the input box up to so many varying inputs", minimum=0
+    )
+
+
+class BoxBounder:
+    """Bounds margins in the float type of the context, as many boxes at a time as the memory allows."""
+
+    def __init__(self, query: Query, ctx: Context, memory: int) -> None:
+        self.graph = domain.prepare(query.graph).to(ctx.device, ctx.dtype)
+        self.deadline = ctx.deadline
+        self.dtype = ctx.dtype
+        self.budget = memory << 20
+        self.step = 1 << 30
+        self.refusal = ""  # why a single box did not fit, if one did not
+
+    def bound(self, lower: Tensor, upper: Tensor, spec: Specification) -> BoxBounds:
+        """Sound lower bounds of all margins of `spec`; −inf for boxes that time or memory do not allow."""
+        B, S = spec.d.shape
+        margins = torch.full((B, S), -float("inf"), dtype=self.dtype, device=lower.device)
+        A = margins.new_zeros(B, S, lower.shape[1])
+        gain = torch.zeros_like(A)
+        exact = spec.as_type(self.dtype)
+        start = 0
+        while start < B:
+            count = min(B - start, self.step)
+            part = slice(start, start + count)
+            try:
+                outputs = propagate(self.graph, lower[part], upper[part], self.budget, self.deadline)
+            except OutOfTime:
+                break
+            except TooBig as error:
+                if count > 1:
+                    self.step = (count + 1) // 2
+                    continue
+                self.refusal = str(error)
+            else:
+                found = outputs.bound(exact.where(torch.arange(start, start + count, device=lower.device)))
+                margins[part], A[part], gain[part] = found.lower, found.A, found.gain
+            start += count
+        return BoxBounds(margins, A, gain)
+
+
+class ZonotopeBackend(Backend[ZonotopeOptions]):
+    """Proves by zonotopes; complete on networks with few varying inputs."""
+
+    def supports(self, query: Query) -> Support:
+        try:
+            graph = domain.prepare(query.graph)
+        except UnsupportedOperator as error:
+            return Support.no(str(error))
+        sizes = [v.size for node in graph.nodes for v in (node.output, *node.inputs)]
+        least = _varying(query) * max([*sizes, graph.input_size]) * torch.finfo(torch.float32).bits // 8
+        if least > self.options.memory << 20:
+            return Support.no(
+                f"the generators of the widest layer alone need {(least >> 20) + 1} MiB;"
+                f" memory={self.options.memory}"
+            )
+        return Support.yes()
+
+    def verify(self, query: Query, ctx: Context) -> Outcome:
+        query = query.with_clauses(c for c in query.clauses if not c.region.empty)
+        if not query.clauses:
+            return Outcome.unsat()
+        if ctx.deadline.expired:
+            return Outcome.timeout("no time was given")
+        splits = _varying(query) <= self.options.split_inputs
+        with torch.no_grad():
+            bounder = BoxBounder(query, ctx, self.options.memory)
+            search = InputSplit(
+                query, bounder, ctx, max_batch=self.options.max_batch, max_splits=None if splits else 0
+            )
+            found = search.run()
+        if found.witness is not None:
+            return Outcome.sat(found.witness, **found.stats)
+        if not found.open_clauses:
+            return Outcome.unsat(**found.stats)
+        residual = query.with_clauses(query.clauses[k] for k in found.open_clauses)
+        open_ = f"{len(found.open_clauses)} of {len(query.clauses)} clauses open"
+        if bounder.refusal:
+            open_ += f"; {bounder.refusal}, memory={self.options.memory}"
+        if ctx.deadline.expired:
+            return Outcome.timeout(open_, residual, **found.stats)
+        why = "boxes at float resolution" if splits else "too many varying inputs to split"
+        return Outcome.unknown(f"{open_}; {why}", residual, **found.stats)
+
+
+def _varying(query: Query) -> int:
+    """The most inputs that vary in a clause."""
+    return max((int((c.region.upper > c.region.lower).sum()) for c in query.clauses), default=0)
