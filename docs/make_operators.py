@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the tables of `docs/operators.md`, from one-node models that the importer reads.
+
+python docs/make_operators.py           rewrite the page
+python docs/make_operators.py --check   exit code 1 if it is out of date
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from vnnverify.commands.show import treatment
+from vnnverify.importer.reading import read_graph
+from vnnverify.importer.registry import find_reader, supported_operators
+from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Maximum, Node, Op
+from vnnverify.plugins import Plugins, load_plugins
+from vnnverify.query import Clause, Query
+from vnnverify.testing import Network, OperatorCase, box, halfspaces, operator_cases, query_of
+
+PAGE = Path(__file__).with_name("operators.md")
+ROOT = PAGE.parents[1]
+BEGIN, END = "<!-- begin: {} (made by make_operators.py) -->", "<!-- end: {} -->"
+
+TRAITS = (Affine, Elementwise, Bilinear, Maximum, Composite)
+BOUNDED = ("exact", "relaxed/cases", "relaxed", "by parts", "not bounded")  # best first
+
+NEWEST = 99
+"""An opset that no reader is bound to yet."""
+
+VECTOR, MATRIX, IMAGE = (1, 4), (4, 3), (1, 4, 6, 6)
+
+PLAIN = (
+    "Abs", "Cos", "Dropout", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "Identity", "LeakyRelu", "Log",
+    "Neg", "Reciprocal", "Relu", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Sqrt", "Tanh",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way in which an operator occurs. A tuple is a variable of that shape, an array a constant."""
+
+    op: str
+    when: str
+    inputs: tuple[Any, ...]
+    attributes: dict[str, Any]
+    opset: int
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """What the importer makes of it."""
+        return read_graph(self._model(), ())[0].nodes
+
+    @property
+    def opsets(self) -> str:
+        """The opsets that the same reader reads."""
+        reader = find_reader("", self.op, self.opset)
+        same = [v for v in range(1, NEWEST + 1) if find_reader("", self.op, v) is reader]
+        if same[-1] == NEWEST:
+            return "all" if same[0] == 1 else f"{same[0]} on"
+        return f"{same[0]}–{same[-1]}" if len(same) > 1 else str(same[0])
+
+    def _model(self) -> ModelProto:
+        names = [f"in{k}" if part is not None else "" for k, part in enumerate(self.inputs)]
+        named = list(zip(names, self.inputs, strict=True))
+        outputs = ["Y", "Z"] if self.op == "Split" else ["Y"]
+        graph = helper.make_graph(
+            [helper.make_node(self.op, names, outputs, name="node", **self.attributes)],
+            "one node",
+            [
+                helper.make_tensor_value_info(n, TensorProto.FLOAT, p)
+                for n, p in named
+                if isinstance(p, tuple)
+            ],
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
+            [numpy_helper.from_array(p, n) for n, p in named if isinstance(p, np.ndarray)],
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+
+
+def form(op: str, *inputs: Any, when: str = "", opset: int = 13, **attributes: Any) -> Form:
+    return Form(op, when, inputs, attributes, opset)
+
+
+def numbers(*shape: int) -> np.ndarray:
+    return np.linspace(0.5, 1.5, int(np.prod(shape)), dtype=np.float32).reshape(shape)
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+def forms() -> Iterator[Form]:
+    """At least one for each operator that the importer reads."""
+    for op in PLAIN:
+        yield form(op, VECTOR)
+    yield form("HardSwish", VECTOR, opset=14)
+    yield form("Gelu", VECTOR, when="approximate=none", opset=20)
+    yield form("PRelu", VECTOR, numbers(1), when="one slope")
+    yield form("PRelu", VECTOR, numbers(4), when="several slopes")
+    yield form("Clip", VECTOR, numbers(1), numbers(1) + 1, when="constant ends")
+    yield form("Softmax", VECTOR, axis=1)
+    yield form("Softmax", VECTOR, opset=11)
+    yield form("Cast", VECTOR, when="to a float type", to=TensorProto.FLOAT)
+    yield from _arithmetic()
+    yield from _products()
+    yield from _reductions()
+    yield from _shapes()
+
+
+def _arithmetic() -> Iterator[Form]:
+    for op in ("Add", "Sub", "Mul", "Div"):
+        yield form(op, VECTOR, numbers(4), when="with a constant")
+        yield form(op, VECTOR, VECTOR, when="of two variables")
+    yield form("Div", numbers(4), VECTOR, when="constant by variable")
+    yield form("Sum", VECTOR, VECTOR)
+    yield form("Pow", VECTOR, np.array(2, np.float32), when="constant exponent")
+    yield form("Pow", VECTOR, np.array(-2, np.float32), when="constant negative exponent")
+    yield form("Pow", VECTOR, np.array(0.5, np.float32), when="exponent 1/2")
+    yield form("Where", np.array([[True, False, True, True]]), VECTOR, VECTOR, when="constant condition")
+    yield form("BatchNormalization", IMAGE, *(numbers(4),) * 4)
+
+
+def _products() -> Iterator[Form]:
+    yield form("Gemm", VECTOR, numbers(4, 3), numbers(3), when="constant B")
+    yield form("Gemm", numbers(3, 4), MATRIX, when="constant A")
+    yield form("Gemm", VECTOR, MATRIX, when="of two variables")
+    yield form("MatMul", VECTOR, numbers(4, 3), when="constant right")
+    yield form("MatMul", numbers(3, 4), MATRIX, when="constant left")
+    yield form("MatMul", VECTOR, MATRIX, when="of two variables")
+    yield form("Conv", IMAGE, numbers(2, 4, 3, 3), when="constant kernel")
+    yield form("ConvTranspose", IMAGE, numbers(4, 2, 3, 3), when="constant kernel")
+
+
+def _reductions() -> Iterator[Form]:
+    for op in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "GlobalAveragePool", "GlobalMaxPool"):
+        yield form(op, IMAGE)
+    for op in ("Max", "Min"):
+        yield form(op, VECTOR, VECTOR)
+    for op in ("AveragePool", "MaxPool"):
+        yield form(op, IMAGE, kernel_shape=[2, 2])
+
+
+def _shapes() -> Iterator[Form]:
+    yield form("Concat", VECTOR, VECTOR, axis=1)
+    yield form("DepthToSpace", IMAGE, blocksize=2)
+    yield form("SpaceToDepth", IMAGE, blocksize=2)
+    yield form("Expand", VECTOR, ints(3, 4))
+    yield form("Flatten", IMAGE)
+    yield form("Gather", MATRIX, ints(0, 2), when="constant indices")
+    yield form("Pad", IMAGE, ints(0, 0, 1, 1, 0, 0, 1, 1), when="constant")
+    yield form("Pad", IMAGE, ints(0, 0, 1, 1, 0, 0, 1, 1), when="reflect, edge or wrap", mode="edge")
+    yield form("Reshape", MATRIX, ints(-1))
+    scales = np.array([1, 1, 2, 2], np.float32)
+    yield form("Resize", IMAGE, scales, when="nearest", opset=10)
+    yield form("Resize", IMAGE, None, scales, when="nearest")
+    yield form("Upsample", IMAGE, scales, when="nearest", opset=9)
+    yield form("Slice", MATRIX, ints(1), ints(3))
+    yield form("Split", MATRIX, ints(2, 2), axis=0)
+    yield form("Squeeze", VECTOR, ints(0))
+    yield form("Unsqueeze", VECTOR, ints(0))
+    yield form("Tile", MATRIX, ints(2, 1))
+    yield form("Transpose", MATRIX)
+
+
+def trait(op: Op) -> str:
+    """Its name in small letters."""
+    return next((kind.__name__.lower() for kind in TRAITS if isinstance(op, kind)), "none")
+
+
+def onnx_table() -> Iterator[str]:
+    """One row for each form of each ONNX operator."""
+    found = sorted(forms(), key=lambda f: (f.op, f.opset))
+    missing = set(supported_operators()) - {f.op for f in found}
+    if missing:
+        sys.exit(f"add a form to docs/make_operators.py for {', '.join(sorted(missing))}")
+    yield "| ONNX operator | opsets | form | becomes | bounded |"
+    yield "|---|---|---|---|---|"
+    for one in found:
+        nodes = one.nodes
+        kinds = dict.fromkeys(f"`{n.op.kind}` ({trait(n.op)})" for n in nodes)
+        bounded = max((treatment(n) for n in nodes), key=BOUNDED.index, default="exact")
+        becomes = ", ".join(kinds) or "nothing: it is left out"
+        yield f"| {one.op} | {one.opsets} | {one.when} | {becomes} | {bounded} |"
+
+
+def graph_table() -> Iterator[str]:
+    """One row for each operator of the graph, one column for each shipped backend that needs bounds."""
+    plugins = load_plugins()
+    names = list(_provers(plugins))
+    backends = [plugins.backend_class(name)() for name in names]
+    yield f"| graph operator | trait | bounded | {' | '.join(f'`{name}`' for name in names)} |"
+    yield "|---|---|---|" + "---|" * len(names)
+    unique = {case.op.kind: case for case in reversed(operator_cases())}
+    order = {kind: k for k, kind in enumerate(TRAITS)}
+    for kind, case in sorted(unique.items(), key=lambda pair: (_rank(pair[1].op, order), pair[0])):
+        answers = ("yes" if b.supports(_query(case)) else "no" for b in backends)
+        bounded = treatment(case.graph.nodes[0])
+        yield f"| `{kind}` | {trait(case.op)} | {bounded} | {' | '.join(answers)} |"
+
+
+def _rank(op: Op, order: dict[type[Op], int]) -> int:
+    return next(rank for kind, rank in order.items() if isinstance(op, kind))
+
+
+def _provers(plugins: Plugins) -> Iterator[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    shipped = project["entry-points"]["vnnverify"]
+    for name, info in sorted(plugins.backends.items()):
+        if plugins.providers[name] in shipped and not info.opaque:
+            yield name
+
+
+def _query(case: OperatorCase) -> Query:
+    """A question about the operator alone; its replay is never asked for."""
+    n, m = case.graph.input_size, case.graph.output_size
+    clause = Clause(box([case.low] * n, [case.high] * n), (halfspaces(([1.0] * m, 0.0)),))
+    model = query_of(Network.of(([[1.0]], [0.0])).to_onnx(), ())
+    return Query(case.graph, (clause,), model.layout, model.source)
+
+
+def page(text: str) -> str:
+    """The page with its tables made anew."""
+    for title, table in (("onnx", onnx_table()), ("graph", graph_table())):
+        begin, end = BEGIN.format(title), END.format(title)
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            sys.exit(f"{PAGE.name} must hold the lines {begin} and {end}")
+        text = before + begin + "\n" + "\n".join(table) + "\n" + end + after
+    return text
+
+
+def main() -> None:
+    """Rewrite the page, or with `--check` compare it."""
+    old = PAGE.read_text(encoding="utf-8")
+    new = page(old)
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(0 if old == new else f"docs/{PAGE.name} is out of date; run python docs/make_operators.py")
+    PAGE.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
