@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,21 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from vnnverify.commands.show import treatment
+from vnnverify.commands.show import provers, treatment
 from vnnverify.importer.reading import read_graph
 from vnnverify.importer.registry import find_reader, supported_operators
-from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Maximum, Node, Op
-from vnnverify.plugins import Plugins, load_plugins
-from vnnverify.query import Clause, Query
-from vnnverify.testing import Network, OperatorCase, box, halfspaces, operator_cases, query_of
+from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Graph, Maximum, Node, Op
+from vnnverify.plugins import load_plugins
+from vnnverify.testing import Network, operator_cases, query_of
+
+Provers = Mapping[str, Callable[[Graph], bool]]
 
 PAGE = Path(__file__).with_name("operators.md")
 ROOT = PAGE.parents[1]
 BEGIN, END = "<!-- begin: {} (made by make_operators.py) -->", "<!-- end: {} -->"
 
 TRAITS = (Affine, Elementwise, Bilinear, Maximum, Composite)
-BOUNDED = ("exact", "relaxed/cases", "relaxed", "by parts", "not bounded")  # best first
+BOUNDED = ("exact", "relaxed/cases", "relaxed", "by parts")  # best first; then what few or none can do
 
 NEWEST = 99
 """An opset that no reader is bound to yet."""
@@ -175,7 +176,14 @@ def trait(op: Op) -> str:
     return next((kind.__name__.lower() for kind in TRAITS if isinstance(op, kind)), "none")
 
 
-def onnx_table() -> Iterator[str]:
+def worst(nodes: Iterable[Node], shipped: Provers) -> str:
+    """How the node that is bounded least well is bounded."""
+    found = {treatment(node, shipped) for node in nodes} or {"exact"}
+    rest = sorted(found - set(BOUNDED))
+    return rest[-1] if rest else max(found, key=BOUNDED.index)
+
+
+def onnx_table(shipped: Provers) -> Iterator[str]:
     """One row for each form of each ONNX operator."""
     found = sorted(forms(), key=lambda f: (f.op, f.opset))
     missing = set(supported_operators()) - {f.op for f in found}
@@ -186,49 +194,39 @@ def onnx_table() -> Iterator[str]:
     for one in found:
         nodes = one.nodes
         kinds = dict.fromkeys(f"`{n.op.kind}` ({trait(n.op)})" for n in nodes)
-        bounded = max((treatment(n) for n in nodes), key=BOUNDED.index, default="exact")
         becomes = ", ".join(kinds) or "nothing: it is left out"
-        yield f"| {one.op} | {one.opsets} | {one.when} | {becomes} | {bounded} |"
+        yield f"| {one.op} | {one.opsets} | {one.when} | {becomes} | {worst(nodes, shipped)} |"
 
 
-def graph_table() -> Iterator[str]:
-    """One row for each operator of the graph, one column for each shipped backend that needs bounds."""
-    plugins = load_plugins()
-    names = list(_provers(plugins))
-    backends = [plugins.backend_class(name)() for name in names]
-    yield f"| graph operator | trait | bounded | {' | '.join(f'`{name}`' for name in names)} |"
-    yield "|---|---|---|" + "---|" * len(names)
+def graph_table(shipped: Provers) -> Iterator[str]:
+    """One row for each operator of the graph, one column for each backend that needs bounds."""
+    yield f"| graph operator | trait | bounded | {' | '.join(f'`{name}`' for name in shipped)} |"
+    yield "|---|---|---|" + "---|" * len(shipped)
     unique = {case.op.kind: case for case in reversed(operator_cases())}
-    order = {kind: k for k, kind in enumerate(TRAITS)}
-    for kind, case in sorted(unique.items(), key=lambda pair: (_rank(pair[1].op, order), pair[0])):
-        answers = ("yes" if b.supports(_query(case)) else "no" for b in backends)
-        bounded = treatment(case.graph.nodes[0])
+    for kind, case in sorted(unique.items(), key=lambda pair: (_rank(pair[1].op), pair[0])):
+        answers = ("yes" if takes(case.graph) else "no" for takes in shipped.values())
+        bounded = treatment(case.graph.nodes[0], shipped)
         yield f"| `{kind}` | {trait(case.op)} | {bounded} | {' | '.join(answers)} |"
 
 
-def _rank(op: Op, order: dict[type[Op], int]) -> int:
-    return next(rank for kind, rank in order.items() if isinstance(op, kind))
+def _rank(op: Op) -> int:
+    return next(rank for rank, kind in enumerate(TRAITS) if isinstance(op, kind))
 
 
-def _provers(plugins: Plugins) -> Iterator[str]:
+def shipped_provers() -> Provers:
+    """The backends of the root distribution that need bounds."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    shipped = project["entry-points"]["vnnverify"]
-    for name, info in sorted(plugins.backends.items()):
-        if plugins.providers[name] in shipped and not info.opaque:
-            yield name
-
-
-def _query(case: OperatorCase) -> Query:
-    """A question about the operator alone; its replay is never asked for."""
-    n, m = case.graph.input_size, case.graph.output_size
-    clause = Clause(box([case.low] * n, [case.high] * n), (halfspaces(([1.0] * m, 0.0)),))
-    model = query_of(Network.of(([[1.0]], [0.0])).to_onnx(), ())
-    return Query(case.graph, (clause,), model.layout, model.source)
+    names = project["entry-points"]["vnnverify"]
+    plugins = load_plugins()
+    like = query_of(Network.of(([[1.0]], [0.0])).to_onnx(), ())
+    found = provers(plugins, like)
+    return {name: takes for name, takes in found.items() if plugins.providers[name] in names}
 
 
 def page(text: str) -> str:
     """The page with its tables made anew."""
-    for title, table in (("onnx", onnx_table()), ("graph", graph_table())):
+    shipped = shipped_provers()
+    for title, table in (("onnx", onnx_table(shipped)), ("graph", graph_table(shipped))):
         begin, end = BEGIN.format(title), END.format(title)
         before, _, rest = text.partition(begin)
         _, found, after = rest.partition(end)

@@ -66,19 +66,21 @@ def test_treatment(kind: str, expected: str, milp: str, tmp_path: Path) -> None:
     made = model([helper.make_node("Neg", ["X"], ["h"]), helper.make_node(kind, ["h"], ["Y"], name="here")])
     onnx.save(made, tmp_path / "m.onnx")
     nodes = {n.name: n for n in load_model(str(tmp_path / "m.onnx")).graph.nodes}
-    assert treatment(nodes["here"]) == expected
+    assert treatment(nodes["here"], {}) == expected
     answers = backends(show(str(tmp_path / "m.onnx")))
     assert answers["milp"].startswith(milp)
     assert answers["bound_propagation"] == "yes"
 
 
-def test_what_no_domain_bounds() -> None:
+def test_what_no_shared_domain_bounds() -> None:
     from vnnverify.ir import Node
     from vnnverify.testing.backend_checks.support import Riddle
 
     found = read_model(model([helper.make_node("Relu", ["X"], ["Y"])]).SerializeToString())
     (relu,) = found.graph.nodes
-    assert treatment(Node(Riddle(), relu.inputs, relu.output, "riddle")) == "not bounded"
+    riddle = Node(Riddle(), relu.inputs, relu.output, "riddle")
+    assert treatment(riddle, {"mine": lambda graph: False}) == "not bounded"
+    assert treatment(riddle, {"mine": lambda graph: len(graph.nodes) == 1}) == "by mine"
 
 
 def test_unreadable_model(tmp_path: Path) -> None:

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from vnnverify.errors import PluginError, UnsupportedModelError
 
 if TYPE_CHECKING:
+    from vnnverify.backend import Support
     from vnnverify.importer import Model
     from vnnverify.ir import Graph, Node, Op
     from vnnverify.plugins import Plugins
-    from vnnverify.query import Query
+    from vnnverify.query import Layout, Query, Source
 
-__all__ = ["command", "treatment"]
+__all__ = ["command", "provers", "treatment"]
 
 
 @click.command("show")
@@ -30,7 +33,8 @@ def command(model: str, query: str | None) -> int:
     relaxed        by lines or constants above and below
     relaxed/cases  piecewise linear: an exact encoding (milp) splits it into cases
     by parts       taken apart into operators above
-    not bounded    no backend that needs bounds can work on the model
+    by NAME        only this backend has bounds for it
+    not bounded    nobody has
 
     With QUERY, also what is asked, and backends are asked about that query; without, about a box
     from 0 to 1 in which output 0 must stay the largest.
@@ -45,19 +49,40 @@ def command(model: str, query: str | None) -> int:
     except UnsupportedModelError as error:
         _unreadable(model, error, plugins)
         return 0
-    _nodes(found.graph)
+    asked = _unit_query(found) if query is None else _read_query(found, query)
+    _nodes(found.graph, provers(plugins, asked))
     _summary(found.graph)
     _agreement(found)
-    asked = _unit_query(found) if query is None else _read_query(found, query)
     if query is not None:
         _clauses(asked)
-    _backends(plugins, asked)
+    click.echo("backends")
+    for name in sorted(plugins.backends):
+        support = _support(plugins, name, asked)
+        click.echo(f"  {name:<20} {'yes' if support else f'no: {support.reason}'}")
     return 0
 
 
-def treatment(node: Node) -> str:
+def provers(plugins: Plugins, like: Query) -> dict[str, Callable[[Graph], bool]]:
+    """The backends that need bounds, by name, as functions that say whether they take a graph.
+
+    Args:
+        like: lends what a query needs besides; nothing is run.
+    """
+
+    def takes(name: str, graph: Graph) -> bool:
+        return bool(_support(plugins, name, _about(graph, like.layout, like.source)))
+
+    return {name: partial(takes, name) for name, info in sorted(plugins.backends.items()) if not info.opaque}
+
+
+def treatment(node: Node, provers: Mapping[str, Callable[[Graph], bool]]) -> str:
     """How bounds get through a node: `exact`, `relaxed`, `relaxed/cases` (piecewise linear, so that an
-    exact encoding can split it into cases), `by parts` or `not bounded`."""
+    exact encoding can split it into cases), `by parts`, `by NAME` or `not bounded`.
+
+    Args:
+        provers: backends by name, as functions that say whether they take a graph; asked only where
+            intervals, and with them the linear bounds, know no way.
+    """
     from vnnverify.domains import interval
     from vnnverify.ir import Affine, Elementwise, Graph, Maximum
 
@@ -66,7 +91,10 @@ def treatment(node: Node) -> str:
         return "exact"
     if interval.domain.find(op) is None:
         alone = Graph(tuple(dict.fromkeys(node.inputs)), (node.output,), (node,))
-        return "by parts" if interval.supports(alone) else "not bounded"
+        if interval.supports(alone):
+            return "by parts"
+        names = [name for name, takes in provers.items() if takes(alone)]
+        return f"by {', '.join(names)}" if names else "not bounded"
     piecewise = isinstance(op, Maximum) or (isinstance(op, Elementwise) and op.kinks is not None)
     return "relaxed/cases" if piecewise else "relaxed"
 
@@ -91,11 +119,11 @@ def _parameters(op: Op) -> int:
     return sum(v.numel() for v in values if isinstance(v, Tensor) and v.is_floating_point())
 
 
-def _nodes(graph: Graph) -> None:
+def _nodes(graph: Graph, provers: Mapping[str, Callable[[Graph], bool]]) -> None:
     for node in graph.nodes:
         shape = "×".join(str(n) for n in node.output.shape) or "scalar"
         row = f"{node.name[:40]:<40} {node.op.kind:<14} {shape:<18} {_parameters(node.op):>10,}"
-        click.echo(f"{row}  {treatment(node)}")
+        click.echo(f"{row}  {treatment(node, provers)}")
 
 
 def _summary(graph: Graph) -> None:
@@ -128,21 +156,25 @@ def _read_query(model: Model, path: str) -> Query:
 
 
 def _unit_query(model: Model) -> Query:
+    from vnnverify.validate import OnnxSource
+    from vnnverify.vnnlib import Property
+
+    anything = Property(model.graph.input_size, model.graph.output_size, (), (), "", "")
+    return _about(model.graph, model.layout, OnnxSource(model, anything, ()))
+
+
+def _about(graph: Graph, layout: Layout, source: Source) -> Query:
     """Does some output reach output 0 (or, with one output, does that reach zero) on the unit box?"""
     import torch
 
     from vnnverify.query import Clause, Polytope, Query, Region
-    from vnnverify.validate import OnnxSource
-    from vnnverify.vnnlib import Property
 
-    n, m = model.graph.input_size, model.graph.output_size
-    lower, upper = torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64)
+    n, m = graph.input_size, graph.output_size
     rows = torch.eye(m, dtype=torch.float64)
     others = rows[:1] - rows[1:] if m > 1 else rows
     unsafe = tuple(Polytope.of(row[None], torch.zeros(1)) for row in others)
-    clauses = (Clause(Region(lower, upper), unsafe),)
-    source = OnnxSource(model, Property(n, m, (), (), "", ""), clauses)
-    return Query(model.graph, clauses, model.layout, source)
+    region = Region(torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64))
+    return Query(graph, (Clause(region, unsafe),), layout, source)
 
 
 def _clauses(query: Query) -> None:
@@ -160,15 +192,13 @@ def _clauses(query: Query) -> None:
         click.echo(f"  … and {len(query.clauses) - 5} more")
 
 
-def _backends(plugins: Plugins, query: Query) -> None:
-    click.echo("backends")
-    for name in sorted(plugins.backends):
-        try:
-            backend: Any = plugins.backend_class(name)()
-            support = backend.supports(query)
-            answer = "yes" if support else f"no: {support.reason}"
-        except PluginError as error:
-            answer = f"no: {error}"
-        except Exception as error:  # fence: somebody else's code
-            answer = f"no: it failed when asked ({type(error).__name__}: {error})".splitlines()[0]
-        click.echo(f"  {name:<20} {answer}")
+def _support(plugins: Plugins, name: str, query: Query) -> Support:
+    """The backend's own answer; what fails is a no."""
+    from vnnverify.backend import Support
+
+    try:
+        return plugins.backend_class(name)().supports(query)
+    except PluginError as error:
+        return Support.no(str(error))
+    except Exception as error:  # fence: somebody else's code
+        return Support.no(f"it failed when asked ({type(error).__name__}: {error})".splitlines()[0])
