@@ -31,6 +31,7 @@ class Outputs:
     value: Zonotope  # (B, m)
     free: Tensor  # (k,) the input that each of the first k symbols stands for
     radius: Tensor  # (B, n) of the inputs
+    share: Tensor  # (B, K, k) of those inputs in each symbol
 
     def bound(self, spec: Specification) -> BoxBounds:
         """Lower bounds of the margins C y − d, and how they depend on the inputs.
@@ -55,7 +56,7 @@ class Outputs:
         slopes = ours / self.radius[:, None, self.free] * (1 - 4 * unit_roundoff(C.dtype))
         usable = torch.isfinite(slopes) & (lower > by_intervals)[:, :, None]
         A = torch.zeros(*C.shape[:2], self.radius.shape[1], dtype=C.dtype, device=C.device)
-        gain = A.index_copy(2, self.free, ours.abs())
+        gain = A.index_copy(2, self.free, generators.abs().mT @ self.share[:, :K])
         A = A.index_copy(2, self.free, torch.where(usable, slopes, 0))
         return BoxBounds(torch.maximum(lower, by_intervals), A, gain)
 
@@ -85,7 +86,8 @@ def propagate(graph: Graph, lower: Tensor, upper: Tensor, budget: int, deadline:
     free = (upper > lower).any(dim=0).nonzero()[:, 0]
     if not free.numel():
         free = torch.zeros(1, dtype=torch.long, device=lower.device)
-    symbols = Symbols(B, free.numel(), budget)
+    share = torch.eye(free.numel(), dtype=lower.dtype, device=lower.device)
+    symbols = Symbols(share.expand(B, -1, -1), budget)
     symbols.reserve(free.numel(), lower, graph.input_size)
     known, radius = input_zonotopes(graph, lower, upper, free)
     symbols.live = sum(_bytes(z) for z in known.values())
@@ -108,7 +110,7 @@ def propagate(graph: Graph, lower: Tensor, upper: Tensor, budget: int, deadline:
             pending[value] -= 1
             if not pending[value]:
                 symbols.live -= _bytes(known.pop(value))
-    return Outputs(_joined(graph.outputs, known), free, radius)
+    return Outputs(_joined(graph.outputs, known), free, radius, symbols.share)
 
 
 def _bytes(element: Zonotope) -> int:

@@ -83,10 +83,19 @@ class Symbols:
     mean the same by it.
     """
 
-    batch: int  # B
-    count: int  # K
+    share: Tensor  # (B, K, k): of each of the k varying inputs in a symbol, a guide for the search only
     budget: int  # bytes
     live: int = 0  # bytes of generators that later nodes need
+
+    @property
+    def batch(self) -> int:
+        """B: number of boxes."""
+        return self.share.shape[0]
+
+    @property
+    def count(self) -> int:
+        """K: number of symbols."""
+        return self.share.shape[1]
 
     def reserve(self, count: int, like: Tensor, size: int) -> None:
         """Make sure that generators of `count` symbols for `size` elements can be worked on.
@@ -122,7 +131,11 @@ class Symbols:
         box, element = need.nonzero(as_tuple=True)
         position = self.count + need.cumsum(dim=1)[box, element] - 1
         grown[box, position, element] = error[box, element]
-        self.count += most
+        part = (generators.abs().mT @ self.share[:, : generators.shape[1]])[box, element]  # (new, k)
+        part = part / part.sum(dim=1, keepdim=True).clamp(min=torch.finfo(part.dtype).tiny)
+        new = self.share.new_zeros(self.batch, most, part.shape[1])
+        new[box, position - self.count] = part
+        self.share = torch.cat([self.share, new], dim=1)
         return grown, error.masked_fill(need, 0)
 
 
