@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from vnnverify.commands import main
+
 ROOT = Path(__file__).parents[2]
 BOX = "".join(f"(assert (>= X_{k} -1.0))\n(assert (<= X_{k} 1.0))\n" for k in range(2))
 DECLARED = "".join(f"(declare-const {name} Real)\n" for name in ("X_0", "X_1", "Y_0", "Y_1"))
@@ -47,6 +49,19 @@ def run_program(*arguments: str | Path, limit: float = 60.0) -> Ended:
 @pytest.fixture(scope="session")
 def vnnverify() -> Callable[..., Ended]:
     return run_program
+
+
+@pytest.fixture
+def inside(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """The same in this process, where torch is imported once for all tests."""
+
+    def run(*arguments: str | Path) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return Ended(int(str(ended.value.code)), captured.out, captured.err, 0.0)
+
+    return run
 
 
 @pytest.fixture(scope="session")

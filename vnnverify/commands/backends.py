@@ -39,5 +39,6 @@ def _describe(plugins: Plugins, name: str) -> None:
     click.echo(f"guarantee: {info.guarantee}; plugin: {plugins.providers[name]}")
     types = typing.get_type_hints(kind.options_type)
     for field in dataclasses.fields(kind.options_type):
-        kind_name = types[field.name].__name__
-        click.echo(f"  -o {field.name}={field.default!s:<10} {kind_name:<6} {field.metadata['help']}")
+        kind_name = getattr(types[field.name], "__name__", str(types[field.name]))
+        help_text = field.metadata.get("help", "")  # a plain dataclass field has none
+        click.echo(f"  -o {field.name}={field.default!s:<10} {kind_name:<6} {help_text}".rstrip())

@@ -53,8 +53,7 @@ class TextWriter:
             if isinstance(values, dict):
                 table.add_row(name, Text(", ".join(f"{k}={_short(v)}" for k, v in values.items())))
         console.print(table)
-        text: str = out.getvalue()
-        return text
+        return "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
 
 
 def _guarantee(guarantee: Guarantee) -> str:

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vnnverify verify` answers on stdout's first line, in the result file, and as JSON."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+WITNESS = rf"sat\n\(\(X_0 {NUMBER}\)\n \(X_1 {NUMBER}\)\n \(Y_0 ({NUMBER})\)\n \(Y_1 {NUMBER}\)\)\n"
+
+
+def strict(text: str) -> dict[str, Any]:
+    """JSON without Python's additions."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    record: dict[str, Any] = json.loads(text, parse_constant=refuse)
+    return record
+
+
+@pytest.fixture(scope="module")
+def sat(
+    vnnverify: Callable[..., Any], tiny: Path, specs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Any, str]:
+    """A run that ends in `sat`, and its result file."""
+    path = tmp_path_factory.mktemp("sat") / "out.txt"
+    done = vnnverify("verify", specs / "tiny_sat.vnnlib", "--network", tiny, "--result-file", path)
+    return done, path.read_text()
+
+
+def test_sat_is_a_word_and_a_witness(sat: tuple[Any, str]) -> None:
+    done, _ = sat
+    assert done.code == 0
+    found = re.fullmatch(WITNESS, done.stdout)
+    assert found is not None, done.stdout
+    assert float(found[1]) >= 0.75
+
+
+def test_result_file_is_what_stdout_says(sat: tuple[Any, str]) -> None:
+    done, content = sat
+    assert content == done.stdout
+
+
+def test_explanation_goes_to_stderr(sat: tuple[Any, str]) -> None:
+    lines = sat[0].stderr.splitlines()
+    assert lines[0] == "sat: property violated: the witness was confirmed by onnxruntime"
+    assert re.match(r"time +\d+\.\d\d s *$", lines[1])
+    assert re.match(r"backend +falsification *$", lines[2])
+
+
+def test_either_way_of_naming_files_and_the_same_seed_give_the_same_answer(
+    sat: tuple[Any, str], vnnverify: Callable[..., Any], tiny: Path, specs: Path
+) -> None:
+    one = vnnverify("verify", tiny, specs / "tiny_sat.vnnlib", "--seed", "0")
+    two = vnnverify("verify", specs / "tiny_sat.vnnlib", "--network", f"net={tiny}")
+    assert one.stdout == sat[0].stdout == two.stdout
+
+
+def test_unsat_as_json_and_as_result_file(
+    vnnverify: Callable[..., Any], tiny: Path, specs: Path, tmp_path: Path
+) -> None:
+    packed = tmp_path / "net.onnx"  # gzipped, whatever its name says
+    packed.write_bytes(gzip.compress(tiny.read_bytes()))
+    path, query = tmp_path / "out.txt", specs / "tiny_interval.vnnlib"
+    path.write_text("an older result")
+    done = vnnverify(
+        "verify", packed, query, "--json", "--result-file", path, "--timeout", "inf", "-o", "samples=8"
+    )
+    assert done.code == 0, done.stderr
+    assert path.read_text() == "unsat\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["net.onnx", "out.txt"]
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+    record = strict(done.stdout)
+    assert record["schema"] == 1
+    assert record["verdict"] == "unsat" and record["witness"] is None
+    assert record["guarantee"] == "real" and record["backend"] == "bound_propagation"
+    assert (record["model"], record["query"]) == (str(packed), str(query))
+    assert record["timeout"] is None and 0 < record["seconds"] < 60
+    assert record["sha256"]["model"] == "87957291c76654601ba4de5f938cc3b29db143eac3fe71e2bf12ebee82ed93da"
+    assert set(record["stats"]) == {"falsification", "bound_propagation"}
+
+
+def test_lower_above_upper_is_vacuously_unsat_with_a_warning(
+    vnnverify: Callable[..., Any], tiny: Path, property_text: Callable[..., str], tmp_path: Path
+) -> None:
+    query = tmp_path / "empty.vnnlib"
+    query.write_text(property_text("(>= X_0 2.0)", "(>= Y_0 0.5)"))
+    done = vnnverify("verify", tiny, query)
+    assert done.code == 0
+    assert done.stdout == "unsat\n"
+    assert "no disjunct of the property has a non-empty input box: vacuously unsat" in done.stderr
+
+
+def test_no_time_is_an_honest_timeout(vnnverify: Callable[..., Any], tiny: Path, specs: Path) -> None:
+    done = vnnverify("verify", tiny, specs / "tiny_sat.vnnlib", "--timeout", "0")
+    assert (done.code, done.stdout) == (0, "timeout\n")
+
+
+def test_black_box_runs_where_the_importer_cannot(
+    vnnverify: Callable[..., Any], property_text: Callable[..., str], tmp_path: Path
+) -> None:
+    """What the message about unknown operators promises."""
+    from onnx import TensorProto, helper
+
+    graph = helper.make_graph(
+        [helper.make_node("Hardmax", ["X"], ["Y"], name="h")],
+        "g",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [1, 2])],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [1, 2])],
+    )
+    model, query = tmp_path / "net.onnx", tmp_path / "query.vnnlib"
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    model.write_bytes(made.SerializeToString())
+    query.write_text(property_text("(>= Y_0 0.5)", "(<= Y_1 0.5)"))
+    done = vnnverify("verify", model, query, "--backend", "falsification", "--timeout", "30")
+    assert done.code == 0, done.stderr
+    assert re.fullmatch(WITNESS, done.stdout)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Windows differ")
+def test_interrupt_is_one_line_and_leaves_nothing(tiny: Path, specs: Path, tmp_path: Path) -> None:
+    """The worker shares stderr: that it is closed shows that the worker has ended too."""
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "vnnverify", "verify", str(tiny), str(specs / "tiny_unsat.vnnlib"), "-v",
+            "--backend", "falsification", "--timeout", "60", "--result-file", str(tmp_path / "out.txt"),
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "trying falsification" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert (stdout, stderr) == ("", "vnnverify: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
