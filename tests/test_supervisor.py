@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever a backend does, there is a verdict in time, it is not a wrong one, and nothing is left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vnnverify.job import Job
+from vnnverify.results import Report
+from vnnverify.supervisor import supervise
+from vnnverify.verdict import Verdict
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the misbehaviour is that of POSIX")
+
+ROOT = Path(__file__).parents[1]
+MODEL = str(ROOT / "models_onnx" / "tiny.onnx")
+QUERY = str(ROOT / "specs" / "tiny_sat.vnnlib")
+LIMIT = 6.0
+LATEST = 3.0
+"""Seconds after the limit at which there must be a verdict."""
+
+PLUGIN = '''
+"""Backends that do what no backend should."""
+import collections, itertools, os, resource, signal, sys, time
+import torch
+from vnnverify import Backend, BackendInfo, NoOptions, Outcome, hookimpl
+
+NOTES = os.environ["NOTES"]
+
+def note(name, text):
+    with open(os.path.join(NOTES, name), "w") as file:
+        file.write(str(text))
+
+def spins():
+    note("spins", os.getpid())
+    while True: pass
+
+def spins_in_c():
+    note("spins_in_c", os.getpid())
+    collections.deque(itertools.count(), maxlen=0)
+
+def ignores_sigterm():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note("ignores_sigterm", os.getpid())
+    while True: time.sleep(0.01)
+
+def leaves_a_child():
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(300)
+        os._exit(0)
+    note("leaves_a_child", child)
+    return Outcome.unknown("the child has it")
+
+def crashes(): os.kill(os.getpid(), signal.SIGSEGV)
+
+def is_killed(): os.kill(os.getpid(), signal.SIGKILL)
+
+def allocates():
+    pages = int(open("/proc/self/statm").read().split()[0])
+    most = pages * resource.getpagesize() + (256 << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    hoard = []
+    while True: hoard.append(bytes(8 << 20))
+
+def raises(): raise RuntimeError("the beads\\nfell off")
+
+def recurses(): return recurses()
+
+def exits(): sys.exit(0)
+
+def exits_at_once(): os._exit(0)
+
+def prints():
+    print('{"verdict": "unsat"}', flush=True)
+    os.write(1, b'{"verdict": "unsat"}\\n')
+    return Outcome.unknown("printed")
+
+def closes_files():
+    os.closerange(3, 64)
+    return Outcome.unsat()
+
+def returns_nothing(): return None
+
+def returns_words(): return "unsat"
+
+def lies(): return Outcome.sat(torch.tensor([-1.0, -1.0]))
+
+def lies_with_nan(): return Outcome.sat(torch.full((2,), float("nan")))
+
+def lies_in_another_shape(): return Outcome.sat(torch.ones(1, 2))
+
+def without_witness():
+    from vnnverify import Verdict
+    return Outcome(Verdict.SAT)
+
+def odd_statistics(): return Outcome.unknown("odd", inf=float("inf"), object=object, tensor=torch.ones(1))
+
+def load(act):
+    class Misbehaving(Backend[NoOptions]):
+        def verify(self, query, ctx): return act()
+    return Misbehaving
+
+def hangs_at_load():
+    note("hangs_at_load", os.getpid())
+    while True: time.sleep(0.01)
+
+@hookimpl
+def vnnverify_backends():
+    for act in (spins, spins_in_c, ignores_sigterm, leaves_a_child, crashes, is_killed, allocates, raises,
+                recurses, exits, exits_at_once, prints, closes_files, returns_nothing, returns_words, lies,
+                lies_with_nan, lies_in_another_shape, without_witness, odd_statistics):
+        yield BackendInfo(name=act.__name__, summary="misbehaves", load=lambda act=act: load(act))
+    yield BackendInfo(name="hangs_at_load", summary="misbehaves", load=hangs_at_load)
+'''
+
+OVERRUNS = ("spins", "spins_in_c", "ignores_sigterm", "hangs_at_load")
+ENDS: dict[str, tuple[Verdict, str]] = {
+    "leaves_a_child": (Verdict.UNKNOWN, "leaves_a_child: the child has it"),
+    "crashes": (Verdict.ERROR, "(killed by SIGSEGV; a crash in native code)"),
+    "is_killed": (Verdict.ERROR, "(killed by SIGKILL; out of memory?)"),
+    "allocates": (Verdict.ERROR, "backend allocates failed: MemoryError"),
+    "exits_at_once": (Verdict.ERROR, "the worker process ended without an answer (exit code 0)"),
+    "closes_files": (Verdict.ERROR, "the worker process ended without an answer"),
+}
+"""Each in a process of its own."""
+CONTAINED: dict[str, str] = {
+    "raises": "backend raises failed: RuntimeError: the beads",
+    "recurses": "backend recurses failed: RecursionError: ",
+    "exits": "backend exits failed: SystemExit: 0",
+    "prints": "printed",
+    "returns_nothing": "verify returned None, not an Outcome",
+    "returns_words": "verify returned 'unsat', not an Outcome",
+    "lies": "unconfirmed witness: the assertion in line 10 does not hold",
+    "lies_with_nan": "unconfirmed witness: ",
+    "lies_in_another_shape": "it said sat without a witness of shape (2,)",
+    "without_witness": "it said sat without a witness of shape (2,)",
+    "odd_statistics": "odd",
+}
+"""One after another in the same process."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job's report, and the seconds from start to report."""
+
+    report: Report
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def environment(
+    install: Callable[[str, Mapping[str, str]], Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What makes a process find the plugin; its backends take notes in the folder NOTES."""
+    folder = install("misbehaving", {"misbehaving": PLUGIN})
+    return {
+        "PYTHONPATH": str(folder),
+        "NOTES": str(tmp_path_factory.mktemp("notes")),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(environment: dict[str, str]) -> dict[str, Run]:
+    """Every backend once, several processes at a time."""
+
+    def run(name: str) -> Run:
+        limit = LIMIT if name in OVERRUNS else 60.0
+        started = time.monotonic()
+        names = tuple(name.split(","))
+        report = supervise(Job(MODEL, QUERY, limit, names, device="cpu"), limit, started)
+        return Run(report, time.monotonic() - started)
+
+    names = (*OVERRUNS, ",".join(CONTAINED), *ENDS)
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(OVERRUNS) + 2) as pool:
+        for key, value in environment.items():
+            patch.setenv(key, value)
+        return dict(zip(names, pool.map(run, names), strict=True))
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("name", OVERRUNS)
+def test_overrun_is_a_timeout_in_time(name: str, runs: dict[str, Run]) -> None:
+    run = runs[name]
+    assert (run.report.verdict, run.report.reason) == (Verdict.TIMEOUT, "stopped at the time limit")
+    assert LIMIT <= run.seconds < LIMIT + LATEST
+    assert run.report.seconds == pytest.approx(run.seconds, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_misbehaviour_costs_its_own_verdict_only(name: str, runs: dict[str, Run]) -> None:
+    verdict, reason = ENDS[name]
+    report = runs[name].report
+    assert report.verdict is verdict
+    assert reason in report.reason
+    assert "\n" not in report.reason
+    assert report.witness is None
+    assert runs[name].seconds < 30.0
+
+
+@pytest.mark.parametrize("name", CONTAINED)
+def test_misbehaviour_leaves_the_next_backend_its_turn(name: str, runs: dict[str, Run]) -> None:
+    report = runs[",".join(CONTAINED)].report
+    assert report.verdict is Verdict.ERROR
+    assert report.witness is None
+    reasons = dict(reason.split(": ", 1) for reason in report.reason.split("; "))
+    assert list(reasons) == list(CONTAINED)
+    assert CONTAINED[name] in reasons[name]
+    assert "seconds" in report.stats[name]
+
+
+@pytest.mark.parametrize("name", [*OVERRUNS, "leaves_a_child"])
+def test_nothing_is_left_running(name: str, runs: dict[str, Run], environment: dict[str, str]) -> None:
+    pid = int((Path(environment["NOTES"]) / name).read_text())
+    assert not alive(pid)
+
+
+def test_odd_statistics_become_text(runs: dict[str, Run]) -> None:
+    stats = runs[",".join(CONTAINED)].report.stats["odd_statistics"]
+    assert stats["inf"] == "Infinity"
+    assert stats["object"] == "<class 'object'>"
+    assert stats["tensor"] == "tensor([1.])"
+
+
+def start(environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "vnnverify", "verify", MODEL, QUERY, *arguments],
+        env={**os.environ, **environment}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_command_line_prints_the_verdict_in_time(environment: dict[str, str]) -> None:
+    started = time.monotonic()
+    process = start(environment, "--backend", "ignores_sigterm", "--timeout", "3.5")
+    stdout, stderr = process.communicate(timeout=60)
+    assert 3.5 <= time.monotonic() - started < 3.5 + LATEST
+    assert (process.returncode, stdout) == (0, "timeout\n")
+    assert stderr.startswith("timeout: undecided within the time limit\n")
+
+
+def test_worker_does_not_outlive_a_killed_program(environment: dict[str, str]) -> None:
+    """The worker shares stderr: that it is closed shows that the worker has ended."""
+    numbers = (signal.SIGTERM, signal.SIGKILL)
+    processes = [start(environment, "--backend", "spins", "--timeout", "300", "-v") for _ in numbers]
+    for process, number in zip(processes, numbers, strict=True):
+        assert process.stderr is not None
+        assert any("trying spins" in line for line in process.stderr)
+        process.send_signal(number)
+        process.communicate(timeout=20)
+        assert process.returncode == -number
