@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may import whom, what starting up may cost, and that the packages agree with each other."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vnnverify
+
+ROOT = Path(__file__).parents[1]
+CORE = sorted((ROOT / "vnnverify").rglob("*.py"))
+PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+FIRST_PARTY = [folder for folder in PLUGINS if folder.name != "example"]
+PACKAGES = {package.name for package in (ROOT / "plugins").glob("*/vnnverify_*")}
+HEAVY = ("torch", "onnx", "onnxruntime", "onnx2torch", "highspy", "scipy", "numpy", "lark", "rich")
+
+
+def project(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(module, names taken from it) of each import, at whatever depth."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", tuple(alias.name for alias in node.names)
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_the_walk_sees_imports_of_every_kind() -> None:
+    tree = ast.parse("import a.b\ndef f():\n    from c.d import e, g\nclass K:\n    import h")
+    assert set(imported(tree)) == {("a.b", ()), ("c.d", ("e", "g")), ("h", ())}
+    assert len(CORE) > 80 and len(PACKAGES) == len(PLUGINS) >= 6
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_core_knows_no_plugin(path: Path) -> None:
+    tree = parsed(path)
+    assert [name for name, _ in imported(tree) if name.startswith("vnnverify_")] == []
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    assert [text for text in texts if isinstance(text, str) and text.partition(".")[0] in PACKAGES] == []
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+def test_plugin_uses_no_private_name_of_the_framework(folder: Path) -> None:
+    private = [
+        f"{path.name}: {module}.{name}"
+        for path in folder.glob("vnnverify_*/**/*.py")
+        for module, names in imported(parsed(path))
+        if module.partition(".")[0] == "vnnverify"
+        for name in (*module.split("."), *names)
+        if name.startswith("_")
+    ]
+    assert private == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["backends"], ["verify", "--help"], ["nope"], []], ids=" ".join
+)
+def test_start_up_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import json, sys\n"
+        "from vnnverify.commands import main\n"
+        "try:\n"
+        "    main(json.loads(sys.argv[1]))\n"
+        "finally:\n"
+        "    print('\\n' + json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(arguments)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 2), done.stderr
+    modules = json.loads(done.stdout.splitlines()[-1])
+    assert "vnnverify.commands" in modules
+    assert [name for name in HEAVY if name in modules] == []
+
+
+@pytest.mark.parametrize("module", ["vnnverify", "vnnverify.supervisor", "vnnverify.results"])
+def test_module_imports_nothing_heavy(module: str) -> None:
+    code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert [name for name in HEAVY if name in json.loads(done.stdout)] == []
+
+
+def test_every_public_name_is_there() -> None:
+    assert [name for name in vnnverify.__all__ if not hasattr(vnnverify, name)] == []
+    with pytest.raises(AttributeError, match="module 'vnnverify' has no attribute 'nothing'"):
+        vnnverify.nothing  # noqa: B018
+
+
+def test_version_is_stated_alike() -> None:
+    version = project(ROOT)["project"]["version"]
+    assert vnnverify.__version__ == version
+    assert importlib.metadata.version("vnnverify") == version
+    assert {folder.name: project(folder)["project"]["version"] for folder in PLUGINS} == {
+        folder.name: version for folder in PLUGINS
+    }
+
+
+def test_root_installs_the_first_party_plugins_and_no_other() -> None:
+    root = project(ROOT)
+    points: dict[str, str] = {}
+    for folder in FIRST_PARTY:
+        points |= project(folder)["project"]["entry-points"]["vnnverify"]
+    assert root["project"]["entry-points"]["vnnverify"] == points
+    where = root["tool"]["setuptools"]["packages"]["find"]["where"]
+    assert where == [".", *(f"plugins/{folder.name}" for folder in FIRST_PARTY)]
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+def test_plugin_could_be_published_as_it_stands(folder: Path) -> None:
+    root, own = project(ROOT), project(folder)
+    for key in ("license", "requires-python"):
+        assert own["project"][key] == root["project"][key]
+    (package,) = (path.name for path in folder.glob("vnnverify_*"))
+    ours = {
+        module.partition(".")[0].replace("_", "-")
+        for path in folder.glob("vnnverify_*/**/*.py")
+        for module, _ in imported(parsed(path))
+        if module.startswith("vnnverify") and module.partition(".")[0] != package
+    }
+    dependencies = set(own["project"]["dependencies"])
+    assert ours <= dependencies
+    assert dependencies - ours <= set(root["project"]["dependencies"])
+    assert own["project"]["name"] == package.replace("_", "-")
+    assert own["tool"]["setuptools"]["packages"]["find"]["include"] == [f"{package}*"]
+    assert list(own["project"]["entry-points"]["vnnverify"].values()) == [package]
+    assert own["build-system"] == root["build-system"]
+    readme = own["project"].get("readme")
+    assert readme is None or (folder / readme).is_file()
