@@ -4,9 +4,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from vnnverify_abstract_domains.backend import ZonotopeBackend, ZonotopeOptions
+
 from vnnverify import Backend
 from vnnverify.testing import Settings, parametrize_with_backend_checks, zoo
-from vnnverify_abstract_domains.backend import ZonotopeBackend, ZonotopeOptions
 
 DECIDED = {s.name for s in zoo() if not s.tight and all(c.region.linear is None for c in s.query.clauses)}
 

@@ -2,16 +2,14 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from torch import Tensor
-
-from vnnverify import Deadline
-from vnnverify.domains import interval
-from vnnverify.ir import Graph
-from vnnverify.testing import check_domain, operator_cases
 from vnnverify_abstract_domains.propagation import propagate
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import Zonotope
+
+from vnnverify import Deadline
+from vnnverify.ir import Graph
+from vnnverify.testing import check_domain
 
 BUDGET = 64 << 20
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from vnnverify import Backend, Context, Outcome, Query, Support, option
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.search import BoxBounds, InputSplit, Specification
-from vnnverify_abstract_domains.propagation import OutOfTime, propagate
+from vnnverify_abstract_domains.propagation import OutOfTime, least_memory, propagate
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig
 
@@ -32,11 +32,12 @@ class ZonotopeOptions:
 class BoxBounder:
     """Bounds margins in the float type of the context, as many boxes at a time as the memory allows."""
 
-    def __init__(self, query: Query, ctx: Context, memory: int) -> None:
+    def __init__(self, query: Query, ctx: Context, memory: int, *, guide: bool = True) -> None:
         self.graph = domain.prepare(query.graph).to(ctx.device, ctx.dtype)
         self.deadline = ctx.deadline
         self.dtype = ctx.dtype
         self.budget = memory << 20
+        self.guide = guide
         self.step = 1 << 30
         self.refusal = ""  # why a single box did not fit, if one did not
 
@@ -52,7 +53,10 @@ class BoxBounder:
             count = min(B - start, self.step)
             part = slice(start, start + count)
             try:
-                outputs = propagate(self.graph, lower[part], upper[part], self.budget, self.deadline)
+                outputs = propagate(
+                    self.graph, lower[part], upper[part], self.budget, self.deadline, guide=self.guide
+                )
+                found = outputs.bound(exact.where(torch.arange(start, start + count, device=lower.device)))
             except OutOfTime:
                 break
             except TooBig as error:
@@ -61,8 +65,7 @@ class BoxBounder:
                     continue
                 self.refusal = str(error)
             else:
-                found = outputs.bound(exact.where(torch.arange(start, start + count, device=lower.device)))
-                margins[part], A[part], gain[part] = found.lower, found.A, found.gain
+                margins[part], A[part], gain[part] = found
             start += count
         return BoxBounds(margins, A, gain)
 
@@ -75,12 +78,10 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
             graph = domain.prepare(query.graph)
         except UnsupportedOperator as error:
             return Support.no(str(error))
-        sizes = [v.size for node in graph.nodes for v in (node.output, *node.inputs)]
-        least = _varying(query) * max([*sizes, graph.input_size]) * torch.finfo(torch.float32).bits // 8
+        least = least_memory(graph, _varying(query))
         if least > self.options.memory << 20:
             return Support.no(
-                f"the generators of the widest layer alone need {(least >> 20) + 1} MiB;"
-                f" memory={self.options.memory}"
+                f"the inputs' generators alone need {-(-least >> 20)} MiB; memory={self.options.memory}"
             )
         return Support.yes()
 
@@ -88,11 +89,12 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
         query = query.with_clauses(c for c in query.clauses if not c.region.empty)
         if not query.clauses:
             return Outcome.unsat()
-        if ctx.deadline.expired:
+        if not ctx.deadline.remaining():
             return Outcome.timeout("no time was given")
         splits = _varying(query) <= self.options.split_inputs
-        with torch.no_grad():
-            bounder = BoxBounder(query, ctx, self.options.memory)
+        # cuDNN convolves in TF32 by default, and by algorithms whose rounding `gamma` does not cover
+        with torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
+            bounder = BoxBounder(query, ctx, self.options.memory, guide=splits)
             search = InputSplit(
                 query, bounder, ctx, max_batch=self.options.max_batch, max_splits=None if splits else 0
             )

@@ -11,13 +11,19 @@ from torch import Tensor
 
 from vnnverify import Deadline
 from vnnverify.domains import interval
-from vnnverify.ir import Graph, Value
+from vnnverify.ir import Graph, Node, Value
 from vnnverify.numerics import gamma, round_down, unit_roundoff
-from vnnverify.search import BoxBounds, Specification
+from vnnverify.search import Specification
 from vnnverify_abstract_domains.rules import domain
-from vnnverify_abstract_domains.zonotope import Symbols, Zonotope, input_zonotopes, padded
+from vnnverify_abstract_domains.zonotope import (
+    WORKING_COPIES,
+    Symbols,
+    Zonotope,
+    input_zonotopes,
+    padded,
+)
 
-__all__ = ["OutOfTime", "Outputs", "propagate"]
+__all__ = ["OutOfTime", "Outputs", "least_memory", "propagate"]
 
 
 class OutOfTime(Exception):
@@ -31,16 +37,21 @@ class Outputs:
     value: Zonotope  # (B, m)
     free: Tensor  # (k,) the input that each of the first k symbols stands for
     radius: Tensor  # (B, n) of the inputs
-    share: Tensor  # (B, K, k) of those inputs in each symbol
+    symbols: Symbols
 
-    def bound(self, spec: Specification) -> BoxBounds:
-        """Lower bounds of the margins C y − d, and how they depend on the inputs.
+    def bound(self, spec: Specification) -> tuple[Tensor, Tensor, Tensor]:
+        """Lower bounds (B, S) of the margins C y − d, the slopes (B, S, n) of linear functions that lead
+        to them, and the gain (B, S, n) to be hoped for from halving an input.
 
         The better one of zonotope and intervals counts. Slopes are given only where the zonotope is
         better, since only its bound is what they lead to.
+
+        Raises:
+            TooBig: the memory does not suffice.
         """
         z, C, d = self.value, spec.C, spec.d
         K = z.generators.shape[1]
+        self.symbols.reserve(K, C, C.shape[1])
         g = gamma(C.shape[2] + K, C.dtype)
         generators = z.generators @ C.mT  # (B, K, S)
         size = _dot(C.abs(), z.centre.abs() + z.reach) + d.abs()
@@ -56,9 +67,11 @@ class Outputs:
         slopes = ours / self.radius[:, None, self.free] * (1 - 4 * unit_roundoff(C.dtype))
         usable = torch.isfinite(slopes) & (lower > by_intervals)[:, :, None]
         A = torch.zeros(*C.shape[:2], self.radius.shape[1], dtype=C.dtype, device=C.device)
-        gain = A.index_copy(2, self.free, generators.abs().mT @ self.share[:, :K])
+        share = self.symbols.share[:, :K]
+        gain = generators.abs().mT @ share if share.shape[2] else ours.abs()
+        gain = A.index_copy(2, self.free, gain)
         A = A.index_copy(2, self.free, torch.where(usable, slopes, 0))
-        return BoxBounds(torch.maximum(lower, by_intervals), A, gain)
+        return torch.maximum(lower, by_intervals), A, gain
 
 
 def _dot(C: Tensor, y: Tensor) -> Tensor:
@@ -71,12 +84,15 @@ def _tiny(C: Tensor) -> float:
     return C.shape[2] * torch.finfo(C.dtype).tiny
 
 
-def propagate(graph: Graph, lower: Tensor, upper: Tensor, budget: int, deadline: Deadline) -> Outputs:
+def propagate(
+    graph: Graph, lower: Tensor, upper: Tensor, budget: int, deadline: Deadline, *, guide: bool = True
+) -> Outputs:
     """The outputs over each box [lower, upper], (B, n) with B > 0.
 
     Args:
         graph: prepared for `domain`, in the float type of the boxes.
         budget: bytes that generators may take.
+        guide: whether the gain is to reckon with nonlinear nodes, which takes memory of its own.
 
     Raises:
         OutOfTime: the deadline came first.
@@ -87,7 +103,7 @@ def propagate(graph: Graph, lower: Tensor, upper: Tensor, budget: int, deadline:
     if not free.numel():
         free = torch.zeros(1, dtype=torch.long, device=lower.device)
     share = torch.eye(free.numel(), dtype=lower.dtype, device=lower.device)
-    symbols = Symbols(share.expand(B, -1, -1), budget)
+    symbols = Symbols((share if guide else share[:, :0]).expand(B, -1, -1), budget)
     symbols.reserve(free.numel(), lower, graph.input_size)
     known, radius = input_zonotopes(graph, lower, upper, free)
     symbols.live = sum(_bytes(z) for z in known.values())
@@ -97,8 +113,7 @@ def propagate(graph: Graph, lower: Tensor, upper: Tensor, budget: int, deadline:
         if deadline.expired:
             raise OutOfTime
         inputs = [known[v] for v in node.inputs]
-        widest = max(node.output.size, sum(v.size for v in node.inputs))
-        symbols.reserve(symbols.count, lower, widest)
+        symbols.reserve(symbols.count, lower, _width(node))
         found = domain.rule_for(node)(node.op, inputs, node, symbols)
         rule = interval.domain.find(node.op)
         if rule is not None:
@@ -110,7 +125,17 @@ def propagate(graph: Graph, lower: Tensor, upper: Tensor, budget: int, deadline:
             pending[value] -= 1
             if not pending[value]:
                 symbols.live -= _bytes(known.pop(value))
-    return Outputs(_joined(graph.outputs, known), free, radius, symbols.share)
+    return Outputs(_joined(graph.outputs, known), free, radius, symbols)
+
+
+def least_memory(graph: Graph, varying: int) -> int:
+    """Bytes that a prepared graph needs at least, in float32, if so many inputs vary."""
+    widest = max([graph.input_size, *(_width(node) for node in graph.nodes)])
+    return WORKING_COPIES * varying * widest * torch.finfo(torch.float32).bits // 8
+
+
+def _width(node: Node) -> int:
+    return max(node.output.size, sum(v.size for v in node.inputs))
 
 
 def _bytes(element: Zonotope) -> int:

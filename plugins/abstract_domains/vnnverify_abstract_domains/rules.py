@@ -19,7 +19,7 @@ from vnnverify.domains.relaxation import band
 from vnnverify.ir import Affine, Elementwise, Maximum, Node, flat
 from vnnverify.numerics import gamma, round_down, round_up, unit_roundoff
 from vnnverify.ops.bilinear import MatMul, Mul
-from vnnverify_abstract_domains.zonotope import Symbols, Zonotope, padded
+from vnnverify_abstract_domains.zonotope import Symbols, Zonotope, ball, padded
 
 __all__ = ["domain"]
 
@@ -60,14 +60,13 @@ def _linear(op: Affine, generators: Sequence[Tensor], shape: tuple[int, ...]) ->
 def _elementwise(op: Elementwise, inputs: Sequence[Zonotope], node: Node, symbols: Symbols) -> Zonotope:
     """The band around the secant: f(z) = s·z + middle ± half on [lower, upper].
 
-    For a ReLU that is DeepZ's choice, Theorem 3.1.
+    For a ReLU that is the choice of DeepZ, with the least area.
     """
     x = inputs[0]
     secant, _ = Elementwise.slopes(op, x.lower, x.upper)
     slope = torch.where(torch.isfinite(secant) & torch.isfinite(x.error), secant, 0)
     low, high = band(op, x.lower, x.upper, slope)
-    middle = (low + high) / 2
-    half = round_up(torch.maximum(high - middle, middle - low))
+    middle, half = ball(low, high)
     g = gamma(1, half.dtype)
     s = slope.abs()
     size = s * (x.centre.abs() + x.reach) + middle.abs()
@@ -75,9 +74,7 @@ def _elementwise(op: Elementwise, inputs: Sequence[Zonotope], node: Node, symbol
     rounding = torch.where(exact, 0, g * size + _underflow(1, half))
     error = (torch.where(slope == 0, 0, s * x.error) + half + rounding) * (1 + g)
     need = half > NOISE * unit_roundoff(half.dtype) * (1 + size)
-    return _with_symbols(
-        symbols, node, slope * x.centre + middle, x.generators * slope[:, None], error, need
-    )
+    return _with_symbols(symbols, node, slope * x.centre + middle, x.generators * slope[:, None], error, need)
 
 
 @domain.rule(Mul, MatMul)
@@ -114,8 +111,7 @@ def _corners(x: Zonotope, y: Zonotope) -> tuple[Tensor, Tensor]:
 
 def _midpoints(op: MatMul, x: Zonotope, y: Zonotope, g: float) -> tuple[Tensor, Tensor]:
     """Bounds of x y over the intervals of both: the product of their midpoints, plus or minus the rest."""
-    a, b = (x.lower + x.upper) / 2, (y.lower + y.upper) / 2
-    r, q = (round_up(torch.maximum(z.upper - c, c - z.lower)) for z, c in ((x, a), (y, b)))
+    (a, r), (b, q) = ball(x.lower, x.upper), ball(y.lower, y.upper)
     rest = op(a.abs(), q) + op(r, b.abs()) + op(r, q)
     size = op(a.abs() + r, b.abs() + q)
     radius = (rest + g * size) * (1 + 2 * g) + _underflow(x.centre.shape[-1], size)
@@ -130,15 +126,16 @@ def _maximum(op: Maximum, inputs: Sequence[Zonotope], node: Node, symbols: Symbo
     largest upper bound, as a new symbol."""
     B, N = symbols.batch, node.output.size
     groups = op.groups(*(v.shape for v in node.inputs)).to(inputs[0].centre.device)  # (N, k)
-    low, high = (torch.cat([flat(end) for end in ends], dim=1)[:, groups]
-                 for ends in ([x.lower for x in inputs], [x.upper for x in inputs]))  # (B, N, k)
+    low, high = (
+        torch.cat([flat(end) for end in ends], dim=1)[:, groups]
+        for ends in ([x.lower for x in inputs], [x.upper for x in inputs])
+    )  # (B, N, k)
     floor, best = low.max(dim=2)
     member = groups.expand(B, -1, -1).gather(2, best[:, :, None])[:, :, 0]  # (B, N)
     rival = high.masked_fill(groups[None] == member[:, :, None], -float("inf")).amax(dim=2)
     ceiling = high.amax(dim=2)
     wins = rival <= floor
-    middle = (floor + ceiling) / 2
-    half = round_up(torch.maximum(ceiling - middle, middle - floor))
+    middle, half = ball(floor, ceiling)
 
     def pick(parts: Sequence[Tensor]) -> Tensor:
         return torch.cat([flat(part) for part in parts], dim=1).gather(1, member)

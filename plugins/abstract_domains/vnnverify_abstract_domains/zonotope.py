@@ -21,14 +21,21 @@ from torch import Tensor
 from vnnverify.ir import Graph, Value
 from vnnverify.numerics import gamma, round_down, round_up
 
-__all__ = ["Symbols", "TooBig", "Zonotope", "input_zonotopes", "padded"]
+__all__ = ["Symbols", "TooBig", "Zonotope", "ball", "input_zonotopes", "padded"]
 
-WORKING_COPIES = 3
+WORKING_COPIES = 4
 """Tensors of the size of a node's generators that are alive while the node is worked on."""
 
 
 class TooBig(Exception):
     """The generators would not fit into the memory that may be used."""
+
+
+def ball(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Midpoint and radius of [lower, upper]; the radius is rounded up, and 0 for a single number."""
+    middle = (lower + upper) / 2
+    radius = round_up(torch.maximum(upper - middle, middle - lower))
+    return middle, radius.masked_fill(lower == upper, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,8 +52,7 @@ class Zonotope:
     @classmethod
     def of(cls, centre: Tensor, generators: Tensor, error: Tensor) -> Zonotope:
         """With the bounds that follow. Where a number is not finite nothing is known: error is infinite."""
-        reach = torch.linalg.vector_norm(generators, ord=1, dim=1)
-        reach = reach * (1 + 2 * gamma(generators.shape[1], centre.dtype))
+        reach = generators.abs().sum(dim=1) * (1 + 2 * gamma(generators.shape[1], centre.dtype))
         error = torch.nan_to_num(error, nan=float("inf"), posinf=float("inf"))
         lost = ~torch.isfinite(centre + reach)
         if bool(lost.any()):
@@ -61,8 +67,7 @@ class Zonotope:
         it becomes the zonotope."""
         low, high = torch.fmax(self.lower, lower), torch.fmin(self.upper, upper)
         low, high = torch.minimum(low, high), torch.maximum(low, high)
-        middle = (low + high) / 2
-        half = round_up(torch.maximum(high - middle, middle - low))
+        middle, half = ball(low, high)
         better = torch.isinf(self.error) & torch.isfinite(half)
         return dataclasses.replace(
             self,
@@ -83,7 +88,7 @@ class Symbols:
     mean the same by it.
     """
 
-    share: Tensor  # (B, K, k): of each of the k varying inputs in a symbol, a guide for the search only
+    share: Tensor  # (B, K, k): of k inputs in each symbol, a guide for the search only; k may be 0
     budget: int  # bytes
     live: int = 0  # bytes of generators that later nodes need
 
@@ -103,7 +108,8 @@ class Symbols:
         Raises:
             TooBig: they cannot.
         """
-        needed = self.live + WORKING_COPIES * self.batch * count * size * like.element_size()
+        numbers = self.batch * count * (WORKING_COPIES * size + self.share.shape[2])
+        needed = self.live + numbers * like.element_size()
         if needed > self.budget:
             raise TooBig(f"{count} symbols for {size} elements need {needed >> 20} MiB")
 
@@ -131,10 +137,11 @@ class Symbols:
         box, element = need.nonzero(as_tuple=True)
         position = self.count + need.cumsum(dim=1)[box, element] - 1
         grown[box, position, element] = error[box, element]
-        part = (generators.abs().mT @ self.share[:, : generators.shape[1]])[box, element]  # (new, k)
-        part = part / part.sum(dim=1, keepdim=True).clamp(min=torch.finfo(part.dtype).tiny)
-        new = self.share.new_zeros(self.batch, most, part.shape[1])
-        new[box, position - self.count] = part
+        new = self.share.new_zeros(self.batch, most, self.share.shape[2])
+        if new.numel():
+            part = (generators.abs().mT @ self.share[:, : generators.shape[1]])[box, element]  # (new, k)
+            tiny = torch.finfo(part.dtype).tiny
+            new[box, position - self.count] = part / part.sum(dim=1, keepdim=True).clamp(min=tiny)
         self.share = torch.cat([self.share, new], dim=1)
         return grown, error.masked_fill(need, 0)
 
@@ -158,8 +165,7 @@ def input_zonotopes(
 
     Every input that is not free must be a single number.
     """
-    centre = (lower + upper) / 2
-    radius = round_up(torch.maximum(upper - centre, centre - lower)).masked_fill(lower == upper, 0)
+    centre, radius = ball(lower, upper)
     B, n = lower.shape
     k = free.numel()
     generators = radius.new_zeros(B, k, n)
