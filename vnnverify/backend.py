@@ -205,6 +205,8 @@ _WORDS = {
 
 
 def _parse_value(key: str, text: str, kind: type, meta: Mapping[str, Any]) -> Any:
+    if kind not in (bool, int, float, str):
+        raise OptionError(f"option {key}: cannot be given as text, only by a program")
     try:
         value = _WORDS[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
@@ -241,7 +243,8 @@ class ClauseBackend(Backend[O]):
             if outcome.verdict is Verdict.SAT:
                 return dataclasses.replace(outcome, stats=stats)
             if outcome.verdict is not Verdict.UNSAT:
-                open_clauses.extend(outcome.residual.clauses if outcome.residual else (clause,))
+                left = () if outcome.residual is None else outcome.residual.clauses
+                open_clauses.extend(left or (clause,))  # undecided, so it cannot be nothing
                 reasons.append(outcome.reason)
         if not open_clauses:
             return Outcome.unsat(**stats)
