@@ -84,6 +84,9 @@ def lower_bounds(
         back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
         if node in state.error:
             error = error + flat(coefficients).abs() @ state.error[node]
+        if node in state.multiplier:
+            back, add, loss = _lagrange(back, add, node, rows, state)
+            error = error + loss
         if add is not None:
             const = const + add
             error = error + u * const.abs()
@@ -98,6 +101,26 @@ def lower_bounds(
     zero = const.new_zeros(const.shape[0], 1)
     A = torch.cat([flat(pending[v]) if v in pending else zero.expand(-1, v.size) for v in graph.inputs], 1)
     return _concretize(A, const, error, rows, state)
+
+
+def _lagrange(
+    back: tuple[Tensor | None, ...], add: Tensor | None, node: Node, rows: Rows, state: State
+) -> tuple[tuple[Tensor | None, ...], Tensor, Tensor]:
+    """−β⁺ (z − lower) − β⁻ (z − upper) added to a row, which only lowers it where lower <= z <= upper."""
+    beta = state.multiplier[node]
+    lower, upper = state.interval[node.inputs[0]]
+    part = back[0]
+    assert part is not None and add is not None
+    shifted = rows.group(part) - rows.spread(beta)
+    size = torch.maximum(lower.abs(), upper.abs())
+    worth = flat(beta.clamp(min=0) * lower + beta.clamp(max=0) * upper).sum(dim=1)
+    u = unit_roundoff(add.dtype)
+    loss = u * (flat(shifted.abs() * rows.spread(size)).reshape(add.shape[0], -1).sum(dim=1))
+    loss = loss * (1 + 2 * gamma(node.output.size, add.dtype)) + u * add.abs()
+    more = gamma(node.output.size + 4, add.dtype) * flat(beta.abs() * size).sum(dim=1)
+    worth_rows = rows.spread(worth).expand(rows.group(add).shape).reshape(-1)
+    more_rows = rows.spread(more).expand(rows.group(add).shape).reshape(-1)
+    return (shifted.reshape(part.shape),), add + worth_rows, loss + more_rows
 
 
 def _concretize(A: Tensor, const: Tensor, error: Tensor, rows: Rows, state: State) -> Linear:

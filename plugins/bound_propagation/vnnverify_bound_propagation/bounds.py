@@ -19,6 +19,7 @@ from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
 from vnnverify.numerics import unit_roundoff
 from vnnverify.search import Specification
 from vnnverify_bound_propagation import backward, forward
+from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["Propagator", "preactivation_bounds"]
@@ -44,6 +45,7 @@ class Propagator:
         dtype: float type of graph and boxes.
         free: indices (k,) of the inputs that vary; None: no forward forms.
         memory: bytes that the rows of one backward pass may take.
+        ascent_steps: gradient steps on the slopes of each open neuron's own bounds; 0 for none.
         refine_at_most: a box with more open neurons than this in a layer is not refined there. Where
             boxes are easily halved, halving first is cheaper.
     """
@@ -56,6 +58,7 @@ class Propagator:
         *,
         memory: int = 256 << 20,
         refine_at_most: int | None = None,
+        ascent_steps: int = 0,
     ) -> None:
         self.graph = backward.domain.prepare(interval.domain.prepare(graph))
         self.free = free
@@ -65,6 +68,7 @@ class Propagator:
         )
         self.memory = memory
         self.refine_at_most = refine_at_most
+        self.ascent_steps = ascent_steps
         self.plan = _plan(self.graph)
 
     def rows_at_once(self, device: torch.device) -> int:
@@ -97,6 +101,18 @@ class Propagator:
                 state.note_affine(node, node.op)
             if node.output in self.plan.refine and not deadline.expired:
                 self._refine(node.output, state, deadline)
+                if self.ascent_steps:
+                    self._ascend(node.output, state, deadline)
+        return state
+
+    @staticmethod
+    def relaxed(graph: Graph, state: State) -> State:
+        """`state`, which knows intervals only, with the lines and rounding errors of every node."""
+        for node in graph.nodes:
+            if isinstance(node.op, Elementwise):
+                state.note_lines(node, node.op, relaxation.lines(node.op, *state.interval[node.inputs[0]]))
+            if isinstance(node.op, Affine) and node.inputs:
+                state.note_affine(node, node.op)
         return state
 
     def _form(self, node: Node, forms: dict[Value, forward.Form | None], state: State) -> forward.Form | None:
@@ -134,6 +150,31 @@ class Propagator:
             flat_lower[b, e] = torch.fmax(flat_lower[b, e], below)
             flat_upper[b, e] = torch.fmin(flat_upper[b, e], -above)
         state.interval[value] = _uncross(flat_lower.reshape(lower.shape), flat_upper.reshape(upper.shape))
+
+    def _ascend(self, value: Value, state: State, deadline: Deadline) -> None:
+        """Bounds with optimised slopes for the elements whose sign is still open."""
+        dual = Dual(self.plan.below[value], state)
+        if dual.size == 0:
+            return
+        lower, upper = (flat(end).clone() for end in state.interval[value])
+        box, element = ((lower < 0) & (upper > 0)).nonzero(as_tuple=True)
+        step = max(1, self.rows_at_once(lower.device) // 2)
+        for start in range(0, box.numel(), step):
+            if deadline.expired:
+                break
+            b, e = box[start : start + step].repeat(2), element[start : start + step].repeat(2)
+            sign = torch.ones_like(b, dtype=lower.dtype)
+            sign[b.numel() // 2 :] = -1.0
+            unit = lower.new_zeros(b.numel(), 1, value.size)
+            unit[torch.arange(b.numel(), device=b.device), 0, e] = sign
+            problems = dual.problems(b, unit, unit.new_zeros(b.numel(), 1))
+            dual.ascend(problems, self.ascent_steps, deadline)
+            below, above = dual.certify(problems).lower.chunk(2)
+            b, e = b[: below.numel()], e[: below.numel()]
+            lower[b, e] = torch.fmax(lower[b, e], below)
+            upper[b, e] = torch.fmin(upper[b, e], -above)
+        shape = state.interval[value][0].shape
+        state.interval[value] = _uncross(lower.reshape(shape), upper.reshape(shape))
 
     def margins(self, state: State, spec: Specification) -> tuple[backward.Linear, Tensor]:
         """Linear lower bounds of the margins of `spec` (B boxes × S rows, box-major), and the estimated

@@ -27,6 +27,9 @@ class State:
         default_factory=dict
     )  # (B, k, *shape) of forward forms, for branching
     error: dict[Node, Tensor] = field(default_factory=dict)  # (out,) see `note_affine`, `note_lines`
+    multiplier: dict[Node, Tensor] = field(
+        default_factory=dict
+    )  # (B, *shape) of elementwise nodes; positive: of input >= lower, negative: of input <= upper
 
     @classmethod
     def of(cls, graph: Graph, lower: Tensor, upper: Tensor) -> State:

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linear lower bounds with optimised slopes and split multipliers, one row per sub-problem.
+
+    max over α, β, λ of  min over x in the box of  A(α, β, λ) x + c(α, β, λ)
+
+α: slope below each open ReLU, in [0, 1]; β: multipliers of the splits z_j >= a or z_j <= a; λ: weights
+of the rows of an unsafe polytope. Any values give a valid bound, so the ascent computes in plain
+floating point and `Dual.certify` evaluates the best values once more with every rounding error counted.
+
+The gradient needs no automatic differentiation: at the minimising x the linearised network is run
+forwards, and each parameter's derivative is a product of a backward coefficient and a forward value
+(Danskin). The forward values are also the bound's own primal solution.
+
+Source: Xu et al., arXiv:2011.13824 (α); Wang et al., arXiv:2103.06624 (β).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from vnnverify import Deadline
+from vnnverify.domains import relaxation
+from vnnverify.domains.relaxation import Lines
+from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
+from vnnverify.ops.piecewise import Relu
+from vnnverify_bound_propagation import backward
+from vnnverify_bound_propagation.state import State
+
+__all__ = ["Dual", "Problems"]
+
+RATE, BETA_RATE, DECAY = 0.25, 1.0, 0.93  # step sizes relative to the range of a parameter; per step
+MOMENTUM, SECOND = 0.9, 0.99  # Adam's averages
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Unit:
+    """The open elements of one ReLU node: columns of its flattened input, and their place in (…, U)."""
+
+    node: Node
+    columns: Tensor  # (u,)
+    part: slice
+    slope: Tensor  # (B, N) exact slope where the sign is known
+
+
+@dataclass(slots=True, eq=False)
+class Problems:
+    """D sub-problems. Parameters may be overwritten by better ones."""
+
+    box: Tensor  # (D,) which box of the root state
+    rows: Tensor  # (D, P, m) over the flattened targets
+    offset: Tensor  # (D, P): margins are rows·z − offset
+    lower: Tensor  # (D, U) bounds of the open elements, splits included
+    upper: Tensor  # (D, U)
+    alpha: Tensor  # (D, U)
+    beta: Tensor  # (D, U) positive: multiplier of z >= lower; negative: of z <= upper
+    split: Tensor  # (D, U) int8: 1 where z >= lower is a split, -1 where z <= upper is, else 0
+    weight: Tensor  # (D, P) sums to one
+
+    def __len__(self) -> int:
+        return self.box.shape[0]
+
+    def take(self, index: Tensor) -> Problems:
+        """The sub-problems that `index` selects."""
+        return Problems(*(getattr(self, name)[index] for name in self.__slots__))
+
+
+@dataclass(slots=True, eq=False)
+class Ascent:
+    """Where an ascent ended: the best bound of each sub-problem in plain arithmetic, and around it."""
+
+    bound: Tensor  # (D,) not certified
+    point: Tensor  # (D, n) minimiser of the linear bound
+    coefficient: Tensor  # (D, U) backward coefficient of each open element
+    value: Tensor  # (D, U) forward value of each open element's input
+
+
+@dataclass(slots=True, eq=False)
+class _Pass:
+    """One backward pass: what the forward pass and the gradient need of it."""
+
+    bound: Tensor
+    point: Tensor
+    coefficient: dict[Node, Tensor] = field(default_factory=dict)  # units: (D, u)
+    slope: dict[Node, Tensor] = field(default_factory=dict)  # (D, *shape)
+    shift: dict[Node, Tensor] = field(default_factory=dict)  # other elementwise nodes: (D, *shape)
+
+
+class Dual:
+    """Bounds rows over the outputs of `graph` for sub-problems of the boxes of `root`.
+
+    Args:
+        graph: prepared; its outputs are the targets of the rows.
+        root: bounds and lines of every nonlinear node below the targets.
+    """
+
+    def __init__(self, graph: Graph, root: State) -> None:
+        self.graph = graph
+        self.root = root
+        self.units: dict[Node, _Unit] = {}
+        start = 0
+        lowers, uppers, alphas = [], [], []
+        for node in graph.nodes:
+            if not isinstance(node.op, Relu):
+                continue
+            lower, upper = (flat(end) for end in root.interval[node.inputs[0]])
+            columns = ((lower < 0) & (upper > 0)).any(dim=0).nonzero()[:, 0]
+            part = slice(start, start + columns.numel())
+            self.units[node] = _Unit(node, columns, part, (lower >= 0).to(lower.dtype))
+            start = part.stop
+            lowers.append(lower[:, columns])
+            uppers.append(upper[:, columns])
+            alphas.append(flat(root.lines[node].below_slope)[:, columns])
+        none = root.lower.new_zeros(root.batch, 0)
+        self.lower = torch.cat([none, *lowers], 1)  # (B, U)
+        self.upper = torch.cat([none, *uppers], 1)
+        self.alpha = torch.cat([none, *alphas], 1)
+        self.size = start
+
+    def problems(self, box: Tensor, rows: Tensor, offset: Tensor) -> Problems:
+        """Sub-problems without splits, at the root's slopes, with all weight on the first row."""
+        D, P = offset.shape
+        zero = rows.new_zeros(D, self.size)
+        weight = rows.new_zeros(D, P)
+        weight[:, 0] = 1
+        split = torch.zeros(D, self.size, dtype=torch.int8, device=rows.device)
+        ends = self.lower[box], self.upper[box]
+        return Problems(box, rows, offset, *ends, self.alpha[box], zero, split, weight)
+
+    def ascend(self, problems: Problems, steps: int, deadline: Deadline, rate: float = RATE) -> Ascent:
+        """Improve the parameters of all sub-problems in place; stops when every bound is positive.
+
+        `steps` counts gradient steps; with 0 the given parameters are evaluated.
+        """
+        work = _Work(self, problems)
+        found = work.backward()
+        best = Ascent(found.bound, found.point, *work.forward(found))
+        kept = (problems.alpha.clone(), problems.beta.clone(), problems.weight.clone())
+        for step in range(steps):
+            if deadline.expired or bool((best.bound > 0).all()):
+                break
+            work.step(rate * DECAY**step)
+            found = work.backward()
+            coefficient, value = work.forward(found)
+            better = found.bound > best.bound
+            best.bound = torch.where(better, found.bound, best.bound)
+            pick = better[:, None]
+            best.point = torch.where(pick, found.point, best.point)
+            best.coefficient = torch.where(pick, coefficient, best.coefficient)
+            best.value = torch.where(pick, value, best.value)
+            for old, new in zip(kept, (problems.alpha, problems.beta, problems.weight), strict=True):
+                old[better] = new[better]
+        problems.alpha, problems.beta, problems.weight = kept
+        return best
+
+    def evaluate(self, problems: Problems) -> Tensor:
+        """The bound of each sub-problem at its parameters, in plain arithmetic: (D,)."""
+        return _Work(self, problems).backward().bound
+
+    def certify(self, problems: Problems) -> backward.Linear:
+        """The bound of each sub-problem at its parameters, every rounding error counted: (D,)."""
+        root, box = self.root, problems.box
+        state = State(root.lower[box], root.upper[box], error=dict(root.error))
+        for node in self.graph.nodes:
+            for value in (*node.inputs, node.output):
+                if value not in state.interval and value in root.interval:
+                    state.interval[value] = (root.interval[value][0][box], root.interval[value][1][box])
+        for node in self.graph.nodes:
+            unit = self.units.get(node)
+            if unit is not None:
+                self._certified_lines(unit, problems, state)
+            elif isinstance(node.op, Elementwise):
+                old = root.lines[node]
+                lines = Lines(*(getattr(old, name)[box] for name in old.__slots__))
+                state.note_lines(node, node.op, lines)
+        weighted = problems.weight[:, :, None] * problems.rows
+        D = len(problems)
+        u = torch.finfo(weighted.dtype).eps
+        size = torch.cat([flat(state.magnitude(v)) for v in self.graph.outputs], 1)
+        start, at = {}, 0
+        total = weighted.sum(dim=1)
+        for value in self.graph.outputs:
+            part = total[:, at : at + value.size].reshape(D, *value.shape)
+            start[value] = start[value] + part if value in start else part
+            at += value.size
+        count = 2 * (problems.offset.shape[1] + 3) * u
+        shifted = problems.weight * problems.offset
+        loss = count * ((weighted.abs().sum(dim=1) * size).sum(dim=1) + shifted.abs().sum(dim=1))
+        return backward.lower_bounds(
+            self.graph, state, start, backward.Rows(D, per_box=1), -shifted.sum(dim=1) - loss
+        )
+
+    def _certified_lines(self, unit: _Unit, problems: Problems, state: State) -> None:
+        value = unit.node.inputs[0]
+        shape = (len(problems), *value.shape)
+        lower, upper = (flat(end).clone() for end in state.interval[value])
+        lower[:, unit.columns] = problems.lower[:, unit.part]
+        upper[:, unit.columns] = problems.upper[:, unit.part]
+        op = unit.node.op
+        assert isinstance(op, Relu)
+        own, above = op.slopes(lower, upper)
+        below = own.clone()
+        open_ = (lower < 0) & (upper > 0)
+        below[:, unit.columns] = torch.where(
+            open_[:, unit.columns], problems.alpha[:, unit.part], own[:, unit.columns]
+        )
+        low, _ = relaxation.band(op, lower, upper, below)
+        _, high = relaxation.band(op, lower, upper, above)
+        lines = Lines(*(t.reshape(shape) for t in (below, low, above, high)))
+        state.interval[value] = (lower.reshape(shape), upper.reshape(shape))
+        state.note_lines(unit.node, op, lines)
+        beta = problems.beta[:, unit.part]
+        if bool((beta != 0).any()):
+            dense = torch.zeros_like(lower)
+            dense[:, unit.columns] = beta
+            state.multiplier[unit.node] = dense.reshape(shape)
+
+
+class _Work:
+    """Parameters on the way, and what one batch of sub-problems needs in every pass."""
+
+    def __init__(self, dual: Dual, problems: Problems) -> None:
+        self.dual, self.problems = dual, problems
+        root, box = dual.root, problems.box
+        self.lower, self.upper = root.lower[box], root.upper[box]
+        self.open = (problems.lower < 0) & (problems.upper > 0)
+        active = (problems.lower >= 0).to(problems.alpha.dtype)
+        width = torch.where(self.open, problems.upper - problems.lower, torch.ones_like(active))
+        self.chord = torch.where(self.open, problems.upper / width, active)
+        self.shift = torch.where(self.open, -problems.lower * self.chord, torch.zeros_like(active))
+        self.active = active
+        self.splits = bool((problems.split != 0).any())
+        self.end = torch.where(problems.split > 0, problems.lower, problems.upper)
+        self.above: dict[Node, Tensor] = {}
+        self.below: dict[Node, Tensor] = {}
+        for node, unit in dual.units.items():
+            slope = unit.slope[box]
+            self.below[node] = slope.clone()
+            slope[:, unit.columns] = self.chord[:, unit.part]
+            self.above[node] = slope
+        self.state = State(self.lower, self.upper)
+        for node in dual.graph.nodes:
+            if node in dual.units or isinstance(node.op, Affine):
+                continue
+            for value in (*node.inputs, node.output):
+                low, high = root.interval[value]
+                self.state.interval[value] = (low[box], high[box])
+            if node in root.lines:
+                old = root.lines[node]
+                self.state.lines[node] = Lines(*(getattr(old, name)[box] for name in old.__slots__))
+        self.gradient = torch.zeros_like(problems.alpha)
+        self.first = torch.zeros_like(problems.alpha)
+        self.second = torch.zeros_like(problems.alpha)
+        self.beta_gradient = torch.zeros_like(problems.beta)
+        self.beta_first = torch.zeros_like(problems.beta)
+        self.beta_second = torch.zeros_like(problems.beta)
+        self.beta_scale = torch.zeros_like(problems.beta)
+        self.margins: Tensor | None = None
+        self.steps = 0
+
+    def backward(self) -> _Pass:
+        """One pass of plain arithmetic at the current parameters."""
+        p, graph = self.problems, self.dual.graph
+        D = len(p)
+        const = -(p.weight * p.offset).sum(dim=1)
+        total = torch.einsum("dp,dpm->dm", p.weight, p.rows)
+        pending: dict[Value, Tensor] = {}
+        at = 0
+        for value in graph.outputs:
+            part = total[:, at : at + value.size].reshape(D, *value.shape)
+            pending[value] = pending[value] + part if value in pending else part
+            at += value.size
+        rows = backward.Rows(D, per_box=1)
+        found = _Pass(const, self.lower)
+        slopes = torch.where(self.open, p.alpha, self.active)
+        for node in reversed(graph.nodes):
+            coefficients = pending.pop(node.output, None)
+            if coefficients is None:
+                continue
+            unit = self.dual.units.get(node)
+            back: tuple[Tensor | None, ...]
+            if unit is not None:
+                one, add = self._through_unit(unit, coefficients, slopes, found)
+                back = (one,)
+            else:
+                if node in self.state.lines:
+                    self._note(node, coefficients, found)
+                rule = backward.domain.rule_for(node)
+                back, add = rule(node.op, coefficients, node, rows, self.state)
+            if add is not None:
+                const = const + add
+            for value, part_ in zip(node.inputs, back, strict=True):
+                if part_ is not None:
+                    pending[value] = pending[value] + part_ if value in pending else part_
+        zero = const.new_zeros(D, 1)
+        A = torch.cat(
+            [flat(pending[v]) if v in pending else zero.expand(-1, v.size) for v in graph.inputs], 1
+        )
+        found.point = torch.where(A > 0, self.lower, self.upper)
+        found.bound = torch.nan_to_num(const + (A * found.point).sum(dim=1), nan=-float("inf"))
+        return found
+
+    def _through_unit(
+        self, unit: _Unit, coefficients: Tensor, slopes: Tensor, found: _Pass
+    ) -> tuple[Tensor, Tensor]:
+        p, node = self.problems, unit.node
+        below = self.below[node]
+        below[:, unit.columns] = slopes[:, unit.part]
+        row = flat(coefficients)
+        slope = torch.where(row > 0, below, self.above[node])
+        own = row[:, unit.columns]
+        add = (own.clamp(max=0) * self.shift[:, unit.part]).sum(dim=1)
+        back = row * slope
+        if self.splits:
+            beta = p.beta[:, unit.part]
+            back[:, unit.columns] -= beta
+            add = add + (beta * self.end[:, unit.part]).sum(dim=1)
+        found.coefficient[node] = own
+        found.slope[node] = slope
+        return back.reshape(coefficients.shape), add
+
+    def _note(self, node: Node, coefficients: Tensor, found: _Pass) -> None:
+        lines = self.state.lines[node]
+        positive = coefficients > 0
+        found.slope[node] = torch.where(positive, lines.below_slope, lines.above_slope)
+        found.shift[node] = torch.where(positive, lines.below_offset, lines.above_offset)
+
+    def forward(self, found: _Pass) -> tuple[Tensor, Tensor]:
+        """Run the linearised network at the minimiser, which fills the gradients.
+
+        Returns:
+            backward coefficients and forward values (D, U) of the open elements.
+        """
+        p, graph = self.problems, self.dual.graph
+        D = len(p)
+        values = graph.split_inputs(found.point)
+        coefficient, value_at = torch.zeros_like(p.alpha), torch.zeros_like(p.alpha)
+        for node in graph.nodes:
+            args = [values[v] for v in node.inputs]
+            unit = self.dual.units.get(node)
+            if unit is not None and node in found.slope:
+                z = flat(args[0])
+                own = found.coefficient[node]
+                coefficient[:, unit.part] = own
+                value_at[:, unit.part] = z[:, unit.columns]
+                out = z * found.slope[node]
+                out[:, unit.columns] += torch.where(own < 0, self.shift[:, unit.part], 0.0)
+                values[node.output] = out.reshape(D, *node.output.shape)
+            elif node in found.shift:
+                values[node.output] = args[0] * found.slope[node] + found.shift[node]
+            else:
+                z = node.op(*args)
+                values[node.output] = z if args else z.expand(D, *node.output.shape)
+        self.gradient = torch.where(self.open, coefficient.clamp(min=0) * value_at, 0.0)
+        if self.splits:
+            self.beta_gradient = torch.where(p.split != 0, self.end - value_at, 0.0)
+            for unit in self.dual.units.values():
+                size = coefficient[:, unit.part].abs().amax(dim=1, keepdim=True) if unit.columns.numel() else 0
+                self.beta_scale[:, unit.part] = size
+        if p.weight.shape[1] > 1:
+            y = torch.cat([flat(values[v]) for v in graph.outputs], 1)
+            self.margins = torch.einsum("dpm,dm->dp", p.rows, y) - p.offset
+        return coefficient, value_at
+
+    def step(self, rate: float) -> None:
+        """One step of projected Adam on slopes and multipliers; of the simplex on weights."""
+        p = self.problems
+        self.steps += 1
+        move = _adam(self.first, self.second, self.gradient, self.steps)
+        p.alpha = (p.alpha + rate * move).clamp_(0, 1)
+        if self.splits:
+            move = _adam(self.beta_first, self.beta_second, self.beta_gradient, self.steps)
+            beta = p.beta + rate * BETA_RATE / RATE * self.beta_scale * move
+            beta = torch.where(p.split > 0, beta.clamp(min=0), beta.clamp(max=0))
+            p.beta = torch.where(p.split != 0, beta, 0.0)
+        if self.margins is not None:
+            size = self.margins.abs().amax(dim=1, keepdim=True).clamp(min=1e-20)
+            p.weight = _simplex(p.weight + rate * self.margins / size)
+
+
+def _adam(first: Tensor, second: Tensor, gradient: Tensor, step: int) -> Tensor:
+    """Adam's direction; the averages are updated in place."""
+    first.mul_(MOMENTUM).add_(gradient, alpha=1 - MOMENTUM)
+    second.mul_(SECOND).addcmul_(gradient, gradient, value=1 - SECOND)
+    scale = (1 - SECOND**step) ** 0.5 / (1 - MOMENTUM**step)
+    return first * scale / (second.sqrt() + 1e-12)
+
+
+def _simplex(weight: Tensor) -> Tensor:
+    """The nearest point with nonnegative entries that sum to one: (D, P). Source: Duchi et al., ICML 2008."""
+    ordered = weight.sort(dim=1, descending=True).values
+    count = torch.arange(1, weight.shape[1] + 1, device=weight.device, dtype=weight.dtype)
+    excess = (ordered.cumsum(dim=1) - 1) / count
+    last = (ordered > excess).sum(dim=1, keepdim=True).clamp(min=1) - 1
+    return (weight - excess.gather(1, last)).clamp(min=0)

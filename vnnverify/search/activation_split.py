@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Branch and bound on the values inside the network, generic over the domain that bounds a batch.
+
+A sub-problem is a goal (one unsafe polytope of one clause) and a path of splits z_j >= a or z_j <= a
+on elements of the network's inner values. Sub-problems are rows of tensors; what the domain wants to
+hand from a parent to its children travels with them as its `memory`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vnnverify.backend import Context
+
+__all__ = ["ActivationBounder", "ActivationBounds", "ActivationSplit", "Branches"]
+
+SECONDS_PER_BATCH = 0.5
+"""A batch grows or shrinks towards this duration."""
+BEST_FIRST_BYTES = 1 << 30
+"""While the work list is smaller, the lowest bound goes first; beyond, the highest, which keeps it small."""
+
+
+_COLUMNS = ("goal", "element", "threshold", "side", "multiplier", "bound")
+
+
+@dataclass(slots=True, eq=False)
+class Branches:
+    """N sub-problems."""
+
+    goal: Tensor  # (N,) int64
+    element: Tensor  # (N, T) int64, the elements split; -1 is padding
+    threshold: Tensor  # (N, T)
+    side: Tensor  # (N, T) int8: 1 keeps z >= threshold, -1 keeps z <= threshold
+    multiplier: Tensor  # (N, T) what the domain last found each split to be worth
+    bound: Tensor  # (N,) lower bound of the parent
+    memory: dict[str, Tensor] = field(default_factory=dict)  # (N, …) each
+
+    def __len__(self) -> int:
+        return self.goal.shape[0]
+
+    @classmethod
+    def roots(cls, goals: int, device: torch.device, dtype: torch.dtype) -> Branches:
+        """One sub-problem without splits for each goal."""
+        none = torch.zeros(goals, 0, device=device)
+        return cls(
+            torch.arange(goals, device=device),
+            none.long(),
+            none.to(dtype),
+            none.to(torch.int8),
+            none.to(dtype),
+            torch.full((goals,), -math.inf, device=device, dtype=dtype),
+        )
+
+    def take(self, index: Tensor) -> Branches:
+        """The sub-problems that `index` (long or bool) selects."""
+        memory = {name: t[index] for name, t in self.memory.items()}
+        return Branches(*(getattr(self, name)[index] for name in _COLUMNS), memory)
+
+    def joined(self, other: Branches) -> Branches:
+        """Both lists in one; shorter paths are padded."""
+        if not len(self) or not len(other):
+            return other if not len(self) else self
+        depth = max(self.element.shape[1], other.element.shape[1])
+        a, b = self._padded(depth), other._padded(depth)
+        memory = {name: torch.cat([t, b.memory[name]]) for name, t in a.memory.items()}
+        return Branches(*(torch.cat([getattr(a, n), getattr(b, n)]) for n in _COLUMNS), memory)
+
+    def _padded(self, depth: int) -> Branches:
+        missing = depth - self.element.shape[1]
+        if missing == 0:
+            return self
+        pad = torch.nn.functional.pad
+        element = pad(self.element, (0, missing), value=-1)
+        rest = (pad(t, (0, missing)) for t in (self.threshold, self.side, self.multiplier))
+        return Branches(self.goal, element, *rest, self.bound, self.memory)
+
+    def split(self, element: Tensor, threshold: Tensor, worth: Tensor) -> Branches:
+        """The children of all sub-problems, 2^k each: every choice of sides for k elements (N, k).
+
+        An element of -1 is no split. `worth` (N, k, 2) holds the first multiplier of either side.
+        """
+        N, k = element.shape
+        bits = torch.arange(2**k, device=element.device)[:, None] >> torch.arange(k, device=element.device)
+        side = (1 - 2 * (bits & 1)).to(torch.int8).expand(N, -1, -1)  # (N, 2^k, k)
+        none = (element < 0)[:, None].expand(side.shape)
+        keep = ((side == 1) | ~none).all(dim=2)
+        parent = torch.arange(N, device=element.device)[:, None].expand(keep.shape)[keep]
+        chosen = self.take(parent)
+        chosen.element = torch.cat([chosen.element, element[parent]], 1)
+        chosen.threshold = torch.cat([chosen.threshold, threshold[parent]], 1)
+        chosen.side = torch.cat([chosen.side, side.masked_fill(none, 0)[keep]], 1)
+        first = torch.where(chosen.side[:, -k:] > 0, worth[parent, :, 0], worth[parent, :, 1])
+        chosen.multiplier = torch.cat([chosen.multiplier, first], 1)
+        return chosen
+
+    @property
+    def bytes(self) -> int:
+        """Memory taken."""
+        parts = (self.element, self.threshold, self.side, self.multiplier, *self.memory.values())
+        return sum(t.numel() * t.element_size() for t in parts)
+
+
+@dataclass(slots=True, eq=False)
+class ActivationBounds:
+    """What a domain says about a batch of sub-problems."""
+
+    lower: Tensor  # (N,) sound lower bounds, rounding accounted for: positive proves a sub-problem
+    multiplier: Tensor  # (N, T) of the splits
+    memory: dict[str, Tensor]  # what the children start from
+    point: Tensor  # (N, n) inputs worth trying
+    element: Tensor  # (N, k) elements worth splitting, best first; -1 where there are no more
+    threshold: Tensor  # (N, k)
+    worth: Tensor  # (N, k, 2) multipliers to start from on the upper and on the lower side
+
+
+class ActivationBounder(Protocol):
+    """A domain as the search sees it."""
+
+    def bound(self, branches: Branches) -> ActivationBounds:
+        """Bound a batch of sub-problems."""
+        ...
+
+    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
+        """Which inputs x (N, n) lead into the unsafe polytope of their goal (N,), as computed: (N,) bool."""
+        ...
+
+
+@dataclass(slots=True)
+class ActivationResult:
+    """What is left when the search ends."""
+
+    open_goals: list[int]
+    witness: Tensor | None = None  # (n,) float64, confirmed
+    timed_out: bool = False
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+class ActivationSplit:
+    """One search over all goals.
+
+    Args:
+        full_batch: with fewer sub-problems than this, several elements are split at once.
+        max_batch: most sub-problems bounded at once.
+    """
+
+    def __init__(
+        self,
+        bounder: ActivationBounder,
+        branches: Branches,
+        ctx: Context,
+        *,
+        full_batch: int = 32,
+        max_batch: int = 4096,
+    ) -> None:
+        self.bounder = bounder
+        self.branches = branches
+        self.ctx = ctx
+        self.full_batch = full_batch
+        self.max_batch = max_batch
+        self.visited = 0
+        self.refused = 0
+
+    def run(self) -> ActivationResult:
+        """Search until everything is closed, a witness is confirmed, or the deadline comes."""
+        work, started = self.branches, time.monotonic()
+        stuck: set[int] = set()
+        batch, lowest, deepest = self.full_batch, -math.inf, 0
+        while len(work) and not self.ctx.deadline.expired:
+            before = time.monotonic()
+            chosen, work = _pop(work, batch)
+            taken = len(chosen)
+            found = self.bounder.bound(chosen)
+            self.visited += taken
+            open_ = ~(found.lower > 0)
+            witness = self._try(chosen, found, open_)
+            lowest = float(found.lower.min())
+            deepest = max(deepest, chosen.element.shape[1])
+            if witness is not None:
+                return ActivationResult([], witness, stats=self._stats(len(work), lowest, deepest))
+            work = work.joined(self._children(chosen, found, open_, stuck))
+            spent = max(time.monotonic() - before, 1e-4)
+            self.ctx.logger.debug(
+                "%.1f s: %d sub-problems visited, %d open, lowest bound %.4g, depth %d",
+                time.monotonic() - started, self.visited, len(work), lowest, deepest,
+            )  # fmt: skip
+            if taken == batch:
+                wish = batch * SECONDS_PER_BATCH / spent
+                batch = int(min(self.max_batch, max(1.0, min(wish, 2.0 * batch))))
+        left = sorted(stuck | set(work.goal.tolist()))
+        return ActivationResult(
+            left, timed_out=bool(len(work)), stats=self._stats(len(work), lowest, deepest)
+        )
+
+    def _stats(self, left: int, lowest: float, deepest: int) -> dict[str, Any]:
+        return {
+            "subproblems": self.visited,
+            "open_subproblems": left,
+            "lowest_bound": lowest,
+            "depth": deepest,
+            "refused_hits": self.refused,
+        }
+
+    def _try(self, branches: Branches, found: ActivationBounds, open_: Tensor) -> Tensor | None:
+        if not bool(open_.any()):
+            return None
+        points = found.point[open_]
+        hits = self.bounder.violated(branches.goal[open_], points).nonzero()[:, 0]
+        for index in hits[:3].tolist():
+            x = points[index].to(torch.float64)
+            if self.ctx.confirm(x):
+                return x
+            self.refused += 1
+        return None
+
+    def _children(
+        self, branches: Branches, found: ActivationBounds, open_: Tensor, stuck: set[int]
+    ) -> Branches:
+        parents = branches.take(open_)
+        parents.bound = torch.fmax(parents.bound, found.lower[open_])
+        parents.multiplier = found.multiplier[open_]
+        parents.memory = {name: t[open_] for name, t in found.memory.items()}
+        element, threshold, worth = found.element[open_], found.threshold[open_], found.worth[open_]
+        able = (element >= 0).any(dim=1)
+        stuck.update(parents.goal[~able].tolist())
+        parents, element, threshold, worth = parents.take(able), element[able], threshold[able], worth[able]
+        if not len(parents):
+            return parents
+        levels = max(1, math.floor(math.log2(max(self.full_batch / len(parents), 1))))
+        levels = min(levels, element.shape[1])
+        return parents.split(element[:, :levels], threshold[:, :levels], worth[:, :levels])
+
+
+def _pop(work: Branches, count: int) -> tuple[Branches, Branches]:
+    """Take `count` sub-problems: those with the lowest bound while memory allows, else with the highest."""
+    if len(work) <= count:
+        return work, work.take(torch.zeros(0, dtype=torch.long, device=work.goal.device))
+    lowest_first = work.bytes < BEST_FIRST_BYTES
+    chosen = torch.topk(work.bound, count, largest=not lowest_first).indices
+    rest = torch.ones(len(work), dtype=torch.bool, device=work.goal.device)
+    rest[chosen] = False
+    return work.take(chosen), work.take(rest)
