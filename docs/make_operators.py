@@ -18,6 +18,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from vnnverify.commands.show import provers, treatment
+from vnnverify.importer.parsing import OLDEST_OPSET
 from vnnverify.importer.reading import read_graph
 from vnnverify.importer.registry import find_reader, supported_operators
 from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Graph, Maximum, Node, Op
@@ -63,9 +64,9 @@ class Form:
     def opsets(self) -> str:
         """The opsets that the same reader reads."""
         reader = find_reader("", self.op, self.opset)
-        same = [v for v in range(1, NEWEST + 1) if find_reader("", self.op, v) is reader]
+        same = [v for v in range(OLDEST_OPSET, NEWEST + 1) if find_reader("", self.op, v) is reader]
         if same[-1] == NEWEST:
-            return "all" if same[0] == 1 else f"{same[0]} on"
+            return "all" if same[0] == OLDEST_OPSET else f"{same[0]} on"
         return f"{same[0]}–{same[-1]}" if len(same) > 1 else str(same[0])
 
     def _model(self) -> ModelProto:

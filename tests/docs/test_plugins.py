@@ -81,6 +81,7 @@ def test_every_check_is_listed_once_and_no_other(page) -> None:
     assert sorted(listed) == sorted(check.__name__ for check in testing.BACKEND_CHECKS)
 
 
+@pytest.mark.long
 def test_the_code_runs(page, labelled, stranger) -> None:
     text = page(PAGE)
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
