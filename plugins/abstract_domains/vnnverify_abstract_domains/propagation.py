@@ -43,8 +43,8 @@ class Outputs:
         """Lower bounds (B, S) of the margins C y − d, the slopes (B, S, n) of linear functions that lead
         to them, and the gain (B, S, n) to be hoped for from halving an input.
 
-        The better one of zonotope and intervals counts. Slopes are given only where the zonotope is
-        better, since only its bound is what they lead to.
+        Slopes lead to the zonotope's bound only; so the intervals' bound is taken, without slopes, just
+        where it is better and proves something, or where the zonotope knows nothing.
 
         Raises:
             TooBig: the memory does not suffice.
@@ -65,13 +65,14 @@ class Outputs:
         k = self.free.numel()
         ours = generators[:, :k].mT  # (B, S, k)
         slopes = ours / self.radius[:, None, self.free] * (1 - 4 * unit_roundoff(C.dtype))
-        usable = torch.isfinite(slopes) & (lower > by_intervals)[:, :, None]
+        chosen = torch.isfinite(lower) & ((lower >= by_intervals) | (by_intervals <= 0))
+        usable = torch.isfinite(slopes) & chosen[:, :, None]
         A = torch.zeros(*C.shape[:2], self.radius.shape[1], dtype=C.dtype, device=C.device)
         share = self.symbols.share[:, :K]
         gain = generators.abs().mT @ share if share.shape[2] else ours.abs()
         gain = A.index_copy(2, self.free, gain)
         A = A.index_copy(2, self.free, torch.where(usable, slopes, 0))
-        return torch.maximum(lower, by_intervals), A, gain
+        return torch.where(chosen, lower, by_intervals), A, gain
 
 
 def _dot(C: Tensor, y: Tensor) -> Tensor:
