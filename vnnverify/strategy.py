@@ -78,20 +78,19 @@ def load_backends(
     for name in dict.fromkeys(names):
         try:
             kind = plugins.backend_class(name)
+            fields = {f.name for f in dataclasses.fields(kind.options_type)}
+            known |= fields
+            given: dict[str, str] = {}
+            for key, text in ordered:
+                owner, _, short = key.rpartition(".")
+                if owner in ("", name) and (short in fields or owner == name):
+                    given[short] = text
+                    used.add(key)
+            loaded[name] = _make(name, kind, kind.parse_options(given))
         except PluginError as error:
             if required:
                 raise
             logger.warning("%s; going on without it", error)
-            continue
-        fields = {f.name for f in dataclasses.fields(kind.options_type)}
-        known |= fields
-        given: dict[str, str] = {}
-        for key, text in ordered:
-            owner, _, short = key.rpartition(".")
-            if owner in ("", name) and (short in fields or owner == name):
-                given[short] = text
-                used.add(key)
-        loaded[name] = kind(kind.parse_options(given))
     unused = sorted(set(options) - used)
     if unused:
         names_known = ", ".join(sorted(known)) or "no option"
@@ -99,6 +98,14 @@ def load_backends(
             f"unknown option {unused[0]!r}; {', '.join(loaded) or 'nobody'} know: {names_known}"
         )
     return loaded
+
+
+def _make(name: str, kind: type[Backend[Any]], options: Any) -> Backend[Any]:
+    try:
+        return kind(options)
+    except Exception as error:  # fence: a backend is somebody else's code
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise PluginError(f"backend {name!r} fails to load: {reason}") from error
 
 
 def decide(
