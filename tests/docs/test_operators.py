@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
+
+from vnnverify.ops.piecewise import Relu
+from vnnverify.testing import check_operator
 
 ROOT = Path(__file__).parents[2]
 SPEC = """
@@ -45,6 +49,12 @@ def test_tables_are_current() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_law_is_named(page) -> None:
+    records = check_operator(Relu(), (3,))
+    named = set(re.findall(r"`(check_\w+)`", page("docs/operators.md"))) - {"check_operator", "check_domain"}
+    assert named == {record.check for record in records}
 
 
 def test_its_own_tests_pass(softsign) -> None:
