@@ -81,8 +81,8 @@ def vnnverify_operators() -> Iterable[OperatorInfo]:
 
 @hookspec
 def vnnverify_rules() -> Iterable[tuple[str, Callable[[], None]]]:
-    """Yield (domain name, install); `install` is called when that domain is first used and adds
-    rules to its table."""
+    """Yield (domain name, install); `install` is called once, before a model is read, imports that
+    domain and adds rules to its table."""
     return ()
 
 
