@@ -8,6 +8,7 @@ type first, so that what is replayed and printed is exactly what the model reads
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +50,19 @@ class OnnxRunner:
         return tuple(float(v) for value in values for v in np.asarray(value).reshape(-1).tolist())
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A point of the model's own numbers, and the inputs whose text's interval may hold none of them.
+
+    Both lists hold (index, numpy dtype name). Whole-number inputs are in neither: what does not lie
+    between their bounds is wrong.
+    """
+
+    x: tuple[float, ...]
+    lost: tuple[tuple[int, str], ...]  # the box holds none either
+    lone: tuple[tuple[int, str], ...]  # the box holds one on its end, perhaps just outside the interval
+
+
 class OnnxSource:
     """Replays witnesses of one model and one property.
 
@@ -63,62 +77,117 @@ class OnnxSource:
         self._runner: OnnxRunner | None = None
 
     def replay(self, x: Tensor) -> Replay:
-        """Run the model at x (n,) and evaluate every assertion of the text, with zero tolerance."""
-        lower, upper = _nearest_box(self._clauses, x)
-        answer = self._judge(*self._rounded(x, lower, upper, strictly=False))
-        if answer.valid:
-            return answer
-        return self._judge(*self._rounded(x, lower, upper, strictly=True))
+        """Run the model at x (n,) and evaluate every assertion of the text, with zero tolerance.
 
-    def _judge(self, x: tuple[float, ...], rounded: frozenset[int]) -> Replay:
+        x is rounded to the nearest point of the model's type in the box. As the box is the text's,
+        rounded outward to float64, its ends may lie outside by less than one float64 step; if the text
+        refuses the point, the nearest one off the ends is tried too.
+        """
+        if torch.isnan(x).any():
+            return Replay(False, "the point holds NaN", tuple(x.tolist()), ())
+        lower, upper = _nearest_box(self._clauses, x)
+        tried: dict[tuple[float, ...], Replay] = {}
+        for take in _TAKES:
+            placed = self._place(x, lower, upper, take)
+            if placed.x not in tried:
+                tried[placed.x] = answer = self._judge(placed)
+                if answer.valid:
+                    return answer
+        return next(iter(tried.values()))
+
+    def _judge(self, placed: _Placed) -> Replay:
+        """Run the model and ask the text: exactly, then with lone numbers standing for their intervals.
+
+        An interval without a number of the model's type means the nearest one, since the model would read
+        its bounds as that. Where such inputs are of several types, this holds for the first type only.
+        """
         if self._runner is None:
             self._runner = OnnxRunner(self._model.data, self._model.layout)
-        y = self._runner(x)
+        y = self._runner(placed.x)
         if not all(np.isfinite(y)):
-            return Replay(False, "an output is not finite", x, y, len(rounded))
-        valid, reason = self._property.holds_at(x, y, rounded)
-        return Replay(valid, reason, x, y, len(rounded))
+            return Replay(False, "an output is not finite", placed.x, y)
+        reason = ""
+        for unsure in (placed.lost, placed.lost + placed.lone)[: 2 if placed.lone else 1]:
+            dtype = unsure[0][1] if unsure else "float32"
+            rounded = frozenset(index for index, name in unsure if name == dtype)
+            valid, why = self._property.holds_at(placed.x, y, rounded, dtype)
+            if valid:
+                return Replay(True, "", placed.x, y, len(rounded))
+            reason = reason or why
+        return Replay(False, reason, placed.x, y)
 
-    def _rounded(
-        self, x: Tensor, lower: Tensor, upper: Tensor, *, strictly: bool
-    ) -> tuple[tuple[float, ...], frozenset[int]]:
-        """The nearest point of the model's type in the box, and the coordinates without any such point.
-
-        The box is the text's, rounded outward to float64. `strictly` keeps off its ends, which may
-        lie outside the exact interval by less than one float64 step.
-        """
+    def _place(self, x: Tensor, lower: Tensor, upper: Tensor, take: str) -> _Placed:
         flat: list[float] = []
-        rounded: list[int] = []
-        start = 0
+        lost: list[tuple[int, str]] = []
+        lone: list[tuple[int, str]] = []
         for spec in self._model.layout.inputs:
-            end = start + int(np.prod(spec.shape))
-            part = slice(start, end)
-            point, low, high = (t[part].cpu().double().numpy() for t in (x, lower, upper))
-            values, lost = _inward(point, low, high, np.dtype(spec.dtype), strictly)
-            flat.extend(values.astype(np.float64).tolist())
-            rounded.extend(int(i) + start for i in np.flatnonzero(lost))
-            start = end
-        return tuple(flat), frozenset(rounded)
+            start = len(flat)
+            part = slice(start, start + int(np.prod(spec.shape)))
+            point, low, high = (t[part].detach().cpu().double().numpy() for t in (x, lower, upper))
+            dtype = np.dtype(spec.dtype)
+            flat.extend(_choose(point, low, high, dtype, take).tolist())
+            if not np.issubdtype(dtype, np.floating):
+                continue
+            first, last = _ends(low, high, dtype, strictly=False)
+            inner_first, inner_last = _ends(low, high, dtype, strictly=True)
+            on_ends = (first <= last) & (inner_first > inner_last) & (low < high)
+            alone = on_ends & ((first == last) | (dtype == np.float64))
+            lost.extend((start + int(i), spec.dtype) for i in np.flatnonzero(first > last))
+            lone.extend((start + int(i), spec.dtype) for i in np.flatnonzero(alone))
+        return _Placed(tuple(flat), tuple(lost), tuple(lone))
 
 
-def _inward(
-    x: np.ndarray, lower: np.ndarray, upper: np.ndarray, dtype: np.dtype[Any], strictly: bool
+_TAKES = ("nearest", "first", "last")
+"""Which point of a box to take: the nearest to x; or the nearest off the ends, and of two neighbouring
+numbers that are the ends the first, or the last."""
+
+
+def _choose(
+    x: np.ndarray, lower: np.ndarray, upper: np.ndarray, dtype: np.dtype[Any], take: str
+) -> np.ndarray:
+    """Numbers of `dtype`, as float64: in [lower, upper] where there is one, else nearest to the middle."""
+    first, last = _ends(lower, upper, dtype, strictly=False)
+    least, greatest = first, last
+    if take != "nearest":
+        inner_first, inner_last = _ends(lower, upper, dtype, strictly=True)
+        between = inner_first <= inner_last
+        least = np.where(between, inner_first, first if take == "first" else last)
+        greatest = np.where(between, inner_last, least)
+    value = np.clip(_cast(x, dtype), least, greatest)
+    return np.where(first <= last, value, _cast((lower + upper) / 2, dtype))
+
+
+def _ends(
+    lower: np.ndarray, upper: np.ndarray, dtype: np.dtype[Any], *, strictly: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """x cast to `dtype` and moved by single steps into [lower, upper]; and where that is impossible."""
-    middle = np.clip(x, lower, upper)
+    """The least and the greatest number of `dtype` in [lower, upper] (strictly: in between), as float64.
+
+    Where there is none, the first is greater than the second.
+    """
+    first, last = _cast(lower, dtype), _cast(upper, dtype)
+    first = np.where(first <= lower if strictly else first < lower, _step(first, dtype, up=True), first)
+    last = np.where(last >= upper if strictly else last > upper, _step(last, dtype, up=False), last)
+    return first, last
+
+
+def _cast(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """The nearest number of `dtype`, infinity beyond its range; as float64."""
+    value: np.ndarray
+    if np.issubdtype(dtype, np.floating):
+        with np.errstate(over="ignore"):
+            value = x.astype(dtype).astype(np.float64)
+    else:
+        value = np.rint(x)
+    return value
+
+
+def _step(x: np.ndarray, dtype: np.dtype[Any], *, up: bool) -> np.ndarray:
+    """The next number of `dtype` above or below x, which is one; as float64."""
     if not np.issubdtype(dtype, np.floating):
-        value = np.clip(np.rint(middle), np.ceil(lower), np.floor(upper)).astype(dtype)
-        return value, (value < lower) | (value > upper)
-    value = middle.astype(dtype)
-    inf = dtype.type(np.inf)
-    low = (value <= lower) if strictly else (value < lower)
-    value = np.where(low, np.nextafter(value, inf), value)
-    high = (value >= upper) if strictly else (value > upper)
-    value = np.where(high, np.nextafter(value, -inf), value)
-    wide = value.astype(np.float64)
-    lost = (wide <= lower) | (wide >= upper) if strictly else (wide < lower) | (wide > upper)
-    nearest = ((lower + upper) / 2).astype(dtype)
-    return np.where(lost, nearest, value), lost
+        return x + (1 if up else -1)
+    with np.errstate(over="ignore"):
+        value: np.ndarray = np.nextafter(x.astype(dtype), dtype.type(np.inf if up else -np.inf))
+    return value.astype(np.float64)
 
 
 def _nearest_box(clauses: Sequence[Clause], x: Tensor) -> tuple[Tensor, Tensor]:

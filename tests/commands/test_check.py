@@ -55,7 +55,7 @@ def test_outputs_need_not_be_stated(check: Check) -> None:
         ("X_0 1.0", "X_0 1.5", "the point lies outside the box or is no number of the model's type (by 0.5)"),
         ("X_0 1.0", "X_0 0.9000000001", "is no number of the model's type"),
         ("X_0 1.0", "X_0 0.5", "the assertion in line 10 does not hold"),
-        ("X_0 1.0", "X_0 nan", "not"),
+        ("X_0 1.0", "X_0 nan", "the point holds NaN"),
         ("X_0 1.0", "X_0 inf", "outside the box"),
         ("Y_0 1.0", "Y_0 1.25", "Y_0 is stated as 1.25, the model gives 1.0"),
         ("Y_1 2.0", "Y_1 nan", "Y_1 is stated as nan, the model gives 2.0"),
