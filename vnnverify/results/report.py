@@ -23,7 +23,11 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The verdict on one model and one property."""
+    """The verdict on one model and one property.
+
+    Raises:
+        ValueError: `sat` without a witness, a witness without `sat`, or `unsat` on a statistical guarantee.
+    """
 
     model: str
     query: str
@@ -37,6 +41,12 @@ class Report:
     stats: Mapping[str, Any] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)  # of the uncompressed model and property
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.verdict is Verdict.SAT) != (self.witness is not None):
+            raise ValueError("a witness and the verdict sat belong together")
+        if self.verdict is Verdict.UNSAT and self.guarantee is Guarantee.STATISTICAL:
+            raise ValueError("a statistical guarantee is no proof of unsat")
 
 
 class ResultWriter(Protocol):

@@ -47,7 +47,7 @@ class TextWriter:
         if report.reason:
             table.add_row("reason", Text(report.reason))
         if report.witness is not None and report.witness.rounded:
-            note = f"{report.witness.rounded} inputs lie in an interval without a float32; nearest one used"
+            note = f"bounds of {report.witness.rounded} inputs hold no number of their type: nearest one used"
             table.add_row("note", note)
         for name, values in report.stats.items():
             if isinstance(values, dict):
