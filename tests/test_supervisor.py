@@ -25,7 +25,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the misbehaviou
 ROOT = Path(__file__).parents[1]
 MODEL = str(ROOT / "models_onnx" / "tiny.onnx")
 QUERY = str(ROOT / "specs" / "tiny_sat.vnnlib")
-LIMIT = 6.0
+LIMITS = (4.0, 8.0, 16.0, 32.0)
+"""Seconds given to a backend that overruns; more, should a busy machine not reach the backend in time."""
 LATEST = 3.0
 """Seconds after the limit at which there must be a verdict."""
 
@@ -153,9 +154,10 @@ CONTAINED: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Run:
-    """A job's report, and the seconds from start to report."""
+    """A job's report, its limit, and the seconds from start to report."""
 
     report: Report
+    limit: float
     seconds: float
 
 
@@ -176,18 +178,25 @@ def environment(
 def runs(environment: dict[str, str]) -> dict[str, Run]:
     """Every backend once, several processes at a time."""
 
-    def run(name: str) -> Run:
-        limit = LIMIT if name in OVERRUNS else 60.0
+    def run(names: str, limit: float = 60.0) -> Run:
         started = time.monotonic()
-        names = tuple(name.split(","))
-        report = supervise(Job(MODEL, QUERY, limit, names, device="cpu"), limit, started)
-        return Run(report, time.monotonic() - started)
+        report = supervise(Job(MODEL, QUERY, limit, tuple(names.split(",")), device="cpu"), limit, started)
+        return Run(report, limit, time.monotonic() - started)
 
-    names = (*OVERRUNS, ",".join(CONTAINED), *ENDS)
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(OVERRUNS) + 2) as pool:
+    def run_over(name: str) -> Run:
+        for limit in LIMITS:
+            found = run(name, limit)
+            if (Path(environment["NOTES"]) / name).exists():
+                break
+        return found
+
+    names = (",".join(CONTAINED), *ENDS)
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
         for key, value in environment.items():
             patch.setenv(key, value)
-        return dict(zip(names, pool.map(run, names), strict=True))
+        over = pool.map(run_over, OVERRUNS)
+        rest = pool.map(run, names)
+        return dict(zip((*OVERRUNS, *names), (*over, *rest), strict=True))
 
 
 def alive(pid: int) -> bool:
@@ -202,7 +211,7 @@ def alive(pid: int) -> bool:
 def test_overrun_is_a_timeout_in_time(name: str, runs: dict[str, Run]) -> None:
     run = runs[name]
     assert (run.report.verdict, run.report.reason) == (Verdict.TIMEOUT, "stopped at the time limit")
-    assert LIMIT <= run.seconds < LIMIT + LATEST
+    assert run.limit <= run.seconds < run.limit + LATEST
     assert run.report.seconds == pytest.approx(run.seconds, abs=0.1)
 
 
