@@ -27,15 +27,17 @@ __all__ = ["supervise"]
 
 GRACE = 1.0
 """Seconds past the limit after which a worker that has not answered is told to stop."""
-KILL_AFTER = 0.5
+KILL_AFTER = 0.25
 """Seconds between being told to stop and being killed."""
+DIES_WITHIN = 0.5
+"""Seconds a killed worker is waited for; one that the system is slow to end keeps no verdict waiting."""
 
 
 def supervise(job: Job, timeout: float, started: float) -> Report:
     """Run the job in a process group of its own and return its report in any case.
 
-    When this returns or raises, nothing of that group runs any more. Should this process be killed,
-    the worker ends itself.
+    When this returns or raises, all of that group has ended or been killed. Should this process be
+    killed, the worker ends itself.
 
     Args:
         timeout: seconds of wall time in all, counted from `started` (`time.monotonic`).
@@ -77,7 +79,7 @@ def _ask(process: subprocess.Popen[bytes], job: Job, seconds: float) -> dict[str
         return {"verdict": "timeout", "reason": "stopped at the time limit"}
     if not answer:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(KILL_AFTER)
+            process.wait(GRACE)
     return _parse(answer, process.returncode)
 
 
@@ -89,7 +91,8 @@ def _read_line(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes]
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End what is left of the worker's process group, politely first."""
-    for number, patience in ((signal.SIGTERM, KILL_AFTER), (getattr(signal, "SIGKILL", signal.SIGTERM), 5.0)):
+    kill = getattr(signal, "SIGKILL", signal.SIGTERM)
+    for number, patience in ((signal.SIGTERM, KILL_AFTER), (kill, DIES_WITHIN)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if hasattr(os, "killpg"):
                 os.killpg(process.pid, number)
