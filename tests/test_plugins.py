@@ -59,7 +59,7 @@ HEAD = "from vnnverify import BackendInfo, hookimpl\n@hookimpl\ndef "
 YIELD = HEAD + "vnnverify_backends(): yield BackendInfo(summary='s', load=int, "
 
 LATE = """
-from vnnverify import BackendInfo, hookimpl
+from vnnverify import BackendInfo, CommandInfo, hookimpl
 
 print("buy my beads")
 
@@ -67,6 +67,10 @@ print("buy my beads")
 def vnnverify_backends():
     yield BackendInfo(name="lost", summary="cannot be imported", load=lambda: __import__("no_such_module"))
     yield BackendInfo(name="number", summary="is no backend", load=lambda: int)
+
+@hookimpl
+def vnnverify_commands():
+    yield CommandInfo(name="turn", summary="cannot be imported", load=lambda: __import__("no_such_module"))
 
 @hookimpl
 def vnnverify_rules():
@@ -198,11 +202,7 @@ def test_rules_that_fail_are_recorded(load: Callable[..., Plugins]) -> None:
 
 def test_command_line_lists_failures_and_keeps_stdout_clean(folder: Path) -> None:
     """A real process with all of them installed; one of them prints when it is imported."""
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-m", "vnnverify", "backends"],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = program(folder, "backends")
     assert done.returncode == 0, done.stderr
     assert "counts beads" in done.stdout and "milp" in done.stdout
     for name in BROKEN:
@@ -210,11 +210,26 @@ def test_command_line_lists_failures_and_keeps_stdout_clean(folder: Path) -> Non
     assert "Traceback" not in done.stdout + done.stderr
     assert "buy my beads" not in done.stdout
     assert "buy my beads" in done.stderr
-    done = subprocess.run(
-        [sys.executable, "-m", "vnnverify", "count"],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
+
+
+def program(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vnnverify", *arguments],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
+
+
+def test_commands_of_plugins_are_listed_and_run(folder: Path) -> None:
+    assert "  count     counts\n" in program(folder, "--help").stdout
+    done = program(folder, "count")
     assert (done.returncode, done.stdout) == (0, "one, two\n")
+    done = program(folder, "turn")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(
+        "vnnverify: error: command 'turn' fails to load: ModuleNot"
+    )
+    assert "Traceback" not in done.stderr
 
 
 def test_a_backend_that_cannot_be_loaded_is_one_line(

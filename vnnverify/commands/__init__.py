@@ -13,7 +13,7 @@ _STARTED = time.monotonic()  # the limits of a console run count from the start 
 import click  # noqa: E402
 
 from vnnverify import __version__  # noqa: E402
-from vnnverify.errors import VnnverifyError  # noqa: E402
+from vnnverify.errors import PluginError, VnnverifyError  # noqa: E402
 
 __all__ = ["app", "main"]
 
@@ -47,7 +47,14 @@ class _Commands(click.Group):
             command: click.Command = import_module(f"vnnverify.commands.{cmd_name}").command
             return command
         info = _plugin_commands().get(cmd_name)
-        return None if info is None else info.load()
+        if info is None:
+            return None
+        try:
+            loaded: click.Command = info.load()
+        except Exception as error:  # fence: somebody else's code
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(f"command {cmd_name!r} fails to load: {reason}") from error
+        return loaded
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         more = {name: info.summary for name, info in _plugin_commands().items()}
