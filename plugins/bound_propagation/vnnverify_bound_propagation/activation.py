@@ -19,7 +19,7 @@ from vnnverify_bound_propagation.state import State
 
 __all__ = ["DualBounder", "Goal"]
 
-FILTERED = 3
+FILTERED = 8
 """Candidates for the next split that are tried by real bounds."""
 LEVELS = 6
 """Most elements proposed for one sub-problem."""
@@ -68,6 +68,7 @@ class DualBounder:
         self.real, self.strict = self.real.to(device), self.strict.to(device)
         self.dtype = dtype
         self.redone = 0
+        self.period, self.rebound_steps = 0, 0
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:
         y = self.tool.graph(x).to(torch.float64)
@@ -77,16 +78,23 @@ class DualBounder:
 
     def bound(self, branches: Branches) -> ActivationBounds:
         problems = self._problems(self.dual, branches)
+        if self.period:
+            depth = (branches.side != 0).sum(dim=1)
+            due = ((depth > 0) & (depth % self.period == 0)).nonzero()[:, 0]
+            if due.numel():
+                self._rebound(problems, due)
         ascent = self.dual.ascend(problems, self.steps, self.ctx.deadline)
         lower = self._certified(branches, problems, ascent)
-        element = self._choose(problems, ascent, lower)
+        element, worth = self._choose(problems, ascent)
         memory = {
             "alpha": (problems.alpha * SLOPE_STEPS).round().to(torch.uint8),
             "weight": problems.weight,
+            "beta": problems.beta.to(torch.float16),
         }
+        if self.period:
+            memory["lower"], memory["upper"] = problems.lower, problems.upper
         multiplier = problems.beta.gather(1, branches.element.clamp(min=0))
         threshold = torch.zeros_like(element, dtype=self.dtype)
-        worth = _worth(problems, ascent, element.clamp(min=0))
         return ActivationBounds(lower, multiplier, memory, ascent.point, element, threshold, worth)
 
     def _problems(self, dual: Dual, branches: Branches) -> Problems:
@@ -94,18 +102,52 @@ class DualBounder:
         dtype = dual.lower.dtype
         C, d = self.C[goal].to(dtype), self.d[goal].to(dtype)
         problems = dual.problems(self.box[goal], C, d)
+        if "lower" in branches.memory:
+            problems.lower = branches.memory["lower"].to(dtype)
+            problems.upper = branches.memory["upper"].to(dtype)
         if branches.memory:
             problems.alpha = branches.memory["alpha"].to(dtype) / SLOPE_STEPS
             problems.weight = branches.memory["weight"].to(dtype)
+            problems.beta = branches.memory["beta"].to(dtype)
         for t in range(branches.element.shape[1]):
             element, side = branches.element[:, t], branches.side[:, t]
             row = (side != 0).nonzero()[:, 0]
             e, at, up = element[row], branches.threshold[row, t].to(dtype), side[row] > 0
             problems.lower[row, e] = torch.where(up, torch.fmax(problems.lower[row, e], at), problems.lower[row, e])
             problems.upper[row, e] = torch.where(up, problems.upper[row, e], torch.fmin(problems.upper[row, e], at))
-            problems.split[row, e] = side[row]
             problems.beta[row, e] = branches.multiplier[row, t].to(dtype)
         return problems
+
+    def _rebound(self, problems: Problems, due: Tensor) -> None:
+        """Bound the open elements of the sub-problems `due` anew, with their splits in force."""
+        for node, unit in self.dual.units.items():
+            value = node.inputs[0]
+            if value not in self.tool.plan.refine or unit.columns.numel() == 0:
+                continue
+            lower, upper = problems.lower[due][:, unit.part], problems.upper[due][:, unit.part]
+            which, element = ((lower < 0) & (upper > 0)).nonzero(as_tuple=True)
+            if not which.numel():
+                continue
+            dual = self.dual.toward(self.tool.plan.below[value])
+            step = max(1, self.tool.rows_at_once(lower.device) // 2)
+            for start in range(0, which.numel(), step):
+                p, e = due[which[start : start + step]], element[start : start + step]
+                rows = problems.take(p.repeat(2))
+                D = 2 * p.numel()
+                sign = torch.ones(D, dtype=self.dtype, device=p.device)
+                sign[p.numel() :] = -1
+                rows.rows = torch.zeros(D, 1, value.size, dtype=self.dtype, device=p.device)
+                rows.rows[torch.arange(D, device=p.device), 0, unit.columns[e].repeat(2)] = sign
+                rows.offset = rows.rows.new_zeros(D, 1)
+                rows.weight = rows.rows.new_ones(D, 1)
+                rows.alpha = (rows.upper > -rows.lower).to(self.dtype)
+                rows.beta = torch.zeros_like(rows.beta)
+                if self.rebound_steps:
+                    dual.ascend(rows, self.rebound_steps, self.ctx.deadline)
+                low, high = dual.certify(rows).lower.chunk(2)
+                column = unit.part.start + e
+                problems.lower[p, column] = torch.fmax(problems.lower[p, column], low)
+                problems.upper[p, column] = torch.fmin(problems.upper[p, column], -high)
 
     def _certified(self, branches: Branches, problems: Problems, ascent: Ascent) -> Tensor:
         """Certified bounds where the plain ones are positive; the plain ones, made harmless, elsewhere."""
@@ -138,50 +180,31 @@ class DualBounder:
             self.exact = Dual(graph, self.tool.relaxed(graph, state))
         return self.exact
 
-    def _choose(self, problems: Problems, ascent: Ascent, lower: Tensor) -> Tensor:
-        """Elements to split, best first: (D, k)."""
+    def _choose(self, problems: Problems, ascent: Ascent) -> tuple[Tensor, Tensor]:
+        """Elements to split (D, k), best first, and multipliers (D, k, 2) for their two sides."""
         D, U = problems.alpha.shape
-        free = (problems.lower < 0) & (problems.upper > 0)
         k = min(LEVELS, U)
         if k == 0:
-            return torch.full((D, 1), -1, dtype=torch.long, device=free.device)
-        chord = problems.upper / (problems.upper - problems.lower)
-        above = (-ascent.coefficient).clamp(min=0) * -problems.lower * chord
-        corner = torch.maximum(-problems.lower * problems.alpha, problems.upper * (1 - problems.alpha))
-        below = ascent.coefficient.clamp(min=0) * corner  # the slope below is optimised: it matters less
-        score = torch.where(free, above + 1e-3 * below, -1.0)
-        value, element = score.topk(k, dim=1)
-        element = torch.where(value >= 0, element, -1)
-        rows = (~(lower > 0) & (element >= 0).all(dim=1)).nonzero()[:, 0]
-        if k < 2 or not rows.numel() or FILTERED < 2:
-            return element
-        few = element[rows, : min(FILTERED, k)]
-        best = self._filter(problems.take(rows), few, _worth(problems, ascent, element)[rows, : few.shape[1]])
-        first = few.gather(1, best[:, None])
-        rest = element[rows]
-        order = torch.where(rest == first, -1, torch.arange(k, device=rest.device).expand_as(rest)).argsort(dim=1)
-        element[rows] = rest.gather(1, order)
-        return element
+            none = torch.full((D, 1), -1, dtype=torch.long, device=problems.alpha.device)
+            return none, torch.zeros(D, 1, 2, dtype=self.dtype, device=problems.alpha.device)
+        value, element = _loss(problems, ascent).topk(k, dim=1)
+        return torch.where(value >= 0, element, -1), _worth(problems, ascent, element)
 
-    def _filter(self, problems: Problems, element: Tensor, worth: Tensor) -> Tensor:
-        """Of the candidates (D, k), the one whose worse child has the best bound: (D,)."""
-        D, k = element.shape
-        index = torch.arange(D, device=element.device).repeat_interleave(2 * k)
-        child = problems.take(index)
-        e = element.repeat_interleave(2, dim=1).reshape(-1)
-        row = torch.arange(e.numel(), device=e.device)
-        up = row % 2 == 0
-        child.lower[row, e] = torch.where(up, 0.0, child.lower[row, e])
-        child.upper[row, e] = torch.where(up, child.upper[row, e], 0.0)
-        child.beta[row, e] = worth.reshape(-1)
-        child.split[row, e] = torch.where(up, 1, -1).to(torch.int8)
-        bound = self.dual.evaluate(child).reshape(D, k, 2)
-        return (bound.amin(dim=2) + 1e-3 * bound.amax(dim=2)).argmax(dim=1)
+
+def _loss(problems: Problems, ascent: Ascent) -> Tensor:
+    """What the relaxation of each open element can cost its row: (D, U); -1 where nothing is open."""
+    lower, upper, alpha = problems.lower, problems.upper, problems.alpha
+    above = (-ascent.coefficient).clamp(min=0) * -lower * upper / (upper - lower)
+    corner = torch.maximum(-lower * alpha, upper * (1 - alpha))
+    below = ascent.coefficient.clamp(min=0) * corner  # the slope below is optimised: it matters little
+    return torch.where((lower < 0) & (upper > 0), above + 1e-3 * below, -1.0)
 
 
 def _worth(problems: Problems, ascent: Ascent, element: Tensor) -> Tensor:
-    """Multipliers (D, k, 2) with which a child's bound starts where its parent's ended: what the slope
-    below gave up or had over the exact slope 1 or 0 of either side."""
-    coefficient = ascent.coefficient.gather(1, element).clamp(min=0)
-    alpha = problems.alpha.gather(1, element)
-    return torch.stack([coefficient * (1 - alpha), -coefficient * alpha], dim=2)
+    """Multipliers (D, k, 2) with which a child's bound starts where its parent's ended: they make up for
+    the difference between the parent's slope and the exact slope, 1 or 0, of either side."""
+    chord = problems.upper / (problems.upper - problems.lower)
+    slope = torch.where(ascent.coefficient > 0, problems.alpha, chord).gather(1, element)
+    coefficient = ascent.coefficient.gather(1, element)
+    beta = problems.beta.gather(1, element)
+    return torch.stack([beta + coefficient * (1 - slope), beta - coefficient * slope], dim=2)

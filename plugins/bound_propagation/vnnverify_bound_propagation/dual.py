@@ -3,8 +3,9 @@
 
     max over α, β, λ of  min over x in the box of  A(α, β, λ) x + c(α, β, λ)
 
-α: slope below each open ReLU, in [0, 1]; β: multipliers of the splits z_j >= a or z_j <= a; λ: weights
-of the rows of an unsafe polytope. Any values give a valid bound, so the ascent computes in plain
+α: slope below each open ReLU, in [0, 1]; β: multipliers of z_j >= l_j (positive) or z_j <= u_j (negative),
+where the ends hold what is known of a value and the splits made on it; λ: weights of the rows of an
+unsafe polytope. Any values give a valid bound, so the ascent computes in plain
 floating point and `Dual.certify` evaluates the best values once more with every rounding error counted.
 
 The gradient needs no automatic differentiation: at the minimising x the linearised network is run
@@ -16,6 +17,7 @@ Source: Xu et al., arXiv:2011.13824 (α); Wang et al., arXiv:2103.06624 (β).
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -31,7 +33,11 @@ from vnnverify_bound_propagation.state import State
 
 __all__ = ["Dual", "Problems"]
 
-RATE, BETA_RATE, DECAY = 0.25, 1.0, 0.93  # step sizes relative to the range of a parameter; per step
+RATE, DECAY = 0.25, 0.95
+"""Step size of slopes, and what remains of every step size after one step."""
+BETA_RATE, OPEN_RATE = 0.3, 0.001
+"""Step sizes of multipliers, relative to the largest coefficient of their layer: where the sign is settled
+by a split, and where it is open."""
 MOMENTUM, SECOND = 0.9, 0.99  # Adam's averages
 
 
@@ -56,7 +62,6 @@ class Problems:
     upper: Tensor  # (D, U)
     alpha: Tensor  # (D, U)
     beta: Tensor  # (D, U) positive: multiplier of z >= lower; negative: of z <= upper
-    split: Tensor  # (D, U) int8: 1 where z >= lower is a split, -1 where z <= upper is, else 0
     weight: Tensor  # (D, P) sums to one
 
     def __len__(self) -> int:
@@ -119,15 +124,20 @@ class Dual:
         self.alpha = torch.cat([none, *alphas], 1)
         self.size = start
 
+    def toward(self, graph: Graph) -> Dual:
+        """The same open elements, bounding the outputs of another part of the network."""
+        other = copy.copy(self)
+        other.graph = graph
+        return other
+
     def problems(self, box: Tensor, rows: Tensor, offset: Tensor) -> Problems:
         """Sub-problems without splits, at the root's slopes, with all weight on the first row."""
         D, P = offset.shape
         zero = rows.new_zeros(D, self.size)
         weight = rows.new_zeros(D, P)
         weight[:, 0] = 1
-        split = torch.zeros(D, self.size, dtype=torch.int8, device=rows.device)
         ends = self.lower[box], self.upper[box]
-        return Problems(box, rows, offset, *ends, self.alpha[box], zero, split, weight)
+        return Problems(box, rows, offset, *ends, self.alpha[box], zero, weight)
 
     def ascend(self, problems: Problems, steps: int, deadline: Deadline, rate: float = RATE) -> Ascent:
         """Improve the parameters of all sub-problems in place; stops when every bound is positive.
@@ -231,18 +241,17 @@ class _Work:
         self.chord = torch.where(self.open, problems.upper / width, active)
         self.shift = torch.where(self.open, -problems.lower * self.chord, torch.zeros_like(active))
         self.active = active
-        self.splits = bool((problems.split != 0).any())
-        self.end = torch.where(problems.split > 0, problems.lower, problems.upper)
         self.above: dict[Node, Tensor] = {}
         self.below: dict[Node, Tensor] = {}
-        for node, unit in dual.units.items():
+        self.units = {node: dual.units[node] for node in dual.graph.nodes if node in dual.units}
+        for node, unit in self.units.items():
             slope = unit.slope[box]
             self.below[node] = slope.clone()
             slope[:, unit.columns] = self.chord[:, unit.part]
             self.above[node] = slope
         self.state = State(self.lower, self.upper)
         for node in dual.graph.nodes:
-            if node in dual.units or isinstance(node.op, Affine):
+            if node in self.units or isinstance(node.op, Affine):
                 continue
             for value in (*node.inputs, node.output):
                 low, high = root.interval[value]
@@ -279,7 +288,7 @@ class _Work:
             coefficients = pending.pop(node.output, None)
             if coefficients is None:
                 continue
-            unit = self.dual.units.get(node)
+            unit = self.units.get(node)
             back: tuple[Tensor | None, ...]
             if unit is not None:
                 one, add = self._through_unit(unit, coefficients, slopes, found)
@@ -313,10 +322,10 @@ class _Work:
         own = row[:, unit.columns]
         add = (own.clamp(max=0) * self.shift[:, unit.part]).sum(dim=1)
         back = row * slope
-        if self.splits:
-            beta = p.beta[:, unit.part]
-            back[:, unit.columns] -= beta
-            add = add + (beta * self.end[:, unit.part]).sum(dim=1)
+        beta = p.beta[:, unit.part]
+        back[:, unit.columns] -= beta
+        end = torch.where(beta > 0, p.lower[:, unit.part], p.upper[:, unit.part])
+        add = add + (beta * end).sum(dim=1)
         found.coefficient[node] = own
         found.slope[node] = slope
         return back.reshape(coefficients.shape), add
@@ -339,7 +348,7 @@ class _Work:
         coefficient, value_at = torch.zeros_like(p.alpha), torch.zeros_like(p.alpha)
         for node in graph.nodes:
             args = [values[v] for v in node.inputs]
-            unit = self.dual.units.get(node)
+            unit = self.units.get(node)
             if unit is not None and node in found.slope:
                 z = flat(args[0])
                 own = found.coefficient[node]
@@ -354,11 +363,12 @@ class _Work:
                 z = node.op(*args)
                 values[node.output] = z if args else z.expand(D, *node.output.shape)
         self.gradient = torch.where(self.open, coefficient.clamp(min=0) * value_at, 0.0)
-        if self.splits:
-            self.beta_gradient = torch.where(p.split != 0, self.end - value_at, 0.0)
-            for unit in self.dual.units.values():
-                size = coefficient[:, unit.part].abs().amax(dim=1, keepdim=True) if unit.columns.numel() else 0
-                self.beta_scale[:, unit.part] = size
+        below, above = p.lower - value_at, p.upper - value_at
+        outside = below.clamp(min=0) + above.clamp(max=0)
+        self.beta_gradient = torch.where(p.beta > 0, below, torch.where(p.beta < 0, above, outside))
+        for unit in self.units.values():
+            size = coefficient[:, unit.part].abs().amax(dim=1, keepdim=True) if unit.columns.numel() else 0
+            self.beta_scale[:, unit.part] = size
         if p.weight.shape[1] > 1:
             y = torch.cat([flat(values[v]) for v in graph.outputs], 1)
             self.margins = torch.einsum("dpm,dm->dp", p.rows, y) - p.offset
@@ -370,11 +380,10 @@ class _Work:
         self.steps += 1
         move = _adam(self.first, self.second, self.gradient, self.steps)
         p.alpha = (p.alpha + rate * move).clamp_(0, 1)
-        if self.splits:
-            move = _adam(self.beta_first, self.beta_second, self.beta_gradient, self.steps)
-            beta = p.beta + rate * BETA_RATE / RATE * self.beta_scale * move
-            beta = torch.where(p.split > 0, beta.clamp(min=0), beta.clamp(max=0))
-            p.beta = torch.where(p.split != 0, beta, 0.0)
+        move = _adam(self.beta_first, self.beta_second, self.beta_gradient, self.steps)
+        pace = torch.where(self.open, OPEN_RATE, BETA_RATE) * self.beta_scale
+        beta = p.beta + rate / RATE * pace * move
+        p.beta = torch.where(beta * p.beta < 0, 0.0, beta)  # another constraint begins at zero
         if self.margins is not None:
             size = self.margins.abs().amax(dim=1, keepdim=True).clamp(min=1e-20)
             p.weight = _simplex(p.weight + rate * self.margins / size)
