@@ -68,7 +68,9 @@ class DualBounder:
         self.real, self.strict = self.real.to(device), self.strict.to(device)
         self.dtype = dtype
         self.redone = 0
-        self.period, self.rebound_steps = 0, 0
+        ends = [torch.cat([flat(root.interval[v][end]) for v in tool.graph.outputs], 1) for end in (0, 1)]
+        self.reach = (ends[1] - ends[0]).amax(dim=1)
+        self.period, self.rebound_steps = 0, 0; self.tighten=0; self.goal_lower=None
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:
         y = self.tool.graph(x).to(torch.float64)
@@ -83,6 +85,10 @@ class DualBounder:
             due = ((depth > 0) & (depth % self.period == 0)).nonzero()[:, 0]
             if due.numel():
                 self._rebound(problems, due)
+        if self.tighten:
+            for _ in range(self.tighten): self._rebound(problems, torch.arange(len(problems)))
+            self.goal_lower, self.goal_upper = problems.lower.clone(), problems.upper.clone()
+            self.tighten = 0
         ascent = self.dual.ascend(problems, self.steps, self.ctx.deadline)
         lower = self._certified(branches, problems, ascent)
         element, worth = self._choose(problems, ascent)
@@ -102,6 +108,7 @@ class DualBounder:
         dtype = dual.lower.dtype
         C, d = self.C[goal].to(dtype), self.d[goal].to(dtype)
         problems = dual.problems(self.box[goal], C, d)
+        if self.goal_lower is not None: problems.lower, problems.upper=self.goal_lower[goal], self.goal_upper[goal]
         if "lower" in branches.memory:
             problems.lower = branches.memory["lower"].to(dtype)
             problems.upper = branches.memory["upper"].to(dtype)
@@ -119,35 +126,47 @@ class DualBounder:
         return problems
 
     def _rebound(self, problems: Problems, due: Tensor) -> None:
-        """Bound the open elements of the sub-problems `due` anew, with their splits in force."""
+        """Bound the open elements of the sub-problems `due` anew, with their splits in force and only
+        where the output is unsafe.
+
+        Source: Kotha et al., arXiv:2302.01404 (output constraints as Lagrangian terms).
+        """
+        graph = self.tool.graph
+        spread = (problems.rows.abs().sum(dim=2) * self.reach[problems.box][:, None]).amax(dim=1)
         for node, unit in self.dual.units.items():
             value = node.inputs[0]
-            if value not in self.tool.plan.refine or unit.columns.numel() == 0:
-                continue
             lower, upper = problems.lower[due][:, unit.part], problems.upper[due][:, unit.part]
             which, element = ((lower < 0) & (upper > 0)).nonzero(as_tuple=True)
             if not which.numel():
                 continue
-            dual = self.dual.toward(self.tool.plan.below[value])
+            dual = self.dual.toward(graph.with_nodes(graph.nodes, [value, *graph.outputs]))
             step = max(1, self.tool.rows_at_once(lower.device) // 2)
             for start in range(0, which.numel(), step):
+                if self.ctx.deadline.expired:
+                    return
                 p, e = due[which[start : start + step]], element[start : start + step]
                 rows = problems.take(p.repeat(2))
-                D = 2 * p.numel()
+                D, P, m = rows.rows.shape
                 sign = torch.ones(D, dtype=self.dtype, device=p.device)
                 sign[p.numel() :] = -1
-                rows.rows = torch.zeros(D, 1, value.size, dtype=self.dtype, device=p.device)
+                unsafe = rows.rows
+                rows.rows = torch.zeros(D, 1 + P, value.size + m, dtype=self.dtype, device=p.device)
                 rows.rows[torch.arange(D, device=p.device), 0, unit.columns[e].repeat(2)] = sign
-                rows.offset = rows.rows.new_zeros(D, 1)
-                rows.weight = rows.rows.new_ones(D, 1)
+                rows.rows[:, 1:, value.size :] = unsafe
+                rows.offset = torch.nn.functional.pad(rows.offset, (1, 0))
+                rows.weight = torch.zeros_like(rows.offset)
+                rows.weight[:, 0] = 1
+                column = unit.part.start + e
+                width = problems.upper[p, column] - problems.lower[p, column]
+                rows.scale = width.repeat(2) / spread[p].repeat(2)
                 rows.alpha = (rows.upper > -rows.lower).to(self.dtype)
                 rows.beta = torch.zeros_like(rows.beta)
-                if self.rebound_steps:
-                    dual.ascend(rows, self.rebound_steps, self.ctx.deadline)
+                dual.ascend(rows, self.rebound_steps, self.ctx.deadline)
                 low, high = dual.certify(rows).lower.chunk(2)
-                column = unit.part.start + e
-                problems.lower[p, column] = torch.fmax(problems.lower[p, column], low)
-                problems.upper[p, column] = torch.fmin(problems.upper[p, column], -high)
+                low, high = torch.fmax(problems.lower[p, column], low), torch.fmin(problems.upper[p, column], -high)
+                sane = low <= high
+                problems.lower[p, column] = torch.where(sane, low, problems.lower[p, column])
+                problems.upper[p, column] = torch.where(sane, high, problems.upper[p, column])
 
     def _certified(self, branches: Branches, problems: Problems, ascent: Ascent) -> Tensor:
         """Certified bounds where the plain ones are positive; the plain ones, made harmless, elsewhere."""

@@ -38,6 +38,8 @@ RATE, DECAY = 0.25, 0.95
 BETA_RATE, OPEN_RATE = 0.3, 0.001
 """Step sizes of multipliers, relative to the largest coefficient of their layer: where the sign is settled
 by a split, and where it is open."""
+WEIGHT_RATE = 0.1
+"""Step size of multipliers of the unsafe rows, relative to `Problems.scale`."""
 MOMENTUM, SECOND = 0.9, 0.99  # Adam's averages
 
 
@@ -62,14 +64,17 @@ class Problems:
     upper: Tensor  # (D, U)
     alpha: Tensor  # (D, U)
     beta: Tensor  # (D, U) positive: multiplier of z >= lower; negative: of z <= upper
-    weight: Tensor  # (D, P) sums to one
+    weight: Tensor  # (D, P) nonnegative
+    scale: Tensor | None = None  # (D,) if given, the first row is what to bound, with weight one, and the
+    # others are known to be <= 0: their weights are multipliers of this size
 
     def __len__(self) -> int:
         return self.box.shape[0]
 
     def take(self, index: Tensor) -> Problems:
         """The sub-problems that `index` selects."""
-        return Problems(*(getattr(self, name)[index] for name in self.__slots__))
+        parts = (getattr(self, name) for name in self.__slots__)
+        return Problems(*(None if t is None else t[index] for t in parts))
 
 
 @dataclass(slots=True, eq=False)
@@ -149,7 +154,7 @@ class Dual:
         best = Ascent(found.bound, found.point, *work.forward(found))
         kept = (problems.alpha.clone(), problems.beta.clone(), problems.weight.clone())
         for step in range(steps):
-            if deadline.expired or bool((best.bound > 0).all()):
+            if deadline.expired or (problems.scale is None and bool((best.bound > 0).all())):
                 break
             work.step(rate * DECAY**step)
             found = work.backward()
@@ -267,6 +272,8 @@ class _Work:
         self.beta_second = torch.zeros_like(problems.beta)
         self.beta_scale = torch.zeros_like(problems.beta)
         self.margins: Tensor | None = None
+        self.weight_first = torch.zeros_like(problems.weight)
+        self.weight_second = torch.zeros_like(problems.weight)
         self.steps = 0
 
     def backward(self) -> _Pass:
@@ -384,9 +391,14 @@ class _Work:
         pace = torch.where(self.open, OPEN_RATE, BETA_RATE) * self.beta_scale
         beta = p.beta + rate / RATE * pace * move
         p.beta = torch.where(beta * p.beta < 0, 0.0, beta)  # another constraint begins at zero
-        if self.margins is not None:
+        if self.margins is not None and p.scale is None:
             size = self.margins.abs().amax(dim=1, keepdim=True).clamp(min=1e-20)
             p.weight = _simplex(p.weight + rate * self.margins / size)
+        elif self.margins is not None and p.scale is not None:
+            move = _adam(self.weight_first, self.weight_second, self.margins, self.steps)
+            weight = (p.weight + rate / RATE * WEIGHT_RATE * p.scale[:, None] * move).clamp(min=0)
+            weight[:, 0] = 1
+            p.weight = weight
 
 
 def _adam(first: Tensor, second: Tensor, gradient: Tensor, step: int) -> Tensor:
