@@ -25,6 +25,8 @@ __all__ = ["Step", "automatic", "decide", "load_backends", "sequence"]
 
 logger = logging.getLogger(__name__)
 
+FEW_INPUTS = 16
+"""Up to so many varying inputs halving the input box decides most queries."""
 FEW_NONLINEAR = 4000
 """Up to so many nonlinear neurons an exact encoding has a chance."""
 
@@ -42,13 +44,21 @@ def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
     """The default order, read off the query's structure: refute cheaply, prove, be exact, refute again."""
     nonlinear = sum(n.output.size for n in query.graph.nodes if isinstance(n.op, Elementwise))
     free = max((int((c.region.upper > c.region.lower).sum()) for c in query.clauses), default=0)
-    exact_is_likely = nonlinear <= FEW_NONLINEAR and free > 16
-    steps = [
-        Step("falsification", 0.05, 0.3 if free <= 16 else 1.0),
-        Step("bound_propagation", 0.5 if exact_is_likely else 0.9),
-        Step("milp", 0.8),
-        Step("falsification"),
-    ]
+    if free <= FEW_INPUTS:
+        steps = [
+            Step("falsification", 0.05, 0.3),
+            Step("zonotope", 0.5),
+            Step("bound_propagation", 0.7),
+            Step("milp", 0.5),
+            Step("falsification"),
+        ]
+    else:
+        steps = [
+            Step("falsification", 0.05, 1.0),
+            Step("bound_propagation", 0.6 if nonlinear <= FEW_NONLINEAR else 0.9),
+            Step("milp", 0.8),
+            Step("falsification"),
+        ]
     return [step for step in steps if step.backend in installed]
 
 

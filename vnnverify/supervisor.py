@@ -51,6 +51,7 @@ def supervise(job: Job, timeout: float, started: float) -> Report:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
+        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},  # threads that spin starve a busy machine
     )
     try:
         record = _ask(process, dataclasses.replace(job, seconds=left), left + GRACE)

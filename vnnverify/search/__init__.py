@@ -17,5 +17,9 @@ __all__ = [
     "ActivationResult",
     "ActivationSplit",
     "Bounder",
+    "BoxBounds",
     "Branches",
-    "BoxBounds", "InputSplit", "SearchResult", "Specification"]
+    "InputSplit",
+    "SearchResult",
+    "Specification",
+]

@@ -60,7 +60,8 @@ class Branches:
     def take(self, index: Tensor) -> Branches:
         """The sub-problems that `index` (long or bool) selects."""
         memory = {name: t[index] for name, t in self.memory.items()}
-        return Branches(*(getattr(self, name)[index] for name in _COLUMNS), memory)
+        columns = {name: getattr(self, name)[index] for name in _COLUMNS}
+        return Branches(**columns, memory=memory)
 
     def joined(self, other: Branches) -> Branches:
         """Both lists in one; shorter paths are padded."""
@@ -69,7 +70,8 @@ class Branches:
         depth = max(self.element.shape[1], other.element.shape[1])
         a, b = self._padded(depth), other._padded(depth)
         memory = {name: torch.cat([t, b.memory[name]]) for name, t in a.memory.items()}
-        return Branches(*(torch.cat([getattr(a, n), getattr(b, n)]) for n in _COLUMNS), memory)
+        columns = {name: torch.cat([getattr(a, name), getattr(b, name)]) for name in _COLUMNS}
+        return Branches(**columns, memory=memory)
 
     def _padded(self, depth: int) -> Branches:
         missing = depth - self.element.shape[1]
@@ -77,8 +79,8 @@ class Branches:
             return self
         pad = torch.nn.functional.pad
         element = pad(self.element, (0, missing), value=-1)
-        rest = (pad(t, (0, missing)) for t in (self.threshold, self.side, self.multiplier))
-        return Branches(self.goal, element, *rest, self.bound, self.memory)
+        rest = {name: pad(getattr(self, name), (0, missing)) for name in ("threshold", "side", "multiplier")}
+        return Branches(goal=self.goal, element=element, **rest, bound=self.bound, memory=self.memory)
 
     def split(self, element: Tensor, threshold: Tensor, worth: Tensor) -> Branches:
         """The children of all sub-problems, 2^k each: every choice of sides for k elements (N, k).
@@ -152,25 +154,33 @@ class ActivationSplit:
     def __init__(
         self,
         bounder: ActivationBounder,
-        branches: Branches,
         ctx: Context,
         *,
         full_batch: int = 32,
         max_batch: int = 4096,
     ) -> None:
         self.bounder = bounder
-        self.branches = branches
         self.ctx = ctx
         self.full_batch = full_batch
         self.max_batch = max_batch
         self.visited = 0
         self.refused = 0
 
-    def run(self) -> ActivationResult:
-        """Search until everything is closed, a witness is confirmed, or the deadline comes."""
-        work, started = self.branches, time.monotonic()
+    def run(self, roots: Branches, found: ActivationBounds) -> ActivationResult:
+        """Search until everything is closed, a witness is confirmed, or the deadline comes.
+
+        Args:
+            roots: sub-problems without splits, and `found`, what is known of them.
+        """
+        started = time.monotonic()
         stuck: set[int] = set()
-        batch, lowest, deepest = self.full_batch, -math.inf, 0
+        batch, lowest, deepest = self.full_batch, float(found.lower.min()), 0
+        self.visited = len(roots)
+        open_ = ~(found.lower > 0)
+        witness = self._try(roots, found, open_)
+        if witness is not None:
+            return ActivationResult([], witness, stats=self._stats(0, lowest, deepest))
+        work = self._children(roots, found, open_, stuck)
         while len(work) and not self.ctx.deadline.expired:
             before = time.monotonic()
             chosen, work = _pop(work, batch)

@@ -62,6 +62,13 @@ class Specification:
             return Specification(*(t.expand(B, *t.shape[1:]) for t in self._fields()))
         return Specification(*(t[clause] for t in self._fields()))
 
+    def joined(self) -> Specification:
+        """All rows as those of one clause, with one polytope: (1, K·S, m)."""
+        rows = self.d.numel()
+        member = torch.ones(1, 1, rows, dtype=torch.bool, device=self.d.device)
+        C, d, strict = self.C.reshape(1, rows, -1), self.d.reshape(1, rows), self.strict.reshape(1, rows)
+        return Specification(C, d, strict, member, member[:, :, 0])
+
     def where(self, keep: Tensor) -> Specification:
         """The part of a batch that `keep` (batch,) selects."""
         return Specification(*(t[keep] for t in self._fields()))

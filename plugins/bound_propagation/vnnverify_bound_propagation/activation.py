@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vnnverify import Context
-from vnnverify.ir import Affine, Elementwise, flat
+from vnnverify import Context, Deadline
+from vnnverify.ir import flat
 from vnnverify.query import Polytope
 from vnnverify.search import ActivationBounds, Branches
 from vnnverify_bound_propagation.bounds import Propagator
@@ -25,6 +25,10 @@ LEVELS = 6
 """Most elements proposed for one sub-problem."""
 SLOPE_STEPS = 255
 """Slopes travel from parent to child as bytes; any rounding of them is sound."""
+ROOT_STEPS, TIGHTEN_STEPS = 40, 10
+"""Gradient steps for a goal without splits, and for an inner bound."""
+WORTHWHILE = 0.02
+"""Inner bounds are tightened again while some goal's bound gains this part of its distance from zero."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,32 +49,61 @@ class DualBounder:
         steps: gradient steps per sub-problem.
     """
 
-    def __init__(self, tool: Propagator, root: State, goals: Sequence[Goal], ctx: Context, steps: int) -> None:
-        self.ctx = ctx
-        self.steps = steps
-        self.tool = tool
+    def __init__(
+        self, tool: Propagator, root: State, goals: Sequence[Goal], ctx: Context, steps: int
+    ) -> None:
+        self.tool, self.ctx, self.steps = tool, ctx, steps
+        self.dtype = tool.dtype
         self.dual = Dual(tool.graph, root)
         self.exact: Dual | None = None
-        device, dtype = root.lower.device, tool.dtype
-        P = max(g.polytope.b.numel() for g in goals)
-        m = tool.graph.output_size
-        self.box = torch.tensor([g.box for g in goals], device=device)
-        self.C = torch.zeros(len(goals), P, m, dtype=torch.float64)
-        self.d = torch.zeros(len(goals), P, dtype=torch.float64)
-        self.real = torch.zeros(len(goals), P, dtype=torch.bool)
-        self.strict = torch.zeros(len(goals), P, dtype=torch.bool)
-        for k, goal in enumerate(goals):
-            rows = goal.polytope.b.numel()
-            self.C[k, :rows], self.d[k, :rows] = goal.polytope.A, goal.polytope.b
-            self.C[k, rows:], self.d[k, rows:] = goal.polytope.A[:1], goal.polytope.b[:1]
-            self.real[k, :rows], self.strict[k, :rows] = True, goal.polytope.strict
-        self.C, self.d = self.C.to(device), self.d.to(device)
-        self.real, self.strict = self.real.to(device), self.strict.to(device)
-        self.dtype = dtype
         self.redone = 0
+        device = root.lower.device
+        self.box = torch.tensor([g.box for g in goals], device=device)
+        self.C, self.d, self.strict, self.real = (t.to(device) for t in _stack(goals, tool.graph.output_size))
+        self.lower, self.upper = self.dual.lower[self.box], self.dual.upper[self.box]  # (goals, U)
         ends = [torch.cat([flat(root.interval[v][end]) for v in tool.graph.outputs], 1) for end in (0, 1)]
-        self.reach = (ends[1] - ends[0]).amax(dim=1)
-        self.period, self.rebound_steps = 0, 0; self.tighten=0; self.goal_lower=None
+        self.reach = (ends[1] - ends[0]).amax(dim=1)  # (B,) widest output interval
+
+    def start(self, deadline: Deadline) -> tuple[Branches, ActivationBounds]:
+        """Bounds of all goals without splits, after tightening inner bounds as long as that helps."""
+        branches = Branches.roots(len(self.box), self.box.device, self.dtype)
+        problems = self._problems(branches)
+        ascent = self.dual.ascend(problems, ROOT_STEPS, self.ctx.deadline)
+        lower = self._certified(branches, problems, ascent)
+        while not deadline.expired:
+            open_ = (~(lower > 0)).nonzero()[:, 0]
+            if not open_.numel() or self.dual.size == 0:
+                break
+            before = lower[open_]
+            part = problems.take(open_)
+            self._tighten(part, deadline)
+            self.lower[open_], self.upper[open_] = part.lower, part.upper
+            found = self.dual.ascend(part, ROOT_STEPS, self.ctx.deadline)
+            lower[open_] = torch.fmax(before, self._certified(branches.take(open_), part, found))
+            problems.put(open_, part)
+            ascent.put(open_, found)
+            gain = (lower[open_] - before) / before.abs().clamp(min=1e-6)
+            if not bool((gain > WORTHWHILE).any()):
+                break
+        return branches, self._answer(branches, problems, ascent, lower)
+
+    def bound(self, branches: Branches) -> ActivationBounds:
+        problems = self._problems(branches)
+        ascent = self.dual.ascend(problems, self.steps, self.ctx.deadline)
+        return self._answer(branches, problems, ascent, self._certified(branches, problems, ascent))
+
+    def _answer(
+        self, branches: Branches, problems: Problems, ascent: Ascent, lower: Tensor
+    ) -> ActivationBounds:
+        element, worth = self._choose(problems, ascent)
+        memory = {
+            "alpha": (problems.alpha * SLOPE_STEPS).round().to(torch.uint8),
+            "beta": problems.beta.to(torch.float16),
+            "weight": problems.weight,
+        }
+        multiplier = problems.beta.gather(1, branches.element.clamp(min=0))
+        threshold = torch.zeros_like(element, dtype=self.dtype)
+        return ActivationBounds(lower, multiplier, memory, ascent.point, element, threshold, worth)
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:
         y = self.tool.graph(x).to(torch.float64)
@@ -78,115 +111,94 @@ class DualBounder:
         inside = torch.where(self.strict[goal], margin < 0, margin <= 0)
         return (inside | ~self.real[goal]).all(dim=1)
 
-    def bound(self, branches: Branches) -> ActivationBounds:
-        problems = self._problems(self.dual, branches)
-        if self.period:
-            depth = (branches.side != 0).sum(dim=1)
-            due = ((depth > 0) & (depth % self.period == 0)).nonzero()[:, 0]
-            if due.numel():
-                self._rebound(problems, due)
-        if self.tighten:
-            for _ in range(self.tighten): self._rebound(problems, torch.arange(len(problems)))
-            self.goal_lower, self.goal_upper = problems.lower.clone(), problems.upper.clone()
-            self.tighten = 0
-        ascent = self.dual.ascend(problems, self.steps, self.ctx.deadline)
-        lower = self._certified(branches, problems, ascent)
-        element, worth = self._choose(problems, ascent)
-        memory = {
-            "alpha": (problems.alpha * SLOPE_STEPS).round().to(torch.uint8),
-            "weight": problems.weight,
-            "beta": problems.beta.to(torch.float16),
-        }
-        if self.period:
-            memory["lower"], memory["upper"] = problems.lower, problems.upper
-        multiplier = problems.beta.gather(1, branches.element.clamp(min=0))
-        threshold = torch.zeros_like(element, dtype=self.dtype)
-        return ActivationBounds(lower, multiplier, memory, ascent.point, element, threshold, worth)
-
-    def _problems(self, dual: Dual, branches: Branches) -> Problems:
+    def _problems(self, branches: Branches) -> Problems:
+        """The sub-problems with what their goals and parents know."""
         goal = branches.goal
-        dtype = dual.lower.dtype
-        C, d = self.C[goal].to(dtype), self.d[goal].to(dtype)
-        problems = dual.problems(self.box[goal], C, d)
-        if self.goal_lower is not None: problems.lower, problems.upper=self.goal_lower[goal], self.goal_upper[goal]
-        if "lower" in branches.memory:
-            problems.lower = branches.memory["lower"].to(dtype)
-            problems.upper = branches.memory["upper"].to(dtype)
+        problems = self.dual.problems(
+            self.box[goal], self.C[goal].to(self.dtype), self.d[goal].to(self.dtype)
+        )
+        problems.lower, problems.upper = self.lower[goal], self.upper[goal]
         if branches.memory:
-            problems.alpha = branches.memory["alpha"].to(dtype) / SLOPE_STEPS
-            problems.weight = branches.memory["weight"].to(dtype)
-            problems.beta = branches.memory["beta"].to(dtype)
+            problems.alpha = branches.memory["alpha"].to(self.dtype) / SLOPE_STEPS
+            problems.beta = branches.memory["beta"].to(self.dtype)
+            problems.weight = branches.memory["weight"]
         for t in range(branches.element.shape[1]):
             element, side = branches.element[:, t], branches.side[:, t]
             row = (side != 0).nonzero()[:, 0]
-            e, at, up = element[row], branches.threshold[row, t].to(dtype), side[row] > 0
-            problems.lower[row, e] = torch.where(up, torch.fmax(problems.lower[row, e], at), problems.lower[row, e])
-            problems.upper[row, e] = torch.where(up, problems.upper[row, e], torch.fmin(problems.upper[row, e], at))
-            problems.beta[row, e] = branches.multiplier[row, t].to(dtype)
+            e, at, up = element[row], branches.threshold[row, t], side[row] > 0
+            problems.lower[row, e] = torch.where(
+                up, torch.fmax(problems.lower[row, e], at), problems.lower[row, e]
+            )
+            problems.upper[row, e] = torch.where(
+                up, problems.upper[row, e], torch.fmin(problems.upper[row, e], at)
+            )
+            problems.beta[row, e] = branches.multiplier[row, t]
         return problems
 
-    def _rebound(self, problems: Problems, due: Tensor) -> None:
-        """Bound the open elements of the sub-problems `due` anew, with their splits in force and only
-        where the output is unsafe.
+    def _tighten(self, problems: Problems, deadline: Deadline) -> None:
+        """Better bounds of the open elements, for inputs whose outputs are unsafe. In place.
 
-        Source: Kotha et al., arXiv:2302.01404 (output constraints as Lagrangian terms).
+        A row ±z_j is bounded together with multiples of the unsafe rows, which are <= 0 where it matters.
+        Source: Kotha et al., arXiv:2302.01404.
         """
         graph = self.tool.graph
-        spread = (problems.rows.abs().sum(dim=2) * self.reach[problems.box][:, None]).amax(dim=1)
+        spread = problems.rows.abs().sum(dim=2).amax(dim=1) * self.reach[problems.box]
         for node, unit in self.dual.units.items():
             value = node.inputs[0]
-            lower, upper = problems.lower[due][:, unit.part], problems.upper[due][:, unit.part]
+            lower, upper = problems.lower[:, unit.part], problems.upper[:, unit.part]
             which, element = ((lower < 0) & (upper > 0)).nonzero(as_tuple=True)
-            if not which.numel():
-                continue
             dual = self.dual.toward(graph.with_nodes(graph.nodes, [value, *graph.outputs]))
             step = max(1, self.tool.rows_at_once(lower.device) // 2)
             for start in range(0, which.numel(), step):
-                if self.ctx.deadline.expired:
+                if deadline.expired:
                     return
-                p, e = due[which[start : start + step]], element[start : start + step]
-                rows = problems.take(p.repeat(2))
-                D, P, m = rows.rows.shape
-                sign = torch.ones(D, dtype=self.dtype, device=p.device)
-                sign[p.numel() :] = -1
-                unsafe = rows.rows
-                rows.rows = torch.zeros(D, 1 + P, value.size + m, dtype=self.dtype, device=p.device)
-                rows.rows[torch.arange(D, device=p.device), 0, unit.columns[e].repeat(2)] = sign
-                rows.rows[:, 1:, value.size :] = unsafe
-                rows.offset = torch.nn.functional.pad(rows.offset, (1, 0))
-                rows.weight = torch.zeros_like(rows.offset)
-                rows.weight[:, 0] = 1
+                p, e = which[start : start + step], element[start : start + step]
                 column = unit.part.start + e
-                width = problems.upper[p, column] - problems.lower[p, column]
-                rows.scale = width.repeat(2) / spread[p].repeat(2)
-                rows.alpha = (rows.upper > -rows.lower).to(self.dtype)
-                rows.beta = torch.zeros_like(rows.beta)
-                dual.ascend(rows, self.rebound_steps, self.ctx.deadline)
+                rows = self._inner_rows(problems, p, unit.columns[e], value.size)
+                width = (problems.upper[p, column] - problems.lower[p, column]).repeat(2)
+                rows.scale = width / spread[p].repeat(2)
+                dual.ascend(rows, TIGHTEN_STEPS, deadline)
                 low, high = dual.certify(rows).lower.chunk(2)
-                low, high = torch.fmax(problems.lower[p, column], low), torch.fmin(problems.upper[p, column], -high)
-                sane = low <= high
+                low = torch.fmax(problems.lower[p, column], low)
+                high = torch.fmin(problems.upper[p, column], -high)
+                sane = low <= high  # crossed bounds mean that nothing is left, but prove nothing here
                 problems.lower[p, column] = torch.where(sane, low, problems.lower[p, column])
                 problems.upper[p, column] = torch.where(sane, high, problems.upper[p, column])
 
+    def _inner_rows(self, problems: Problems, which: Tensor, column: Tensor, size: int) -> Problems:
+        """Sub-problems that bound +z and −z of one element each, below the unsafe rows: (2·len(which),)."""
+        rows = problems.take(which.repeat(2))
+        D, P, m = rows.rows.shape
+        sign = torch.ones(D, dtype=self.dtype, device=column.device)
+        sign[which.numel() :] = -1
+        both = torch.zeros(D, 1 + P, size + m, dtype=self.dtype, device=column.device)
+        both[torch.arange(D, device=column.device), 0, column.repeat(2)] = sign
+        both[:, 1:, size:] = rows.rows
+        rows.rows = both
+        rows.offset = torch.nn.functional.pad(rows.offset, (1, 0))
+        rows.weight = torch.zeros_like(rows.offset)
+        rows.weight[:, 0] = 1
+        rows.alpha = (rows.upper > -rows.lower).to(self.dtype)
+        rows.beta = torch.zeros_like(rows.beta)
+        return rows
+
     def _certified(self, branches: Branches, problems: Problems, ascent: Ascent) -> Tensor:
-        """Certified bounds where the plain ones are positive; the plain ones, made harmless, elsewhere."""
+        """Certified bounds where the plain ones are positive, if need be in float64; elsewhere the plain
+        ones, at most zero."""
         lower = ascent.bound.clamp(max=0.0)
         hopeful = (ascent.bound > 0).nonzero()[:, 0]
-        if hopeful.numel():
-            found = self.dual.certify(problems.take(hopeful)).lower
-            lower[hopeful] = torch.where(found > 0, found, torch.zeros_like(found))
-            again = hopeful[~(found > 0)]
-            if again.numel() and self.dtype != torch.float64:
-                self.redone += again.numel()
-                part = problems.take(again)
-                exact = self._exact()
-                names = ("rows", "offset", "lower", "upper", "alpha", "beta", "weight")
-                for name in names:
-                    setattr(part, name, getattr(part, name).double())
-                goal = branches.goal[again]
-                part.rows, part.offset = self.C[goal], self.d[goal]
-                found = exact.certify(part).lower
-                lower[again] = torch.where(found > 0, 1e-30, 0.0).to(lower.dtype)
+        if not hopeful.numel():
+            return lower
+        found = self.dual.certify(problems.take(hopeful)).lower
+        lower[hopeful] = torch.where(found > 0, found, 0.0)
+        again = hopeful[~(found > 0)]
+        if again.numel() and self.dtype != torch.float64:
+            self.redone += again.numel()
+            goal = branches.goal[again]
+            part = problems.take(again).to(torch.float64)
+            part.rows, part.offset = self.C[goal], self.d[goal]
+            proved = self._exact().certify(part).lower > 0
+            lower[again] = torch.where(proved, torch.finfo(self.dtype).tiny, 0.0).to(self.dtype)
         return lower
 
     def _exact(self) -> Dual:
@@ -208,6 +220,20 @@ class DualBounder:
             return none, torch.zeros(D, 1, 2, dtype=self.dtype, device=problems.alpha.device)
         value, element = _loss(problems, ascent).topk(k, dim=1)
         return torch.where(value >= 0, element, -1), _worth(problems, ascent, element)
+
+
+def _stack(goals: Sequence[Goal], outputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows C (goals, P, m), d, strict and real (goals, P); padding repeats the first row."""
+    P = max(g.polytope.b.numel() for g in goals)
+    C = torch.zeros(len(goals), P, outputs, dtype=torch.float64)
+    d = torch.zeros(len(goals), P, dtype=torch.float64)
+    strict, real = (torch.zeros(len(goals), P, dtype=torch.bool) for _ in range(2))
+    for k, goal in enumerate(goals):
+        rows = goal.polytope.b.numel()
+        C[k, :rows], d[k, :rows] = goal.polytope.A, goal.polytope.b
+        C[k, rows:], d[k, rows:] = goal.polytope.A[:1], goal.polytope.b[:1]
+        strict[k, :rows], real[k, :rows] = goal.polytope.strict, True
+    return C, d, strict, real
 
 
 def _loss(problems: Problems, ascent: Ascent) -> Tensor:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backend: linear bounds at the root, then branch and bound on the input box where it is small."""
+"""The backend: which search a query gets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,11 +14,19 @@ from vnnverify import Backend, Context, Deadline, Outcome, Query, Support, optio
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import lower_as
+from vnnverify.ops.piecewise import Relu
 from vnnverify.search import BoxBounds, InputSplit, Specification
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.signs import SignSearch
 
 __all__ = ["BoundPropagation", "BoundPropagationOptions", "BoxBounder"]
+
+
+SPLITTABLE_INPUTS = 64
+"""Varying inputs up to which halving the box can still get anywhere where no sign can be split."""
+REFINE_AT_MOST = 64
+"""Where boxes are halved: most open neurons of a layer and box that are bounded backward."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +36,7 @@ class BoundPropagationOptions:
     memory: int = option(256, help="MiB that the rows of one backward pass may take", minimum=1)
     max_batch: int = option(4096, help="most boxes bounded at once", minimum=1)
     split_inputs: int = option(
-        64, help="branch and bound on the input box up to so many varying inputs", minimum=0
-    )
-    refine_at_most: int = option(
-        64, help="where inputs are split: most open neurons of a layer and box bounded backward", minimum=0
+        16, help="branch and bound on the input box up to so many varying inputs, on signs beyond", minimum=0
     )
     forward_inputs: int = option(32, help="forward linear bounds up to so many varying inputs", minimum=0)
 
@@ -37,16 +44,21 @@ class BoundPropagationOptions:
 class BoxBounder:
     """Bounds margins in the search's float type; what fails only for rounding is redone in float64."""
 
-    def __init__(self, query: Query, ctx: Context, options: BoundPropagationOptions) -> None:
+    def __init__(
+        self, query: Query, ctx: Context, options: BoundPropagationOptions, *, refine_at_most: int | None
+    ) -> None:
         self.deadline: Deadline = ctx.deadline
         lower = torch.stack([c.region.lower for c in query.clauses])
         upper = torch.stack([c.region.upper for c in query.clauses])
         free = (upper > lower).any(dim=0).nonzero()[:, 0].to(ctx.device)
         forms = free if 0 < free.numel() <= options.forward_inputs else None
         memory = options.memory << 20
-        limit = options.refine_at_most if free.numel() <= options.split_inputs else None
         self.fast = Propagator(
-            query.graph.to(ctx.device, ctx.dtype), forms, ctx.dtype, memory=memory, refine_at_most=limit
+            query.graph.to(ctx.device, ctx.dtype),
+            forms,
+            ctx.dtype,
+            memory=memory,
+            refine_at_most=refine_at_most,
         )
         self.exact = self.fast
         if ctx.dtype != torch.float64:
@@ -55,7 +67,7 @@ class BoxBounder:
                 forms,
                 torch.float64,
                 memory=memory,
-                refine_at_most=limit,
+                refine_at_most=refine_at_most,
             )
         self.redone = 0
 
@@ -84,7 +96,8 @@ class BoxBounder:
 
 
 class BoundPropagation(Backend[BoundPropagationOptions]):
-    """Proves by sound linear bounds; complete on networks with few varying inputs."""
+    """Proves by sound linear bounds and branch and bound: on the input box where few inputs vary, on the
+    signs inside the network where many do."""
 
     def supports(self, query: Query) -> Support:
         try:
@@ -99,29 +112,46 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
             return Outcome.unsat()
         if ctx.deadline.expired:
             return Outcome.timeout("no time was given")
+        free = max(int((c.region.upper > c.region.lower).sum()) for c in query.clauses)
+        has_relu = any(isinstance(node.op, Relu) for node in query.graph.nodes)
         with torch.no_grad():
-            bounder = BoxBounder(query, ctx, self.options)
-            free = max(int((c.region.upper > c.region.lower).sum()) for c in query.clauses)
-            search = InputSplit(
-                query,
-                bounder,
-                ctx,
-                max_batch=self.options.max_batch,
-                max_splits=None if free <= self.options.split_inputs else 0,
-            )
-            found = search.run()
+            if free <= self.options.split_inputs:
+                return self._split_inputs(query, ctx, splits=None)
+            if has_relu:
+                return self._split_activations(query, ctx)
+            return self._split_inputs(query, ctx, splits=None if free <= SPLITTABLE_INPUTS else 0)
+
+    def _split_inputs(self, query: Query, ctx: Context, *, splits: int | None) -> Outcome:
+        bounder = BoxBounder(query, ctx, self.options, refine_at_most=None if splits == 0 else REFINE_AT_MOST)
+        search = InputSplit(query, bounder, ctx, max_batch=self.options.max_batch, max_splits=splits)
+        found = search.run()
         stats = {**found.stats, "float64_boxes": bounder.redone}
-        if found.witness is not None:
-            return Outcome.sat(found.witness, **stats)
-        if not found.open_clauses:
-            return Outcome.unsat(**stats)
-        residual = query.with_clauses(query.clauses[k] for k in found.open_clauses)
-        open_ = f"{len(found.open_clauses)} of {len(query.clauses)} clauses open"
-        if found.timed_out and ctx.deadline.expired:
-            return Outcome.timeout(open_, residual, **stats)
-        why = (
-            "too many varying inputs to split"
-            if free > self.options.split_inputs
-            else "boxes at float resolution"
-        )
-        return Outcome.unknown(f"{open_}; {why}", residual, **stats)
+        why = "too many varying inputs to split" if splits == 0 else "boxes at float resolution"
+        return _outcome(query, ctx, found.witness, found.open_clauses, found.timed_out, why, stats)
+
+    def _split_activations(self, query: Query, ctx: Context) -> Outcome:
+        options = self.options
+        search = SignSearch(query, ctx, memory=options.memory << 20, max_batch=options.max_batch)
+        found = search.run()
+        why = "no open sign is left to split"
+        return _outcome(query, ctx, found.witness, found.open_goals, found.timed_out, why, found.stats)
+
+
+def _outcome(
+    query: Query,
+    ctx: Context,
+    witness: Tensor | None,
+    open_clauses: Sequence[int],
+    timed_out: bool,
+    why: str,
+    stats: Mapping[str, Any],
+) -> Outcome:
+    if witness is not None:
+        return Outcome.sat(witness, **stats)
+    if not open_clauses:
+        return Outcome.unsat(**stats)
+    residual = query.with_clauses(query.clauses[k] for k in open_clauses)
+    open_ = f"{len(open_clauses)} of {len(query.clauses)} clauses open"
+    if timed_out and ctx.deadline.expired:
+        return Outcome.timeout(open_, residual, **stats)
+    return Outcome.unknown(f"{open_}; {why}", residual, **stats)

@@ -45,7 +45,6 @@ class Propagator:
         dtype: float type of graph and boxes.
         free: indices (k,) of the inputs that vary; None: no forward forms.
         memory: bytes that the rows of one backward pass may take.
-        ascent_steps: gradient steps on the slopes of each open neuron's own bounds; 0 for none.
         refine_at_most: a box with more open neurons than this in a layer is not refined there. Where
             boxes are easily halved, halving first is cheaper.
     """
@@ -58,7 +57,6 @@ class Propagator:
         *,
         memory: int = 256 << 20,
         refine_at_most: int | None = None,
-        ascent_steps: int = 0,
     ) -> None:
         self.graph = backward.domain.prepare(interval.domain.prepare(graph))
         self.free = free
@@ -68,7 +66,6 @@ class Propagator:
         )
         self.memory = memory
         self.refine_at_most = refine_at_most
-        self.ascent_steps = ascent_steps
         self.plan = _plan(self.graph)
 
     def rows_at_once(self, device: torch.device) -> int:
@@ -101,8 +98,6 @@ class Propagator:
                 state.note_affine(node, node.op)
             if node.output in self.plan.refine and not deadline.expired:
                 self._refine(node.output, state, deadline)
-                if self.ascent_steps:
-                    self._ascend(node.output, state, deadline)
         return state
 
     @staticmethod
@@ -151,7 +146,22 @@ class Propagator:
             flat_upper[b, e] = torch.fmin(flat_upper[b, e], -above)
         state.interval[value] = _uncross(flat_lower.reshape(lower.shape), flat_upper.reshape(upper.shape))
 
-    def _ascend(self, value: Value, state: State, deadline: Deadline) -> None:
+    def improve(self, state: State, steps: int, deadline: Deadline) -> None:
+        """Better bounds of the values in `state`: slopes optimised for each open neuron by itself.
+
+        Past the deadline what was found stays, and only intervals and lines follow from it.
+        """
+        for node in self.graph.nodes:
+            found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
+            state.interval[node.output] = _intersect(state.interval[node.output], found)
+            if isinstance(node.op, Elementwise):
+                state.note_lines(node, node.op, relaxation.lines(node.op, *state.interval[node.inputs[0]]))
+            if isinstance(node.op, Affine) and node.inputs:
+                state.note_affine(node, node.op)
+            if node.output in self.plan.refine and not deadline.expired:
+                self._ascend(node.output, state, steps, deadline)
+
+    def _ascend(self, value: Value, state: State, steps: int, deadline: Deadline) -> None:
         """Bounds with optimised slopes for the elements whose sign is still open."""
         dual = Dual(self.plan.below[value], state)
         if dual.size == 0:
@@ -168,7 +178,7 @@ class Propagator:
             unit = lower.new_zeros(b.numel(), 1, value.size)
             unit[torch.arange(b.numel(), device=b.device), 0, e] = sign
             problems = dual.problems(b, unit, unit.new_zeros(b.numel(), 1))
-            dual.ascend(problems, self.ascent_steps, deadline)
+            dual.ascend(problems, steps, deadline)
             below, above = dual.certify(problems).lower.chunk(2)
             b, e = b[: below.numel()], e[: below.numel()]
             lower[b, e] = torch.fmax(lower[b, e], below)

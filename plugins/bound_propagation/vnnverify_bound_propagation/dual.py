@@ -26,7 +26,7 @@ from torch import Tensor
 from vnnverify import Deadline
 from vnnverify.domains import relaxation
 from vnnverify.domains.relaxation import Lines
-from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
+from vnnverify.ir import Elementwise, Graph, Node, Value, flat
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.state import State
@@ -38,7 +38,7 @@ RATE, DECAY = 0.25, 0.95
 BETA_RATE, OPEN_RATE = 0.3, 0.001
 """Step sizes of multipliers, relative to the largest coefficient of their layer: where the sign is settled
 by a split, and where it is open."""
-WEIGHT_RATE = 0.1
+WEIGHT_RATE = 0.5
 """Step size of multipliers of the unsafe rows, relative to `Problems.scale`."""
 MOMENTUM, SECOND = 0.9, 0.99  # Adam's averages
 
@@ -76,6 +76,16 @@ class Problems:
         parts = (getattr(self, name) for name in self.__slots__)
         return Problems(*(None if t is None else t[index] for t in parts))
 
+    def to(self, dtype: torch.dtype) -> Problems:
+        """The same sub-problems in another float type."""
+        parts = [getattr(self, name) for name in self.__slots__]
+        return Problems(*(t.to(dtype) if t is not None and t.is_floating_point() else t for t in parts))
+
+    def put(self, index: Tensor, part: Problems) -> None:
+        """Write `part` over the sub-problems that `index` selects."""
+        for name in ("lower", "upper", "alpha", "beta", "weight"):
+            getattr(self, name)[index] = getattr(part, name)
+
 
 @dataclass(slots=True, eq=False)
 class Ascent:
@@ -85,6 +95,11 @@ class Ascent:
     point: Tensor  # (D, n) minimiser of the linear bound
     coefficient: Tensor  # (D, U) backward coefficient of each open element
     value: Tensor  # (D, U) forward value of each open element's input
+
+    def put(self, index: Tensor, part: Ascent) -> None:
+        """Write `part` over the sub-problems that `index` selects."""
+        for name in self.__slots__:
+            getattr(self, name)[index] = getattr(part, name)
 
 
 @dataclass(slots=True, eq=False)
@@ -176,20 +191,11 @@ class Dual:
 
     def certify(self, problems: Problems) -> backward.Linear:
         """The bound of each sub-problem at its parameters, every rounding error counted: (D,)."""
-        root, box = self.root, problems.box
-        state = State(root.lower[box], root.upper[box], error=dict(root.error))
-        for node in self.graph.nodes:
-            for value in (*node.inputs, node.output):
-                if value not in state.interval and value in root.interval:
-                    state.interval[value] = (root.interval[value][0][box], root.interval[value][1][box])
-        for node in self.graph.nodes:
-            unit = self.units.get(node)
-            if unit is not None:
+        state = self._state(problems.box)
+        state.error = dict(self.root.error)
+        for node, unit in self.units.items():
+            if node in self.graph.nodes:
                 self._certified_lines(unit, problems, state)
-            elif isinstance(node.op, Elementwise):
-                old = root.lines[node]
-                lines = Lines(*(getattr(old, name)[box] for name in old.__slots__))
-                state.note_lines(node, node.op, lines)
         weighted = problems.weight[:, :, None] * problems.rows
         D = len(problems)
         u = torch.finfo(weighted.dtype).eps
@@ -206,6 +212,19 @@ class Dual:
         return backward.lower_bounds(
             self.graph, state, start, backward.Rows(D, per_box=1), -shifted.sum(dim=1) - loss
         )
+
+    def _state(self, box: Tensor) -> State:
+        """What the root knows, for each sub-problem."""
+        root = self.root
+
+        def each(t: Tensor) -> Tensor:
+            return t.expand(box.numel(), *t.shape[1:]) if root.batch == 1 else t[box]
+
+        state = State(each(root.lower), each(root.upper))
+        state.interval = {v: (each(low), each(high)) for v, (low, high) in root.interval.items()}
+        for node, lines in root.lines.items():
+            state.lines[node] = Lines(*(each(getattr(lines, name)) for name in lines.__slots__))
+        return state
 
     def _certified_lines(self, unit: _Unit, problems: Problems, state: State) -> None:
         value = unit.node.inputs[0]
@@ -238,8 +257,8 @@ class _Work:
 
     def __init__(self, dual: Dual, problems: Problems) -> None:
         self.dual, self.problems = dual, problems
-        root, box = dual.root, problems.box
-        self.lower, self.upper = root.lower[box], root.upper[box]
+        self.state = dual._state(problems.box)
+        self.lower, self.upper = self.state.lower, self.state.upper
         self.open = (problems.lower < 0) & (problems.upper > 0)
         active = (problems.lower >= 0).to(problems.alpha.dtype)
         width = torch.where(self.open, problems.upper - problems.lower, torch.ones_like(active))
@@ -250,20 +269,10 @@ class _Work:
         self.below: dict[Node, Tensor] = {}
         self.units = {node: dual.units[node] for node in dual.graph.nodes if node in dual.units}
         for node, unit in self.units.items():
-            slope = unit.slope[box]
+            slope = unit.slope[problems.box]
             self.below[node] = slope.clone()
             slope[:, unit.columns] = self.chord[:, unit.part]
             self.above[node] = slope
-        self.state = State(self.lower, self.upper)
-        for node in dual.graph.nodes:
-            if node in self.units or isinstance(node.op, Affine):
-                continue
-            for value in (*node.inputs, node.output):
-                low, high = root.interval[value]
-                self.state.interval[value] = (low[box], high[box])
-            if node in root.lines:
-                old = root.lines[node]
-                self.state.lines[node] = Lines(*(getattr(old, name)[box] for name in old.__slots__))
         self.gradient = torch.zeros_like(problems.alpha)
         self.first = torch.zeros_like(problems.alpha)
         self.second = torch.zeros_like(problems.alpha)
@@ -301,7 +310,7 @@ class _Work:
                 one, add = self._through_unit(unit, coefficients, slopes, found)
                 back = (one,)
             else:
-                if node in self.state.lines:
+                if isinstance(node.op, Elementwise):
                     self._note(node, coefficients, found)
                 rule = backward.domain.rule_for(node)
                 back, add = rule(node.op, coefficients, node, rows, self.state)

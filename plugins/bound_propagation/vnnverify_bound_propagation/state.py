@@ -42,6 +42,17 @@ class State:
         """B: number of boxes."""
         return self.lower.shape[0]
 
+    def of_box(self, box: int) -> State:
+        """What is known of one box, for bounding rows over it."""
+        if self.batch == 1:
+            return self
+        one = slice(box, box + 1)
+        state = State(self.lower[one], self.upper[one], error=self.error)
+        state.interval = {v: (low[one], high[one]) for v, (low, high) in self.interval.items()}
+        for node, lines in self.lines.items():
+            state.lines[node] = Lines(*(getattr(lines, name)[one] for name in lines.__slots__))
+        return state
+
     def magnitude(self, value: Value) -> Tensor:
         """The largest |element| over each box: (B, *shape)."""
         lower, upper = self.interval[value]

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a query to a search over the signs of its ReLUs: boxes, goals, root bounds, branch and bound."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vnnverify import Context, Query
+from vnnverify.numerics import lower_as, upper_as
+from vnnverify.search import ActivationResult, ActivationSplit, Specification
+from vnnverify_bound_propagation.activation import DualBounder, Goal
+from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.state import State
+
+__all__ = ["SignSearch"]
+
+INNER_STEPS, STEPS = 10, 10
+"""Gradient steps for an inner bound at the root, and for a sub-problem."""
+PLAIN_SHARE, INNER_SHARE, ROOT_SHARE = 0.5, 0.3, 0.5
+"""Most of the time left that each may take: plain root bounds, optimised inner bounds, and rounds of
+tightening under the output's constraints."""
+
+
+class SignSearch:
+    """One search over all clauses of a query; clauses over the same box share its bounds.
+
+    Args:
+        memory: bytes that the rows of one backward pass may take.
+        max_batch: most sub-problems bounded at once.
+    """
+
+    def __init__(self, query: Query, ctx: Context, *, memory: int, max_batch: int) -> None:
+        self.query, self.ctx = query, ctx
+        self.memory, self.max_batch = memory, max_batch
+        self.graph = query.graph.to(ctx.device, ctx.dtype)
+        self.stats: dict[str, float] = {}
+
+    def run(self) -> ActivationResult:
+        """Search until all is proved, a witness is confirmed, or the deadline comes."""
+        boxes = self._boxes()
+        numbers = sum(v.size for node in self.graph.nodes for v in (node.output, *node.inputs))
+        at_once = max(1, self.memory // (16 * numbers))
+        groups = [boxes[k : k + at_once] for k in range(0, len(boxes), at_once)]
+        open_: list[int] = []
+        late = False
+        for index, group in enumerate(groups):
+            share = self.ctx.deadline.share(1 / (len(groups) - index))
+            found = self._search(group, self.ctx.until(share))
+            self._count(found.stats)
+            if found.witness is not None:
+                return ActivationResult([], found.witness, stats=self.stats)
+            open_.extend(found.open_goals)
+            late |= found.timed_out
+        return ActivationResult(sorted(open_), timed_out=late, stats=self.stats)
+
+    def _count(self, stats: Mapping[str, float]) -> None:
+        for key, value in stats.items():
+            if key == "lowest_bound":
+                self.stats[key] = min(self.stats.get(key, math.inf), value)
+            else:
+                self.stats[key] = self.stats.get(key, 0) + value
+
+    def _boxes(self) -> list[list[int]]:
+        """Indices of the clauses over each distinct box."""
+        found: dict[tuple[bytes, bytes], list[int]] = {}
+        for k, clause in enumerate(self.query.clauses):
+            region = clause.region
+            key = (region.lower.cpu().numpy().tobytes(), region.upper.cpu().numpy().tobytes())
+            found.setdefault(key, []).append(k)
+        return list(found.values())
+
+    def _search(self, boxes: list[list[int]], ctx: Context) -> ActivationResult:
+        """Bound these boxes and search the goals over them. `open_goals` of the result are clauses."""
+        lower, upper = self._ends(boxes)
+        tool = Propagator(self.graph, None, ctx.dtype, memory=self.memory)
+        state = tool.propagate(lower, upper, ctx.deadline.share(PLAIN_SHARE))
+        goals = self._open_goals(tool, state, boxes)
+        if not goals:
+            return ActivationResult([], stats={"subproblems": 0})
+        tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE))
+        bounder = DualBounder(tool, state, goals, ctx, STEPS)
+        roots, found = bounder.start(ctx.deadline.share(ROOT_SHARE))
+        result = ActivationSplit(bounder, ctx, max_batch=self.max_batch).run(roots, found)
+        stats = {
+            **result.stats,
+            "goals": len(goals),
+            "open_signs": bounder.dual.size,
+            "float64": bounder.redone,
+        }
+        clauses = sorted({goals[k].clause for k in result.open_goals})
+        return dataclasses.replace(result, open_goals=clauses, stats=stats)
+
+    def _ends(self, boxes: list[list[int]]) -> tuple[Tensor, Tensor]:
+        regions = [self.query.clauses[members[0]].region for members in boxes]
+        lower = torch.stack([r.lower for r in regions]).to(self.ctx.device)
+        upper = torch.stack([r.upper for r in regions]).to(self.ctx.device)
+        return lower_as(lower, self.ctx.dtype), upper_as(upper, self.ctx.dtype)
+
+    def _open_goals(self, tool: Propagator, state: State, boxes: list[list[int]]) -> list[Goal]:
+        """The unsafe polytopes that the root bounds do not exclude."""
+        goals: list[Goal] = []
+        for box, members in enumerate(boxes):
+            here = state.of_box(box)
+            step = max(1, tool.rows_at_once(state.lower.device) // 16)
+            for start in range(0, len(members), step):
+                part = members[start : start + step]
+                clauses = [self.query.clauses[k] for k in part]
+                spec = Specification.of(clauses, self.graph.output_size, state.lower.device)
+                lower = tool.margins(here, spec.as_type(tool.dtype).joined())[0].lower
+                open_ = spec.open_polytopes(lower.reshape(len(part), -1))
+                for k, row in zip(part, open_.tolist(), strict=True):
+                    polytopes = self.query.clauses[k].unsafe
+                    goals.extend(Goal(k, box, p) for p, still in zip(polytopes, row, strict=False) if still)
+        return goals
