@@ -44,12 +44,14 @@ def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
     """The default order, read off the query's structure: refute cheaply, prove, be exact, refute again."""
     nonlinear = sum(n.output.size for n in query.graph.nodes if isinstance(n.op, Elementwise))
     free = max((int((c.region.upper > c.region.lower).sum()) for c in query.clauses), default=0)
-    if free <= FEW_INPUTS:
+    if free <= FEW_INPUTS and nonlinear <= FEW_NONLINEAR:
         steps = [
             Step("falsification", 0.05, 0.3),
-            Step("zonotope", 0.5),
-            Step("bound_propagation", 0.7),
-            Step("milp", 0.5),
+            Step("zonotope", 0.1),
+            Step("bound_propagation", 0.1),
+            Step("zonotope", 0.6),
+            Step("bound_propagation", 0.8),
+            Step("milp", 0.8),
             Step("falsification"),
         ]
     else:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vnnverify import Context, Deadline
 from vnnverify.ir import flat
+from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query import Polytope
 from vnnverify.search import ActivationBounds, Branches
 from vnnverify_bound_propagation.bounds import Propagator
@@ -43,26 +44,37 @@ class Goal:
 class DualBounder:
     """Optimised bounds of sub-problems over the boxes of one root state.
 
+    Slopes and multipliers are sought in `dtype`; what they prove is computed in float64.
+
     Args:
-        tool: bounds the graph in the search's float type.
+        tool: bounds the graph in float64.
         root: what `tool` knows of each box.
+        dtype: float type of the ascent.
         steps: gradient steps per sub-problem.
     """
 
     def __init__(
-        self, tool: Propagator, root: State, goals: Sequence[Goal], ctx: Context, steps: int
+        self,
+        tool: Propagator,
+        root: State,
+        goals: Sequence[Goal],
+        ctx: Context,
+        *,
+        dtype: torch.dtype,
+        steps: int,
     ) -> None:
-        self.tool, self.ctx, self.steps = tool, ctx, steps
-        self.dtype = tool.dtype
-        self.dual = Dual(tool.graph, root)
-        self.exact: Dual | None = None
-        self.redone = 0
+        self.ctx, self.dtype, self.steps = ctx, dtype, steps
+        self.exact = Dual(tool.graph, root)
+        fast = tool.graph.to(root.lower.device, dtype)
+        self.dual = Dual(fast, Propagator.relaxed(fast, root.to(dtype)))
+        self.rows_at_once = tool.rows_at_once(root.lower.device)
+        self.network = fast
         device = root.lower.device
         self.box = torch.tensor([g.box for g in goals], device=device)
         self.C, self.d, self.strict, self.real = (t.to(device) for t in _stack(goals, tool.graph.output_size))
         self.lower, self.upper = self.dual.lower[self.box], self.dual.upper[self.box]  # (goals, U)
         ends = [torch.cat([flat(root.interval[v][end]) for v in tool.graph.outputs], 1) for end in (0, 1)]
-        self.reach = (ends[1] - ends[0]).amax(dim=1)  # (B,) widest output interval
+        self.reach = (ends[1] - ends[0]).amax(dim=1).to(dtype)  # (B,) widest output interval
 
     def start(self, deadline: Deadline) -> tuple[Branches, ActivationBounds]:
         """Bounds of all goals without splits, after tightening inner bounds as long as that helps."""
@@ -106,7 +118,7 @@ class DualBounder:
         return ActivationBounds(lower, multiplier, memory, ascent.point, element, threshold, worth)
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:
-        y = self.tool.graph(x).to(torch.float64)
+        y = self.network(x).to(torch.float64)
         margin = torch.einsum("npm,nm->np", self.C[goal], y) - self.d[goal]
         inside = torch.where(self.strict[goal], margin < 0, margin <= 0)
         return (inside | ~self.real[goal]).all(dim=1)
@@ -141,14 +153,13 @@ class DualBounder:
         A row ±z_j is bounded together with multiples of the unsafe rows, which are <= 0 where it matters.
         Source: Kotha et al., arXiv:2302.01404.
         """
-        graph = self.tool.graph
         spread = problems.rows.abs().sum(dim=2).amax(dim=1) * self.reach[problems.box]
         for node, unit in self.dual.units.items():
             value = node.inputs[0]
             lower, upper = problems.lower[:, unit.part], problems.upper[:, unit.part]
             which, element = ((lower < 0) & (upper > 0)).nonzero(as_tuple=True)
-            dual = self.dual.toward(graph.with_nodes(graph.nodes, [value, *graph.outputs]))
-            step = max(1, self.tool.rows_at_once(lower.device) // 2)
+            fast, exact = (dual.also_toward(value) for dual in (self.dual, self.exact))
+            step = max(1, self.rows_at_once // 2)
             for start in range(0, which.numel(), step):
                 if deadline.expired:
                     return
@@ -157,10 +168,10 @@ class DualBounder:
                 rows = self._inner_rows(problems, p, unit.columns[e], value.size)
                 width = (problems.upper[p, column] - problems.lower[p, column]).repeat(2)
                 rows.scale = width / spread[p].repeat(2)
-                dual.ascend(rows, TIGHTEN_STEPS, deadline)
-                low, high = dual.certify(rows).lower.chunk(2)
-                low = torch.fmax(problems.lower[p, column], low)
-                high = torch.fmin(problems.upper[p, column], -high)
+                fast.ascend(rows, TIGHTEN_STEPS, deadline)
+                low, high = exact.certify(rows.to(torch.float64)).lower.chunk(2)
+                low = torch.fmax(problems.lower[p, column], lower_as(low, self.dtype))
+                high = torch.fmin(problems.upper[p, column], upper_as(-high, self.dtype))
                 sane = low <= high  # crossed bounds mean that nothing is left, but prove nothing here
                 problems.lower[p, column] = torch.where(sane, low, problems.lower[p, column])
                 problems.upper[p, column] = torch.where(sane, high, problems.upper[p, column])
@@ -183,33 +194,16 @@ class DualBounder:
         return rows
 
     def _certified(self, branches: Branches, problems: Problems, ascent: Ascent) -> Tensor:
-        """Certified bounds where the plain ones are positive, if need be in float64; elsewhere the plain
-        ones, at most zero."""
+        """Certified bounds where the plain ones are positive; elsewhere the plain ones, at most zero."""
         lower = ascent.bound.clamp(max=0.0)
         hopeful = (ascent.bound > 0).nonzero()[:, 0]
-        if not hopeful.numel():
-            return lower
-        found = self.dual.certify(problems.take(hopeful)).lower
-        lower[hopeful] = torch.where(found > 0, found, 0.0)
-        again = hopeful[~(found > 0)]
-        if again.numel() and self.dtype != torch.float64:
-            self.redone += again.numel()
-            goal = branches.goal[again]
-            part = problems.take(again).to(torch.float64)
+        if hopeful.numel():
+            goal = branches.goal[hopeful]
+            part = problems.take(hopeful).to(torch.float64)
             part.rows, part.offset = self.C[goal], self.d[goal]
-            proved = self._exact().certify(part).lower > 0
-            lower[again] = torch.where(proved, torch.finfo(self.dtype).tiny, 0.0).to(self.dtype)
+            proved = self.exact.certify(part).lower
+            lower[hopeful] = torch.where(proved > 0, upper_as(proved, self.dtype), 0.0)
         return lower
-
-    def _exact(self) -> Dual:
-        """The same root in float64."""
-        if self.exact is None:
-            fast = self.dual
-            graph = fast.graph.to(fast.root.lower.device, torch.float64)
-            state = State(fast.root.lower.double(), fast.root.upper.double())
-            state.interval = {v: (a.double(), b.double()) for v, (a, b) in fast.root.interval.items()}
-            self.exact = Dual(graph, self.tool.relaxed(graph, state))
-        return self.exact
 
     def _choose(self, problems: Problems, ascent: Ascent) -> tuple[Tensor, Tensor]:
         """Elements to split (D, k), best first, and multipliers (D, k, 2) for their two sides."""

@@ -25,6 +25,8 @@ __all__ = ["BoundPropagation", "BoundPropagationOptions", "BoxBounder"]
 
 SPLITTABLE_INPUTS = 64
 """Varying inputs up to which halving the box can still get anywhere where no sign can be split."""
+MANY_SIGNS = 4000
+"""ReLUs beyond which bounding a box costs so much that signs are split even where few inputs vary."""
 REFINE_AT_MOST = 64
 """Where boxes are halved: most open neurons of a layer and box that are bounded backward."""
 
@@ -113,11 +115,11 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
         if ctx.deadline.expired:
             return Outcome.timeout("no time was given")
         free = max(int((c.region.upper > c.region.lower).sum()) for c in query.clauses)
-        has_relu = any(isinstance(node.op, Relu) for node in query.graph.nodes)
+        signs = sum(node.output.size for node in query.graph.nodes if isinstance(node.op, Relu))
         with torch.no_grad():
-            if free <= self.options.split_inputs:
+            if free <= self.options.split_inputs and signs <= MANY_SIGNS:
                 return self._split_inputs(query, ctx, splits=None)
-            if has_relu:
+            if signs:
                 return self._split_activations(query, ctx)
             return self._split_inputs(query, ctx, splits=None if free <= SPLITTABLE_INPUTS else 0)
 
@@ -131,7 +133,13 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
 
     def _split_activations(self, query: Query, ctx: Context) -> Outcome:
         options = self.options
-        search = SignSearch(query, ctx, memory=options.memory << 20, max_batch=options.max_batch)
+        search = SignSearch(
+            query,
+            ctx,
+            memory=options.memory << 20,
+            max_batch=options.max_batch,
+            forward_inputs=options.forward_inputs,
+        )
         found = search.run()
         why = "no open sign is left to split"
         return _outcome(query, ctx, found.witness, found.open_goals, found.timed_out, why, found.stats)

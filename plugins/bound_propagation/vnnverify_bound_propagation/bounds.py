@@ -163,9 +163,11 @@ class Propagator:
 
     def _ascend(self, value: Value, state: State, steps: int, deadline: Deadline) -> None:
         """Bounds with optimised slopes for the elements whose sign is still open."""
-        dual = Dual(self.plan.below[value], state)
-        if dual.size == 0:
+        exact = Dual(self.plan.below[value], state)
+        if exact.size == 0:
             return
+        part = exact.graph.to(state.lower.device, torch.float32)
+        fast = Dual(part, self.relaxed(part, state.to(torch.float32)))
         lower, upper = (flat(end).clone() for end in state.interval[value])
         box, element = ((lower < 0) & (upper > 0)).nonzero(as_tuple=True)
         step = max(1, self.rows_at_once(lower.device) // 2)
@@ -173,13 +175,13 @@ class Propagator:
             if deadline.expired:
                 break
             b, e = box[start : start + step].repeat(2), element[start : start + step].repeat(2)
-            sign = torch.ones_like(b, dtype=lower.dtype)
+            unit = torch.zeros(b.numel(), 1, value.size, device=b.device)
+            sign = torch.ones(b.numel(), device=b.device)
             sign[b.numel() // 2 :] = -1.0
-            unit = lower.new_zeros(b.numel(), 1, value.size)
             unit[torch.arange(b.numel(), device=b.device), 0, e] = sign
-            problems = dual.problems(b, unit, unit.new_zeros(b.numel(), 1))
-            dual.ascend(problems, steps, deadline)
-            below, above = dual.certify(problems).lower.chunk(2)
+            problems = fast.problems(b, unit, unit.new_zeros(b.numel(), 1))
+            fast.ascend(problems, steps, deadline)
+            below, above = exact.certify(problems.to(self.dtype)).lower.chunk(2)
             b, e = b[: below.numel()], e[: below.numel()]
             lower[b, e] = torch.fmax(lower[b, e], below)
             upper[b, e] = torch.fmin(upper[b, e], -above)

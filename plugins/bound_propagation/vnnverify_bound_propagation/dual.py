@@ -144,10 +144,10 @@ class Dual:
         self.alpha = torch.cat([none, *alphas], 1)
         self.size = start
 
-    def toward(self, graph: Graph) -> Dual:
-        """The same open elements, bounding the outputs of another part of the network."""
+    def also_toward(self, value: Value) -> Dual:
+        """The same open elements; the targets are `value`, then the outputs."""
         other = copy.copy(self)
-        other.graph = graph
+        other.graph = self.graph.with_nodes(self.graph.nodes, [value, *self.graph.outputs])
         return other
 
     def problems(self, box: Tensor, rows: Tensor, offset: Tensor) -> Problems:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context, Query
-from vnnverify.numerics import lower_as, upper_as
 from vnnverify.search import ActivationResult, ActivationSplit, Specification
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
@@ -32,19 +31,24 @@ class SignSearch:
     Args:
         memory: bytes that the rows of one backward pass may take.
         max_batch: most sub-problems bounded at once.
+        forward_inputs: most varying inputs for which forward linear bounds are kept.
     """
 
-    def __init__(self, query: Query, ctx: Context, *, memory: int, max_batch: int) -> None:
+    def __init__(
+        self, query: Query, ctx: Context, *, memory: int, max_batch: int, forward_inputs: int
+    ) -> None:
         self.query, self.ctx = query, ctx
-        self.memory, self.max_batch = memory, max_batch
-        self.graph = query.graph.to(ctx.device, ctx.dtype)
+        self.memory, self.max_batch, self.forward_inputs = memory, max_batch, forward_inputs
+        self.graph = query.graph.to(ctx.device, torch.float64)
         self.stats: dict[str, float] = {}
 
     def run(self) -> ActivationResult:
         """Search until all is proved, a witness is confirmed, or the deadline comes."""
-        boxes = self._boxes()
+        boxes = (
+            self._boxes()
+        )  # float64: in float32 the error allowed for outweighs the margins of deep networks
         numbers = sum(v.size for node in self.graph.nodes for v in (node.output, *node.inputs))
-        at_once = max(1, self.memory // (16 * numbers))
+        at_once = max(1, self.memory // (32 * numbers))
         groups = [boxes[k : k + at_once] for k in range(0, len(boxes), at_once)]
         open_: list[int] = []
         late = False
@@ -77,20 +81,22 @@ class SignSearch:
     def _search(self, boxes: list[list[int]], ctx: Context) -> ActivationResult:
         """Bound these boxes and search the goals over them. `open_goals` of the result are clauses."""
         lower, upper = self._ends(boxes)
-        tool = Propagator(self.graph, None, ctx.dtype, memory=self.memory)
+        free = (upper > lower).any(dim=0).nonzero()[:, 0]
+        forms = free if 0 < free.numel() <= self.forward_inputs else None
+        # float64: on deep networks the rounding error of float32 outweighs the margins
+        tool = Propagator(self.graph, forms, torch.float64, memory=self.memory)
         state = tool.propagate(lower, upper, ctx.deadline.share(PLAIN_SHARE))
         goals = self._open_goals(tool, state, boxes)
         if not goals:
             return ActivationResult([], stats={"subproblems": 0})
         tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE))
-        bounder = DualBounder(tool, state, goals, ctx, STEPS)
+        bounder = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
         roots, found = bounder.start(ctx.deadline.share(ROOT_SHARE))
         result = ActivationSplit(bounder, ctx, max_batch=self.max_batch).run(roots, found)
         stats = {
             **result.stats,
             "goals": len(goals),
             "open_signs": bounder.dual.size,
-            "float64": bounder.redone,
         }
         clauses = sorted({goals[k].clause for k in result.open_goals})
         return dataclasses.replace(result, open_goals=clauses, stats=stats)
@@ -99,7 +105,7 @@ class SignSearch:
         regions = [self.query.clauses[members[0]].region for members in boxes]
         lower = torch.stack([r.lower for r in regions]).to(self.ctx.device)
         upper = torch.stack([r.upper for r in regions]).to(self.ctx.device)
-        return lower_as(lower, self.ctx.dtype), upper_as(upper, self.ctx.dtype)
+        return lower, upper
 
     def _open_goals(self, tool: Propagator, state: State, boxes: list[list[int]]) -> list[Goal]:
         """The unsafe polytopes that the root bounds do not exclude."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
-from vnnverify.numerics import gamma, unit_roundoff
+from vnnverify.numerics import gamma, lower_as, unit_roundoff, upper_as
 
 __all__ = ["State"]
 
@@ -41,6 +41,13 @@ class State:
     def batch(self) -> int:
         """B: number of boxes."""
         return self.lower.shape[0]
+
+    def to(self, dtype: torch.dtype) -> State:
+        """The boxes and intervals in another float type, rounded outward; nothing else."""
+        state = State(lower_as(self.lower, dtype), upper_as(self.upper, dtype))
+        pairs = self.interval.items()
+        state.interval = {v: (lower_as(low, dtype), upper_as(high, dtype)) for v, (low, high) in pairs}
+        return state
 
     def of_box(self, box: int) -> State:
         """What is known of one box, for bounding rows over it."""
