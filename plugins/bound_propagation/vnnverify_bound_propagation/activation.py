@@ -218,14 +218,15 @@ class DualBounder:
 
 def _stack(goals: Sequence[Goal], outputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows C (goals, P, m), d, strict and real (goals, P); padding repeats the first row."""
-    P = max(g.polytope.b.numel() for g in goals)
+    P = max([1, *(g.polytope.b.numel() for g in goals)])
     C = torch.zeros(len(goals), P, outputs, dtype=torch.float64)
     d = torch.zeros(len(goals), P, dtype=torch.float64)
     strict, real = (torch.zeros(len(goals), P, dtype=torch.bool) for _ in range(2))
     for k, goal in enumerate(goals):
         rows = goal.polytope.b.numel()
         C[k, :rows], d[k, :rows] = goal.polytope.A, goal.polytope.b
-        C[k, rows:], d[k, rows:] = goal.polytope.A[:1], goal.polytope.b[:1]
+        if rows:
+            C[k, rows:], d[k, rows:] = goal.polytope.A[:1], goal.polytope.b[:1]
         strict[k, :rows], real[k, :rows] = goal.polytope.strict, True
     return C, d, strict, real
 
