@@ -6,7 +6,7 @@ from typing import Any
 
 from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
 
-from vnnverify import Backend
+from vnnverify import Backend, Verdict
 from vnnverify.testing import Settings, context, parametrize_with_backend_checks, zoo
 
 DECIDED = {s.name for s in zoo() if not s.tight and all(c.region.linear is None for c in s.query.clauses)}
@@ -20,17 +20,24 @@ def test_conformance(backend: Backend[Any], check: Callable[[Backend[Any]], None
     check(backend)
 
 
-@parametrize_with_backend_checks([BoundPropagation(BoundPropagationOptions(split_inputs=0))])
+PROVED = {s.name for s in zoo() if s.name in DECIDED and s.truth is Verdict.UNSAT} - {"needle_above"}
+"""What the search over signs must prove. The ascent leaves the needle's last linear program, with its
+slopes of 64, unfinished; points are found by other backends."""
+
+
+@parametrize_with_backend_checks(
+    [BoundPropagation(BoundPropagationOptions(split_inputs=0))],
+    settings=Settings(must_decide=PROVED, seconds=2.0),
+)
 def test_conformance_of_the_search_over_signs(
     backend: Backend[Any], check: Callable[[Backend[Any]], None]
 ) -> None:
     check(backend)
 
 
-def test_the_search_over_signs_decides_what_the_root_does_not() -> None:
+def test_the_search_over_signs_splits_what_the_root_leaves_open() -> None:
+    specimen = next(s for s in zoo() if s.name == "maximum_above")
     backend = BoundPropagation(BoundPropagationOptions(split_inputs=0))
-    decided = 0
-    for specimen in zoo():
-        outcome = backend.verify(specimen.query, context(specimen.query, 2.0))
-        decided += outcome.verdict is specimen.truth and outcome.stats.get("subproblems", 0) > 1
-    assert decided >= 8
+    outcome = backend.verify(specimen.query, context(specimen.query, 5.0))
+    assert outcome.verdict is Verdict.UNSAT
+    assert outcome.stats["subproblems"] > 1

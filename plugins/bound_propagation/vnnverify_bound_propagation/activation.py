@@ -28,6 +28,8 @@ SLOPE_STEPS = 255
 """Slopes travel from parent to child as bytes; any rounding of them is sound."""
 ROOT_STEPS, TIGHTEN_STEPS = 40, 10
 """Gradient steps for a goal without splits, and for an inner bound."""
+LEAF_STEPS, LEAF_DECAY = 300, 0.985
+"""Gradient steps where every sign is settled, and how slowly their size falls."""
 WORTHWHILE = 0.02
 """Inner bounds are tightened again while some goal's bound gains this part of its distance from zero."""
 
@@ -102,6 +104,13 @@ class DualBounder:
     def bound(self, branches: Branches) -> ActivationBounds:
         problems = self._problems(branches)
         ascent = self.dual.ascend(problems, self.steps, self.ctx.deadline)
+        leaf = ~((problems.lower < 0) & (problems.upper > 0)).any(dim=1) & ~(ascent.bound > 0)
+        if bool(leaf.any()):  # nothing is left to split: a linear program, worth solving well
+            index = leaf.nonzero()[:, 0]
+            part = problems.take(index)
+            found = self.dual.ascend(part, LEAF_STEPS, self.ctx.deadline, decay=LEAF_DECAY)
+            problems.put(index, part)
+            ascent.put(index, found)
         return self._answer(branches, problems, ascent, self._certified(branches, problems, ascent))
 
     def _answer(

@@ -159,7 +159,7 @@ class Dual:
         ends = self.lower[box], self.upper[box]
         return Problems(box, rows, offset, *ends, self.alpha[box], zero, weight)
 
-    def ascend(self, problems: Problems, steps: int, deadline: Deadline, rate: float = RATE) -> Ascent:
+    def ascend(self, problems: Problems, steps: int, deadline: Deadline, *, decay: float = DECAY) -> Ascent:
         """Improve the parameters of all sub-problems in place; stops when every bound is positive.
 
         `steps` counts gradient steps; with 0 the given parameters are evaluated.
@@ -171,7 +171,7 @@ class Dual:
         for step in range(steps):
             if deadline.expired or (problems.scale is None and bool((best.bound > 0).all())):
                 break
-            work.step(rate * DECAY**step)
+            work.step(RATE * decay**step)
             found = work.backward()
             coefficient, value = work.forward(found)
             better = found.bound > best.bound
