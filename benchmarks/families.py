@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--expected", default="", help="only instances with this expected verdict")
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--log", type=Path, help="append one JSON line per instance")
+    parser.add_argument("--again", action="store_true", help="do not run: take the records from the log")
     parser.add_argument(
         "--write", metavar="TITLE", help="put the table under TITLE into benchmarks/README.md"
     )
@@ -99,8 +100,13 @@ def main() -> None:
     for name in args.family or sorted(
         p.name for p in args.folder.iterdir() if (p / "instances.csv").exists()
     ):
-        records = []
-        for model, prop, expected in read_rows(args.folder / name):
+        records: list[dict[str, object]] = []
+        if args.again:
+            found = [json.loads(line) for line in args.log.read_text().splitlines()]
+            records = [
+                r for r in found if r["family"] == name and args.only in f"{r['model']} {r['property']}"
+            ]
+        for model, prop, expected in [] if args.again else read_rows(args.folder / name):
             if args.only not in f"{model} {prop}" or (args.expected and expected != args.expected):
                 continue
             record = {"family": name, "expected": expected}
