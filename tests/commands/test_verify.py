@@ -85,11 +85,11 @@ def test_unsat_as_json_and_as_result_file(
     record = strict(done.stdout)
     assert record["schema"] == 1
     assert record["verdict"] == "unsat" and record["witness"] is None
-    assert record["guarantee"] == "real" and record["backend"] == "bound_propagation"
+    assert record["guarantee"] == "real" and record["backend"] == "zonotope"
     assert (record["model"], record["query"]) == (str(packed), str(query))
     assert record["timeout"] is None and 0 < record["seconds"] < 60
     assert record["sha256"]["model"] == "87957291c76654601ba4de5f938cc3b29db143eac3fe71e2bf12ebee82ed93da"
-    assert set(record["stats"]) == {"falsification", "bound_propagation"}
+    assert set(record["stats"]) == {"falsification", "zonotope"}
 
 
 def test_lower_above_upper_is_vacuously_unsat_with_a_warning(
