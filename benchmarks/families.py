@@ -136,7 +136,7 @@ def write(title: str, lines: list[str], rate: float, args: argparse.Namespace) -
     more = f", `{' '.join(args.more)}`" if args.more else ""
     body = (
         f"{title}\n\n{args.timeout:g} s an instance, whole process{more}; float32 matrix product on this "
-        f"machine in the same run: {rate:.0f} GFLOP/s ({torch.get_num_threads()} threads).\n\n"
+        f"machine {'afterwards' if args.again else 'in the same run'}: {rate:.0f} GFLOP/s ({torch.get_num_threads()} threads).\n\n"
         + "\n".join(lines)
         + "\n"
     )
