@@ -92,8 +92,11 @@ def main() -> None:
     parser.add_argument(
         "--write", metavar="TITLE", help="put the table under TITLE into benchmarks/README.md"
     )
-    parser.add_argument("more", nargs="*", help="further arguments of `vnnverify verify`, after --")
-    args = parser.parse_args()
+    parser.epilog = "Arguments after -- go to `vnnverify verify`."
+    own = sys.argv[1:]
+    cut = own.index("--") if "--" in own else len(own)
+    args = parser.parse_args(own[:cut])
+    args.more = own[cut + 1 :]
     lines = ["| family | instances | decided | sat / unsat | wrong | median s | max s | PAR2 s |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     rate = matmul_rate()
@@ -134,9 +137,10 @@ def write(title: str, lines: list[str], rate: float, args: argparse.Namespace) -
     text = README.read_text() if README.exists() else "# Benchmarks\n"
     sections = text.split("\n## ")
     more = f", `{' '.join(args.more)}`" if args.more else ""
+    when = "afterwards" if args.again else "in the same run"
     body = (
         f"{title}\n\n{args.timeout:g} s an instance, whole process{more}; float32 matrix product on this "
-        f"machine {'afterwards' if args.again else 'in the same run'}: {rate:.0f} GFLOP/s ({torch.get_num_threads()} threads).\n\n"
+        f"machine {when}: {rate:.0f} GFLOP/s ({torch.get_num_threads()} threads).\n\n"
         + "\n".join(lines)
         + "\n"
     )
