@@ -211,7 +211,8 @@ class DualBounder:
             part = problems.take(hopeful).to(torch.float64)
             part.rows, part.offset = self.C[goal], self.d[goal]
             proved = self.exact.certify(part).lower
-            lower[hopeful] = torch.where(proved > 0, upper_as(proved, self.dtype), 0.0)
+            sure = (proved > 0) & torch.isfinite(proved)  # an overflow proves nothing
+            lower[hopeful] = torch.where(sure, upper_as(proved, self.dtype), 0.0)
         return lower
 
     def _choose(self, problems: Problems, ascent: Ascent) -> tuple[Tensor, Tensor]:

@@ -44,9 +44,7 @@ class SignSearch:
 
     def run(self) -> ActivationResult:
         """Search until all is proved, a witness is confirmed, or the deadline comes."""
-        boxes = (
-            self._boxes()
-        )  # float64: in float32 the error allowed for outweighs the margins of deep networks
+        boxes = self._boxes()
         numbers = sum(v.size for node in self.graph.nodes for v in (node.output, *node.inputs))
         at_once = max(1, self.memory // (32 * numbers))
         groups = [boxes[k : k + at_once] for k in range(0, len(boxes), at_once)]
