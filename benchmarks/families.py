@@ -10,7 +10,6 @@ FOLDER holds <family>/instances.csv (onnx,vnnlib,timeout) and, optionally, expec
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import subprocess
@@ -18,21 +17,16 @@ import sys
 import time
 from pathlib import Path
 
-import torch
-
-DECIDED = ("sat", "unsat")
-README = Path(__file__).with_name("README.md")
-
-
-def read_rows(family: Path) -> list[tuple[str, str, str]]:
-    """(model, property, expected verdict or '') of every instance."""
-    expected = {}
-    if (family / "expected.csv").exists():
-        with (family / "expected.csv").open(newline="") as file:
-            expected = {(r["onnx"], r["vnnlib"]): r["expected"] for r in csv.DictReader(file)}
-    with (family / "instances.csv").open(newline="") as file:
-        rows = [tuple(cell.strip() for cell in row[:2]) for row in csv.reader(file) if row]
-    return [(model, prop, expected.get((model, prop), "")) for model, prop in rows]
+from instances import (
+    DECIDED,
+    chosen_rows,
+    family_names,
+    machine,
+    make_parser,
+    matmul_rate,
+    parse_arguments,
+    write_section,
+)
 
 
 def run(family: Path, model: str, prop: str, timeout: float, more: list[str]) -> dict[str, object]:
@@ -47,17 +41,6 @@ def run(family: Path, model: str, prop: str, timeout: float, more: list[str]) ->
         json.loads(done.stdout) if done.stdout.strip() else {"verdict": "error", "reason": done.stderr[-300:]}
     )
     return {"model": model, "property": prop, "wall": round(wall, 3), **record, "witness": None}
-
-
-def matmul_rate() -> float:
-    """GFLOP/s of this machine's float32 matrix product, 2048 square, median of five."""
-    a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
-    times = []
-    for _ in range(6):
-        started = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - started)
-    return 2 * 2048**3 / statistics.median(times[1:]) / 1e9
 
 
 def summary(name: str, records: list[dict[str, object]], timeout: float) -> str:
@@ -79,40 +62,19 @@ def summary(name: str, records: list[dict[str, object]], timeout: float) -> str:
 
 def main() -> None:
     """Run, print, and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--family", action="append", default=[])
-    parser.add_argument("--only", default="", help="only instances whose names contain this")
-    parser.add_argument("--expected", default="", help="only instances with this expected verdict")
-    parser.add_argument("--timeout", type=float, default=60.0)
-    parser.add_argument("--log", type=Path, help="append one JSON line per instance")
-    parser.add_argument("--again", action="store_true", help="do not run: take the records from the log")
-    parser.add_argument(
-        "--write", metavar="TITLE", help="put the table under TITLE into benchmarks/README.md"
-    )
-    parser.epilog = "Arguments after -- go to `vnnverify verify`."
-    own = sys.argv[1:]
-    cut = own.index("--") if "--" in own else len(own)
-    args = parser.parse_args(own[:cut])
-    args.more = own[cut + 1 :]
+    args = parse_arguments(make_parser(__doc__))
     lines = ["| family | instances | decided | sat / unsat | wrong | median s | max s | PAR2 s |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     rate = matmul_rate()
-    for name in args.family or sorted(
-        p.name for p in args.folder.iterdir() if (p / "instances.csv").exists()
-    ):
+    for name in family_names(args):
         records: list[dict[str, object]] = []
         if args.again:
             found = [json.loads(line) for line in args.log.read_text().splitlines()]
             records = [
                 r for r in found if r["family"] == name and args.only in f"{r['model']} {r['property']}"
             ]
-        for model, prop, expected in [] if args.again else read_rows(args.folder / name):
-            if args.only not in f"{model} {prop}" or (args.expected and expected != args.expected):
-                continue
-            record = {"family": name, "expected": expected}
+        for model, prop, expected in [] if args.again else chosen_rows(args.folder / name, args):
+            record: dict[str, object] = {"family": name, "expected": expected}
             record.update(run(args.folder / name, model, prop, args.timeout, args.more))
             records.append(record)
             flag = (
@@ -133,19 +95,10 @@ def main() -> None:
 
 
 def write(title: str, lines: list[str], rate: float, args: argparse.Namespace) -> None:
-    """Replace the section `title` of the README, keeping the others."""
-    text = README.read_text() if README.exists() else "# Benchmarks\n"
-    sections = text.split("\n## ")
+    """Put the table into the README."""
     more = f", `{' '.join(args.more)}`" if args.more else ""
-    when = "afterwards" if args.again else "in the same run"
-    body = (
-        f"{title}\n\n{args.timeout:g} s an instance, whole process{more}; float32 matrix product on this "
-        f"machine {when}: {rate:.0f} GFLOP/s ({torch.get_num_threads()} threads).\n\n"
-        + "\n".join(lines)
-        + "\n"
-    )
-    kept = [s for s in sections[1:] if not s.startswith(f"{title}\n")]
-    README.write_text("\n## ".join([sections[0].rstrip() + "\n", *(s.rstrip() + "\n" for s in kept), body]))
+    caption = f"{args.timeout:g} s an instance, whole process{more}; {machine(rate, args)}.\n\n"
+    write_section(title, caption + "\n".join(lines))
 
 
 if __name__ == "__main__":
