@@ -16,6 +16,7 @@ __all__ = [
     "round_up",
     "unit_roundoff",
     "upper_as",
+    "varies",
 ]
 
 AGREEMENT = 1e-4
@@ -60,6 +61,14 @@ def round_down(x: Tensor) -> Tensor:
 def round_up(x: Tensor) -> Tensor:
     """The next larger float of each element."""
     return torch.nextafter(x, x.new_full((), float("inf")))
+
+
+def varies(lower: Tensor, upper: Tensor) -> Tensor:
+    """Where [lower, upper] is more than one number that was rounded outward, a few float32 units wide at
+    most: bool, of the same shape. A matter of effort only: bounds hold over the whole interval either way.
+    """
+    size = torch.maximum(lower.abs(), upper.abs()).clamp(min=torch.finfo(torch.float32).tiny)
+    return upper - lower > 4 * torch.finfo(torch.float32).eps * size
 
 
 def lower_as(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from vnnverify.ir.graph import Graph
 from vnnverify.ir.op import Shape
+from vnnverify.numerics import gamma, varies
 
 __all__ = ["Clause", "Layout", "Polytope", "Query", "Region", "Replay", "Source", "TensorSpec"]
 
@@ -56,6 +57,11 @@ class Region:
     lower: Tensor  # (n,) float64, rounded down
     upper: Tensor  # (n,) float64, rounded up
     linear: Polytope | None = None
+
+    @property
+    def varying(self) -> int:
+        """How many inputs vary, those left out whose interval is one number rounded outward."""
+        return int(varies(self.lower, self.upper).sum())
 
     @property
     def empty(self) -> bool:
@@ -97,8 +103,6 @@ class Clause:
 
 
 def _polytope_misses_box(polytope: Polytope, lower: Tensor, upper: Tensor) -> bool:
-    from vnnverify.numerics import gamma
-
     A = polytope.A
     least = A.clamp(min=0) @ lower + A.clamp(max=0) @ upper - polytope.b
     size = A.abs() @ torch.maximum(lower.abs(), upper.abs()) + polytope.b.abs()
@@ -150,6 +154,11 @@ class Query:
     clauses: tuple[Clause, ...]
     layout: Layout
     source: Source
+
+    @property
+    def varying(self) -> int:
+        """The most inputs that vary in a clause."""
+        return max((c.region.varying for c in self.clauses), default=0)
 
     def with_clauses(self, clauses: Iterable[Clause]) -> Query:
         """The residual query that asks about these clauses only."""

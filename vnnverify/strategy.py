@@ -43,8 +43,7 @@ class Step:
 def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
     """The default order, read off the query's structure: refute cheaply, prove, be exact, refute again."""
     nonlinear = sum(n.output.size for n in query.graph.nodes if isinstance(n.op, Elementwise))
-    free = max((int((c.region.upper > c.region.lower).sum()) for c in query.clauses), default=0)
-    if free <= FEW_INPUTS and nonlinear <= FEW_NONLINEAR:
+    if query.varying <= FEW_INPUTS and nonlinear <= FEW_NONLINEAR:
         steps = [
             Step("falsification", 0.05, 0.3),
             Step("zonotope", 0.1),
@@ -129,14 +128,17 @@ def decide(
 ) -> Result:
     """Give each backend its turn until one settles the query.
 
+    The result's statistics are the turns of each backend, in order: `verdict`, `seconds`, `reason`,
+    `open_clauses` (left when it ended) and the backend's own counters. One that was passed over has a turn
+    of no time, with the reason why.
+
     Args:
         report: called with each backend's name and result as it ends.
     """
     if not query.clauses:
         logger.warning("no disjunct of the property has a non-empty input box: vacuously unsat")
         return Result(Verdict.UNSAT, "vacuous: no disjunct has a non-empty input box")
-    reasons: list[str] = []
-    stats: dict[str, Any] = {}
+    turns: dict[str, list[dict[str, Any]]] = {}
     failed = False
     last: Result | None = None
     open_query = query
@@ -145,32 +147,44 @@ def decide(
         if ctx.deadline.expired:
             break
         backend = backends[step.backend]
+        each = turns.setdefault(step.backend, [])
         support = _support(backend, open_query)
         if not support:
-            reasons.append(f"{step.backend}: {support.reason}")
+            passed = _turn(Result(Verdict.UNKNOWN, support.reason), len(open_query.clauses))
+            each.extend([] if passed in each else [passed])
             continue
         limit = Deadline.after(min(step.at_most, step.share * ctx.deadline.remaining()))
         result = run(open_query, step.backend, backend, ctx.until(limit))
         report(step.backend, result)
-        stats[step.backend] = {"seconds": round(result.seconds, 3), **result.stats}
-        if result.verdict is Verdict.UNSAT:
-            return dataclasses.replace(result, stats=stats, guarantee=_weaker(guarantee, result.guarantee))
-        if result.verdict is Verdict.SAT:
-            return dataclasses.replace(result, stats=stats)
-        failed |= result.verdict is Verdict.ERROR
-        last = result
-        reasons.append(f"{step.backend}: {result.reason}")
-        if _discharges(result, open_query):
+        if not result.verdict.decided and _discharges(result, open_query):
             guarantee = _weaker(guarantee, result.guarantee)
             open_query = dataclasses.replace(result.residual or open_query, source=query.source)
+        each.append(_turn(result, 0 if result.verdict is Verdict.UNSAT else len(open_query.clauses)))
+        if result.verdict is Verdict.UNSAT:
+            return dataclasses.replace(result, stats=turns, guarantee=_weaker(guarantee, result.guarantee))
+        if result.verdict is Verdict.SAT:
+            return dataclasses.replace(result, stats=turns)
+        failed |= result.verdict is Verdict.ERROR
+        last = result
     verdict = Verdict.ERROR if failed else Verdict.UNKNOWN
     verdict = Verdict.TIMEOUT if ctx.deadline.expired else verdict
-    reason = "; ".join(reasons)
+    reason = "; ".join(f"{name}: {each[-1]['reason']}" for name, each in turns.items())
     if last is None:
-        return Result(verdict, reason or "no backend had a turn", stats=stats)
+        return Result(verdict, reason or "no backend had a turn", stats=turns, residual=open_query)
     return dataclasses.replace(
-        last, verdict=verdict, reason=reason, stats=stats, witness=None, residual=open_query
+        last, verdict=verdict, reason=reason, stats=turns, witness=None, residual=open_query
     )
+
+
+def _turn(result: Result, open_clauses: int) -> dict[str, Any]:
+    """The record of a turn; a counter of the backend does not take the place of what is said about all."""
+    said = {
+        "verdict": result.verdict.value,
+        "seconds": round(result.seconds, 3),
+        "reason": result.reason,
+        "open_clauses": open_clauses,
+    }
+    return {**said, **result.stats, **said}
 
 
 def _support(backend: Backend[Any], query: Query) -> Support:

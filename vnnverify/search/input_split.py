@@ -7,6 +7,7 @@ batches. Complete up to floating-point resolution: a box that can no longer be c
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,13 +36,15 @@ class BoxBounds:
     lower: Tensor  # (batch, S) sound lower bounds of the margins; rounding accounted for
     A: Tensor | None = None  # (batch, S, n) slopes of linear lower bounds attaining `lower`, if any
     gain: Tensor | None = None  # (batch, S, n) estimated gain of halving each input, for each margin
+    memory: Tensor | None = None  # (batch, …) what the domain wants to know again of the halves of a box
 
 
 class Bounder(Protocol):
     """A domain as the search sees it."""
 
-    def bound(self, lower: Tensor, upper: Tensor, spec: Specification) -> BoxBounds:
-        """Bound all margins of `spec` over each box [lower, upper], (batch, n)."""
+    def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
+        """Bound all margins of `spec` over each box [lower, upper], (batch, n), with the memory of the
+        boxes they are halves of; None for whole regions, or if there is no memory."""
         ...
 
 
@@ -63,19 +66,25 @@ class _Boxes:
     upper: Tensor  # (N, n)
     clause: Tensor  # (N,) int64
     bound: Tensor  # (N,)
+    memory: Tensor | None = None  # (N, …) of the parents; not for roots
 
     def __len__(self) -> int:
         return self.lower.shape[0]
 
     def take(self, index: Tensor) -> _Boxes:
-        return _Boxes(self.lower[index], self.upper[index], self.clause[index], self.bound[index])
+        memory = None if self.memory is None else self.memory[index]
+        return _Boxes(self.lower[index], self.upper[index], self.clause[index], self.bound[index], memory)
 
     def joined(self, other: _Boxes) -> _Boxes:
+        if not len(self) or not len(other):
+            return other if not len(self) else self
+        parts = (self.memory, other.memory)
         return _Boxes(
             torch.cat([self.lower, other.lower]),
             torch.cat([self.upper, other.upper]),
             torch.cat([self.clause, other.clause]),
             torch.cat([self.bound, other.bound]),
+            None if parts[0] is None or parts[1] is None else torch.cat([parts[0], parts[1]]),
         )
 
 
@@ -129,7 +138,8 @@ class InputSplit:
             self.ctx.logger.debug(
                 "%.1f s: %d boxes visited, %d open", time.monotonic() - started, self.visited, len(boxes)
             )
-            wish = batch * SECONDS_PER_BATCH / spent if len(chosen) == batch else batch
+            wish = len(chosen) * SECONDS_PER_BATCH / spent
+            wish = wish if len(chosen) == batch else min(batch, max(wish, len(chosen) / 4))
             batch = int(min(self.max_batch, max(1.0, min(wish, 4.0 * batch))))
         left = sorted(stuck | set(boxes.clause.tolist()))
         return SearchResult(left, timed_out=bool(len(boxes)), stats=self._stats(len(boxes), worst))
@@ -149,7 +159,8 @@ class InputSplit:
         """Bound a batch, look for witnesses in what stays open, and cut that in two."""
         self.visited += len(boxes)
         spec = self.spec.take(boxes.clause)
-        found = self.bounder.bound(boxes.lower, boxes.upper, spec)
+        found = self.bounder.bound(boxes.lower, boxes.upper, spec, boxes.memory)
+        boxes.memory = found.memory
         open_ = spec.open_polytopes(found.lower)
         keep = open_.any(dim=1)
         boxes, spec, open_ = boxes.take(keep), spec.where(keep), open_[keep]
@@ -223,8 +234,8 @@ class InputSplit:
         self.splits += len(boxes)
         left_upper = boxes.upper.scatter(1, axis, cut)
         right_lower = boxes.lower.scatter(1, axis, cut)
-        left = _Boxes(boxes.lower, left_upper, boxes.clause, boxes.bound)
-        right = _Boxes(right_lower, boxes.upper, boxes.clause, boxes.bound)
+        left = dataclasses.replace(boxes, upper=left_upper)
+        right = dataclasses.replace(boxes, lower=right_lower)
         return left.joined(right)
 
 

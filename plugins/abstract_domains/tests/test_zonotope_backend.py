@@ -55,7 +55,7 @@ def test_what_does_not_fit_into_the_memory_is_bounded_in_parts():
     boxes = stacked(query, 300)
     roomy = BoxBounder(query, context(query), 1 << 10)
     tight = BoxBounder(query, context(query), 1)
-    expected, found = roomy.bound(*boxes), tight.bound(*boxes)
+    expected, found = roomy.bound(*boxes, None), tight.bound(*boxes, None)
     assert tight.step < 300 < roomy.step
     assert not tight.refusal
     assert torch.isfinite(found.lower).all()
@@ -87,7 +87,7 @@ def test_what_is_proved_is_not_in_the_residual():
     root = question(sizes, 0.0)
     spec = Specification.of(root.clauses, 1, torch.device("cpu"))
     ends = (end.float()[None] for end in (root.clauses[0].region.lower, root.clauses[0].region.upper))
-    top = -BoxBounder(root, context(root), 64).bound(*ends, spec).lower.item()
+    top = -BoxBounder(root, context(root), 64).bound(*ends, spec, None).lower.item()
     query = question(sizes, 2 * top, 1.25 * top, 0.95 * top)
     outcome = ZonotopeBackend().verify(query, context(query))
     assert outcome.verdict is Verdict.UNKNOWN
@@ -103,6 +103,6 @@ def test_the_deadline_holds_within_a_batch(seconds):
     bounder = BoxBounder(query, ctx, 2048)
     boxes = stacked(query, 2000)
     started = time.monotonic()
-    found = bounder.bound(*boxes)
+    found = bounder.bound(*boxes, None)
     assert time.monotonic() - started < seconds + 2
     assert (found.lower == -float("inf")).all()

@@ -221,3 +221,16 @@ class Cross(Bilinear):
 def test_an_unknown_product_is_refused():
     with pytest.raises(UnsupportedOperator, match="Cross"):
         outputs(two_inputs(Cross()), double(0, 0), double(1, 1))
+
+
+def test_a_number_rounded_outward_is_covered_without_a_symbol(make):
+    """The second input's interval is two units wide, which the weight makes four."""
+    graph = make.chain([make.linear([[1.0, 2.0**53]])], 2)
+    step = 2.0**-52
+    found = outputs(graph, double(0, 1), double(1, 1 + 2 * step)).value
+    assert found.generators.shape[1] == 1
+    for end in (0.0, 1.0):
+        assert found.lower[0] <= end + 2.0**53 <= found.upper[0]
+        assert found.lower[0] <= end + 2.0**53 + 4 <= found.upper[0]
+    low, high = alone(graph, double(0, 1), double(1, 1 + 2 * step))
+    assert low <= 2.0**53 and high >= 2.0**53 + 5

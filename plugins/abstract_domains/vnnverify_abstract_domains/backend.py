@@ -41,7 +41,7 @@ class BoxBounder:
         self.step = 1 << 30
         self.refusal = ""  # why a single box did not fit, if one did not
 
-    def bound(self, lower: Tensor, upper: Tensor, spec: Specification) -> BoxBounds:
+    def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
         """Sound lower bounds of all margins of `spec`; −inf for boxes that time or memory do not allow."""
         B, S = spec.d.shape
         margins = torch.full((B, S), -float("inf"), dtype=self.dtype, device=lower.device)
@@ -78,7 +78,7 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
             graph = domain.prepare(query.graph)
         except UnsupportedOperator as error:
             return Support.no(str(error))
-        least = least_memory(graph, _varying(query))
+        least = least_memory(graph, query.varying)
         if least > self.options.memory << 20:
             return Support.no(
                 f"the inputs' generators alone need {-(-least >> 20)} MiB; memory={self.options.memory}"
@@ -91,7 +91,7 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
             return Outcome.unsat()
         if not ctx.deadline.remaining():
             return Outcome.timeout("no time was given")
-        splits = _varying(query) <= self.options.split_inputs
+        splits = query.varying <= self.options.split_inputs
         # cuDNN convolves in TF32 by default, and by algorithms whose rounding `gamma` does not cover
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
             bounder = BoxBounder(query, ctx, self.options.memory, guide=splits)
@@ -111,8 +111,3 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
             return Outcome.timeout(open_, residual, **found.stats)
         why = "boxes at float resolution" if splits else "too many varying inputs to split"
         return Outcome.unknown(f"{open_}; {why}", residual, **found.stats)
-
-
-def _varying(query: Query) -> int:
-    """The most inputs that vary in a clause."""
-    return max((int((c.region.upper > c.region.lower).sum()) for c in query.clauses), default=0)

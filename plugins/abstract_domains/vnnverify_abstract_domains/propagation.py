@@ -12,7 +12,7 @@ from torch import Tensor
 from vnnverify import Deadline
 from vnnverify.domains import interval
 from vnnverify.ir import Graph, Node, Value
-from vnnverify.numerics import gamma, round_down, unit_roundoff
+from vnnverify.numerics import gamma, round_down, unit_roundoff, varies
 from vnnverify.search import Specification
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import (
@@ -100,7 +100,7 @@ def propagate(
         TooBig: the budget does not suffice.
     """
     B = lower.shape[0]
-    free = (upper > lower).any(dim=0).nonzero()[:, 0]
+    free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
     if not free.numel():
         free = torch.zeros(1, dtype=torch.long, device=lower.device)
     share = torch.eye(free.numel(), dtype=lower.dtype, device=lower.device)

@@ -163,18 +163,21 @@ def input_zonotopes(
 ) -> tuple[dict[Value, Zonotope], Tensor]:
     """The boxes [lower, upper] (B, n) as zonotopes, with symbol k for input free[k], and the radii (B, n).
 
-    Every input that is not free must be a single number.
+    The radius of an input that is not free goes into its error term.
     """
     centre, radius = ball(lower, upper)
     B, n = lower.shape
     k = free.numel()
     generators = radius.new_zeros(B, k, n)
     generators[:, torch.arange(k, device=free.device), free] = radius[:, free]
-    lows, highs, middles = (graph.split_inputs(part) for part in (lower, upper, centre))
+    rest = radius.clone()
+    rest[:, free] = 0
+    parts = (lower, upper, centre, rest)
+    lows, highs, middles, errors = (graph.split_inputs(part) for part in parts)
     found, start = {}, 0
     for value in graph.inputs:
         part = generators[:, :, start : start + value.size].reshape(B, k, *value.shape)
-        element = Zonotope.of(middles[value], part, torch.zeros_like(middles[value]))
+        element = Zonotope.of(middles[value], part, errors[value])
         found[value] = element.within(lows[value], highs[value])
         start += value.size
     return found, radius

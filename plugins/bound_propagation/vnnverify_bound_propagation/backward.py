@@ -11,6 +11,7 @@ Source: Zhang et al., arXiv:1811.00866; Singh et al., POPL 2019 (DeepPoly).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,9 @@ from vnnverify.domains import Domain
 from vnnverify.ir import Affine, Bilinear, Elementwise, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, unit_roundoff
 from vnnverify.ops.piecewise import Relu
-from vnnverify_bound_propagation.state import State
+from vnnverify_bound_propagation import windows
+from vnnverify_bound_propagation.state import State, long_sum, sum_error
+from vnnverify_bound_propagation.windows import Window
 
 __all__ = ["Linear", "Rows", "domain", "lower_bounds"]
 
@@ -57,7 +60,7 @@ class Linear:
 def lower_bounds(
     graph: Graph,
     state: State,
-    start: dict[Value, Tensor],
+    start: Mapping[Value, Tensor | Window],
     rows: Rows,
     const: Tensor,
     trace: dict[Node, Tensor] | None = None,
@@ -79,14 +82,26 @@ def lower_bounds(
         coefficients = pending.pop(node.output, None)
         if coefficients is None:
             continue
-        if trace is not None and isinstance(node.op, Elementwise):
-            trace[node] = coefficients
-        back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
-        if node in state.error:
-            error = error + flat(coefficients).abs() @ state.error[node]
-        if node in state.multiplier:
-            back, add, loss = _lagrange(back, add, node, rows, state)
-            error = error + loss
+        rule = None
+        if isinstance(coefficients, Window):
+            rule = windows.domain.find(node.op)
+            if rule is None or trace is not None or node in state.multiplier or not coefficients.small():
+                coefficients = coefficients.dense()
+        back: tuple[Tensor | Window | None, ...]
+        if isinstance(coefficients, Window):
+            assert rule is not None
+            back, add = rule(node.op, coefficients, node, state)
+            if node in state.error:
+                error = error + coefficients.loss(state.error[node])
+        else:
+            if trace is not None and isinstance(node.op, Elementwise):
+                trace[node] = coefficients
+            back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
+            if node in state.error:
+                error = error + flat(coefficients).abs() @ state.error[node]
+            if node in state.multiplier:
+                back, add, loss = _lagrange(back, add, node, rows, state)
+                error = error + loss
         if add is not None:
             const = const + add
             error = error + u * const.abs()
@@ -94,13 +109,24 @@ def lower_bounds(
             if part is None:
                 continue
             if value in pending:
-                pending[value] = pending[value] + part
-                error = error + u * (flat(pending[value]).abs() @ flat(state.magnitude(value)).amax(dim=0))
+                size = flat(state.magnitude(value)).amax(dim=0)
+                pending[value] = part = _added(pending[value], part)
+                more = part.loss(size) if isinstance(part, Window) else flat(part).abs() @ size
+                error = error + u * more
             else:
                 pending[value] = part
     zero = const.new_zeros(const.shape[0], 1)
-    A = torch.cat([flat(pending[v]) if v in pending else zero.expand(-1, v.size) for v in graph.inputs], 1)
+    whole = {v: c.dense() if isinstance(c, Window) else c for v, c in pending.items()}
+    A = torch.cat([flat(whole[v]) if v in whole else zero.expand(-1, v.size) for v in graph.inputs], 1)
     return _concretize(A, const, error, rows, state)
+
+
+def _added(a: Tensor | Window, b: Tensor | Window) -> Tensor | Window:
+    if isinstance(a, Window) and isinstance(b, Window):
+        both = windows.added(a, b)
+        if both is not None:
+            return both
+    return (a.dense() if isinstance(a, Window) else a) + (b.dense() if isinstance(b, Window) else b)
 
 
 def _lagrange(
@@ -126,14 +152,14 @@ def _lagrange(
 def _concretize(A: Tensor, const: Tensor, error: Tensor, rows: Rows, state: State) -> Linear:
     """min of A x over the box: positive slopes at its lower end, negative at its upper end."""
     n = A.shape[1]
-    g = gamma(n + 4, A.dtype)
+    g = sum_error(n + 4, A.dtype)
     size = torch.maximum(state.lower.abs(), state.upper.abs()).amax(dim=0)
     error = (error + g * (A.abs() @ size) + g * const.abs()) * (1 + 2 * gamma(n, A.dtype))
     grouped = rows.group(A)
-    low = (grouped.clamp(min=0) * rows.spread(state.lower)).sum(-1)
-    low = low + (grouped.clamp(max=0) * rows.spread(state.upper)).sum(-1)
+    least = torch.where(grouped > 0, rows.spread(state.lower), rows.spread(state.upper))
+    low = long_sum((grouped * least).reshape(A.shape))
     c = const - error
-    lower = low.reshape(-1) + c
+    lower = low + c
     return Linear(A, c, lower.masked_fill(lower.isnan(), -float("inf")), error)
 
 
@@ -144,7 +170,7 @@ def _affine(
     add = None
     offset = op.offset if node.inputs else op()[0]
     if offset is not None:
-        add = flat(coefficients) @ offset.expand(node.output.shape).flatten()
+        add = long_sum(coefficients * offset)
     if not node.inputs:
         return (), add
     return op.adjoint(coefficients, *(v.shape for v in node.inputs)), add
@@ -160,7 +186,7 @@ def _elementwise(
     positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
     back = positive * rows.spread(lines.below_slope) + negative * rows.spread(lines.above_slope)
     add = positive * rows.spread(lines.below_offset) + negative * rows.spread(lines.above_offset)
-    return (back.reshape(coefficients.shape),), add.reshape(coefficients.shape[0], -1).sum(dim=1)
+    return (back.reshape(coefficients.shape),), long_sum(add.reshape(coefficients.shape))
 
 
 @domain.rule(Relu)
@@ -171,7 +197,7 @@ def _relu(
     lines = state.lines[node]
     grouped = rows.group(coefficients)
     negative = grouped.clamp(max=0)
-    add = (negative * rows.spread(lines.above_offset)).reshape(coefficients.shape[0], -1).sum(dim=1)
+    add = long_sum((negative * rows.spread(lines.above_offset)).reshape(coefficients.shape))
     slope = torch.where(grouped > 0, rows.spread(lines.below_slope), rows.spread(lines.above_slope))
     return ((grouped * slope).reshape(coefficients.shape),), add
 
@@ -194,7 +220,7 @@ def _maximum(
     grouped = rows.group(flat(coefficients))
     negative = grouped.clamp(max=0)
     kept = grouped.clamp(min=0) + negative * rows.spread(wins.to(grouped.dtype))
-    add = (negative * rows.spread(ceiling)).reshape(coefficients.shape[0], -1).sum(dim=1)
+    add = long_sum((negative * rows.spread(ceiling)).reshape(coefficients.shape))
     joined = torch.zeros(coefficients.shape[0], lower.shape[1], dtype=grouped.dtype, device=grouped.device)
     target = rows.spread(index).expand(kept.shape).reshape(coefficients.shape[0], -1)
     joined.scatter_add_(1, target, kept.reshape(coefficients.shape[0], -1))
@@ -210,4 +236,4 @@ def _bilinear(
     lower, upper = state.interval[node.output]
     grouped = rows.group(coefficients)
     add = grouped.clamp(min=0) * rows.spread(lower) + grouped.clamp(max=0) * rows.spread(upper)
-    return (None,) * len(node.inputs), add.reshape(coefficients.shape[0], -1).sum(dim=1)
+    return (None,) * len(node.inputs), long_sum(add.reshape(coefficients.shape))

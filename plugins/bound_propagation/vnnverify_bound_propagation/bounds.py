@@ -9,16 +9,17 @@ each box for itself; all rows of a batch share one matrix product per layer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
 
 from vnnverify import Deadline
-from vnnverify.domains import interval, relaxation
-from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
-from vnnverify.numerics import unit_roundoff
+from vnnverify.domains import interval
+from vnnverify.ir import Affine, Elementwise, Graph, Node, Op, Value, flat
+from vnnverify.numerics import unit_roundoff, varies
 from vnnverify.search import Specification
-from vnnverify_bound_propagation import backward, forward
+from vnnverify_bound_propagation import backward, forward, windows
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.state import State
 
@@ -34,6 +35,7 @@ class _Plan:
 
     nonlinear: frozenset[Value]  # inputs of nonlinear nodes
     refine: frozenset[Value]  # those of them that are not affine in the graph's inputs
+    signs: frozenset[Value]  # those of them of which only the sign matters: with it the operator is linear
     below: dict[Value, Graph]  # the graph cut down to the ancestors of a value
 
 
@@ -74,9 +76,16 @@ class Propagator:
         rows = self.memory // (4 * self.widest * torch.finfo(self.dtype).bits // 8)
         return max(64, min(rows, CACHE_ELEMENTS // self.widest) if device.type == "cpu" else rows)
 
-    def propagate(self, lower: Tensor, upper: Tensor, deadline: Deadline) -> State:
-        """Bounds of every value over each box [lower, upper], (B, n). Past the deadline it stops refining."""
+    def propagate(
+        self, lower: Tensor, upper: Tensor, deadline: Deadline, known: Tensor | None = None
+    ) -> State:
+        """Bounds of every value over each box [lower, upper], (B, n). Past the deadline it stops refining.
+
+        Args:
+            known: what is `remembered` of larger boxes (B, 2, M).
+        """
         state = State.of(self.graph, lower, upper)
+        at = 0
         forms: dict[Value, forward.Form | None] = {}
         if self.free is not None:
             forms.update(forward.input_forms(self.graph, state, self.free))
@@ -84,30 +93,39 @@ class Propagator:
             found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
             B = state.batch
             found = (found[0].expand(B, *node.output.shape), found[1].expand(B, *node.output.shape))
-            if isinstance(node.op, Elementwise):
-                state.note_lines(node, node.op, relaxation.lines(node.op, *state.interval[node.inputs[0]]))
+            state.interval[node.output] = found
+            state.note(node)
             if self.free is not None:
                 form = self._form(node, forms, state)
                 forms[node.output] = form
                 if form is not None and node.output in self.plan.nonlinear:
                     state.slopes[node.output] = form.below
                 if form is not None:
-                    found = _intersect(found, form.interval())
-            state.interval[node.output] = found
-            if isinstance(node.op, Affine) and node.inputs:
-                state.note_affine(node, node.op)
-            if node.output in self.plan.refine and not deadline.expired:
-                self._refine(node.output, state, deadline)
+                    state.interval[node.output] = _intersect(found, form.interval())
+            value = node.output
+            if value in self.plan.refine:
+                if known is not None:
+                    part = known[:, :, at : at + value.size].reshape(B, 2, *value.shape)
+                    state.interval[value] = _intersect(state.interval[value], (part[:, 0], part[:, 1]))
+                    at += value.size
+                if not deadline.expired:
+                    self._refine(value, state, deadline)
         return state
+
+    def remembered(self, state: State) -> Tensor:
+        """The refined bounds in one tensor, for boxes inside the state's boxes: (B, 2, M)."""
+        parts = [
+            torch.stack([flat(end) for end in state.interval[node.output]], dim=1)
+            for node in self.graph.nodes
+            if node.output in self.plan.refine
+        ]
+        return torch.cat([state.lower.new_zeros(state.batch, 2, 0), *parts], dim=2)
 
     @staticmethod
     def relaxed(graph: Graph, state: State) -> State:
         """`state`, which knows intervals only, with the lines and rounding errors of every node."""
         for node in graph.nodes:
-            if isinstance(node.op, Elementwise):
-                state.note_lines(node, node.op, relaxation.lines(node.op, *state.interval[node.inputs[0]]))
-            if isinstance(node.op, Affine) and node.inputs:
-                state.note_affine(node, node.op)
+            state.note(node)
         return state
 
     def _form(self, node: Node, forms: dict[Value, forward.Form | None], state: State) -> forward.Form | None:
@@ -118,33 +136,62 @@ class Propagator:
         return form
 
     def _refine(self, value: Value, state: State, deadline: Deadline) -> None:
-        """Backward bounds of the elements whose sign is open."""
-        lower, upper = state.interval[value]
-        flat_lower, flat_upper = flat(lower).clone(), flat(upper).clone()
-        crossing = (flat_lower < 0) & (flat_upper > 0)
+        """Backward bounds of the elements that are open: whose sign is not known, where only it matters.
+
+        The end nearer to zero comes first. Where it settles the sign the other end is left as it is.
+        """
+        shape = state.interval[value][0].shape
+        lower, upper = (flat(end).clone() for end in state.interval[value])
+        signs = value in self.plan.signs
+        open_ = (lower < 0) & (upper > 0) if signs else varies(lower, upper)
         if self.refine_at_most is not None:
-            crossing &= crossing.sum(dim=1, keepdim=True) <= self.refine_at_most
-        box, element = crossing.nonzero(as_tuple=True)
+            open_ &= open_.sum(dim=1, keepdim=True) <= self.refine_at_most
+        near = torch.where(-lower < upper, 1.0, -1.0).to(lower.dtype)
+        for side in (near, -near):
+            box, element = open_.nonzero(as_tuple=True)
+            self._refine_ends(value, state, (lower, upper), (box, element, side[box, element]), deadline)
+            if signs:
+                open_ &= (lower < 0) & (upper > 0)
+        state.interval[value] = _uncross(lower.reshape(shape), upper.reshape(shape))
+
+    def _refine_ends(
+        self,
+        value: Value,
+        state: State,
+        ends: tuple[Tensor, Tensor],
+        rows: tuple[Tensor, Tensor, Tensor],
+        deadline: Deadline,
+    ) -> None:
+        """Backward bounds of the lower (sign 1) or upper (sign −1) ends (B, size) of some elements, in place.
+
+        Args:
+            rows: box, element and sign (R,) of each end.
+        """
+        lower, upper = ends
         graph = self.plan.below[value]
-        step = self.rows_at_once(lower.device) // 2
-        for start in range(0, box.numel(), step):
+        if windows.is_image(value.shape):  # rows of one pixel side by side see the same window
+            order = (rows[0] * value.size + rows[1] % prod(value.shape[2:])).argsort(stable=True)
+            rows = rows[0][order], rows[1][order], rows[2][order]
+        if not rows[0].numel():
+            return
+        for box, element, sign in zip(*(r.split(self.rows_at_once(lower.device)) for r in rows), strict=True):
             if deadline.expired:
-                break
-            b, e = box[start : start + step], element[start : start + step]
-            unit = flat_lower.new_zeros(2 * b.numel(), value.size)
-            index = torch.arange(b.numel(), device=b.device)
-            unit[index, e] = 1.0
-            unit[index + b.numel(), e] = -1.0
-            rows = backward.Rows(2 * b.numel(), box=torch.cat([b, b]))
-            if state.batch == 1:
-                rows = backward.Rows(2 * b.numel(), per_box=2 * b.numel())
-            found = backward.lower_bounds(
-                graph, state, {value: unit.reshape(-1, *value.shape)}, rows, unit.new_zeros(unit.shape[0])
-            ).lower
-            below, above = found.split(b.numel())
-            flat_lower[b, e] = torch.fmax(flat_lower[b, e], below)
-            flat_upper[b, e] = torch.fmin(flat_upper[b, e], -above)
-        state.interval[value] = _uncross(flat_lower.reshape(lower.shape), flat_upper.reshape(upper.shape))
+                return
+            count = box.numel()
+            start: Tensor | windows.Window
+            if windows.is_image(value.shape):
+                start = windows.units(value.shape, box, element, sign)
+            else:
+                unit = lower.new_zeros(count, value.size)
+                unit[torch.arange(count, device=box.device), element] = sign
+                start = unit.reshape(-1, *value.shape)
+            each = backward.Rows(count, per_box=count) if state.batch == 1 else backward.Rows(count, box=box)
+            found = backward.lower_bounds(graph, state, {value: start}, each, sign.new_zeros(count)).lower
+            below = sign > 0
+            at = box[below], element[below]
+            lower[at] = torch.fmax(lower[at], found[below])
+            at = box[~below], element[~below]
+            upper[at] = torch.fmin(upper[at], -found[~below])
 
     def improve(self, state: State, steps: int, deadline: Deadline) -> None:
         """Better bounds of the values in `state`: slopes optimised for each open neuron by itself.
@@ -154,10 +201,7 @@ class Propagator:
         for node in self.graph.nodes:
             found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
             state.interval[node.output] = _intersect(state.interval[node.output], found)
-            if isinstance(node.op, Elementwise):
-                state.note_lines(node, node.op, relaxation.lines(node.op, *state.interval[node.inputs[0]]))
-            if isinstance(node.op, Affine) and node.inputs:
-                state.note_affine(node, node.op)
+            state.note(node)
             if node.output in self.plan.refine and not deadline.expired:
                 self._ascend(node.output, state, steps, deadline)
 
@@ -251,7 +295,19 @@ def _plan(graph: Graph) -> _Plan:
         if not isinstance(node.op, Affine):
             nonlinear.update(node.inputs)
             refine.update(v for v in node.inputs if v not in affine)
-    return _Plan(frozenset(nonlinear), frozenset(refine), {v: _ancestors(graph, v) for v in refine})
+    users: dict[Value, list[Node]] = {v: [] for v in refine}
+    for node in graph.nodes:
+        for v in refine.intersection(node.inputs):
+            users[v].append(node)
+    signs = {v for v, nodes in users.items() if all(_linear_by_sign(node.op) for node in nodes)}
+    return _Plan(
+        frozenset(nonlinear), frozenset(refine), frozenset(signs), {v: _ancestors(graph, v) for v in refine}
+    )
+
+
+def _linear_by_sign(op: Op) -> bool:
+    """Whether the operator is linear on either side of zero; affine users of the value do not matter."""
+    return isinstance(op, Affine) or (isinstance(op, Elementwise) and op.kinks in ((), (0.0,)))
 
 
 def _ancestors(graph: Graph, value: Value) -> Graph:
@@ -273,7 +329,7 @@ def preactivation_bounds(
         UnsupportedOperator: an operator cannot be bounded.
     """
     exact = graph.to(lower.device, torch.float64)
-    free = (upper > lower).nonzero()[:, 0]
+    free = varies(lower, upper).nonzero()[:, 0]
     tool = Propagator(exact, free if 0 < free.numel() <= 32 else None, torch.float64)
     state = tool.propagate(lower[None].double(), upper[None].double(), deadline or Deadline.never())
     return {value: (low[0], high[0]) for value, (low, high) in state.interval.items()}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context, Query
+from vnnverify.numerics import varies
 from vnnverify.search import ActivationResult, ActivationSplit, Specification
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
@@ -79,7 +80,7 @@ class SignSearch:
     def _search(self, boxes: list[list[int]], ctx: Context) -> ActivationResult:
         """Bound these boxes and search the goals over them. `open_goals` of the result are clauses."""
         lower, upper = self._ends(boxes)
-        free = (upper > lower).any(dim=0).nonzero()[:, 0]
+        free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
         forms = free if 0 < free.numel() <= self.forward_inputs else None
         # float64: on deep networks the rounding error of float32 outweighs the margins
         tool = Propagator(self.graph, forms, torch.float64, memory=self.memory)

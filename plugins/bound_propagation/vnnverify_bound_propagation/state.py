@@ -8,11 +8,30 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from vnnverify.domains import relaxation
 from vnnverify.domains.relaxation import Lines
-from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
+from vnnverify.ir import Affine, Bilinear, Elementwise, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, lower_as, unit_roundoff, upper_as
 
-__all__ = ["State"]
+__all__ = ["State", "long_sum", "sum_error"]
+
+LONG_SUM = 512
+"""Terms from which on a sum of float32 products is taken in float64."""
+
+
+def long_sum(products: Tensor) -> Tensor:
+    """Σ over all but the first axis of products (R, …), with a relative error of `sum_error`: (R,)."""
+    terms = flat(products)
+    if terms.shape[1] <= LONG_SUM:
+        return terms.sum(dim=1)
+    return terms.sum(dim=1, dtype=torch.float64).to(products.dtype)
+
+
+def sum_error(terms: int, dtype: torch.dtype) -> float:
+    """Relative error of a sum of so many products of numbers in `dtype`, see `numerics.gamma`."""
+    if terms <= LONG_SUM or dtype == torch.float64:
+        return gamma(terms, dtype)
+    return gamma(2, dtype) + gamma(terms, torch.float64)
 
 
 @dataclass(slots=True)
@@ -73,30 +92,55 @@ class State:
         lower, upper = self.interval[node.inputs[0]]
         return torch.maximum(slope * lower + offset, slope * upper + offset).clamp(min=0)
 
+    def note(self, node: Node) -> None:
+        """What a backward step through `node` needs: lines, and the error of its own rounding. The
+        intervals of the node's inputs and output must be known."""
+        if isinstance(node.op, Elementwise):
+            self.note_lines(node, node.op, relaxation.lines(node.op, *self.interval[node.inputs[0]]))
+        elif isinstance(node.op, Affine) and node.inputs:
+            self.note_affine(node, node.op)
+        elif isinstance(node.op, Maximum):
+            self.note_maximum(node, node.op)
+        elif isinstance(node.op, Bilinear):
+            loss = sum_error(node.output.size, self.lower.dtype) * self.magnitude(node.output)
+            self.error[node] = flat(loss).amax(dim=0)
+
+    def note_maximum(self, node: Node, op: Maximum) -> None:
+        """Rounding error of one backward step through a maximum: the long sum over the constants above,
+        and the sums of what several groups hand to one member. Both are measured at the group's largest
+        member."""
+        groups = op.groups(*(v.shape for v in node.inputs)).to(self.lower.device)
+        size = torch.cat([flat(self.magnitude(v)) for v in node.inputs], 1)[:, groups].amax(dim=2)
+        shared = int(torch.bincount(groups.flatten()).amax())
+        dtype = self.lower.dtype
+        self.error[node] = (sum_error(node.output.size, dtype) + gamma(shared, dtype)) * size.amax(dim=0)
+
     def note_affine(self, node: Node, op: Affine) -> None:
         """Rounding error of one backward step through an affine node.
 
         A row Λ over the output becomes fl(Λ W) and fl(Λ b). The bound changes by at most
-        gamma·|Λ|·(|W| |x| + |b|), and `error[node]` holds gamma·(|W| |x| + |b|), the largest over
-        the boxes of the batch, so that one product |Λ| @ error bounds the loss of every row.
+        |Λ|·(g |W| |x| + h |b|) with g for the sums of the adjoint and h for the long sum over b.
+        `error[node]` holds the bracket, the largest over the boxes of the batch, so that one product
+        |Λ| @ error bounds the loss of every row.
         """
         if op.fan_out == 0 and op.offset is None:
             return
-        g = gamma(max(op.fan_out, node.output.size), self.lower.dtype)
-        size = op.magnitude(*(self.magnitude(v) for v in node.inputs))
+        dtype = self.lower.dtype
+        g = gamma(op.fan_out, dtype)
+        loss = g * op.magnitude(*(self.magnitude(v) for v in node.inputs))
         if op.offset is not None:
-            size = size + op.offset.abs()
-        self.error[node] = g * (1 + 2 * g) * flat(size).amax(dim=0)
+            loss = loss + sum_error(node.output.size, dtype) * op.offset.abs()
+        self.error[node] = (1 + 4 * gamma(op.fan_in, dtype)) * flat(loss).amax(dim=0)
 
     def note_lines(self, node: Node, op: Elementwise, lines: Lines) -> None:
         """Lines of an elementwise node, and the rounding error of one backward step through it.
 
-        Products with the slopes are rounded once, the sum with the offsets `size` times.
+        Products with the slopes are rounded once; the sum with the offsets is a long one.
         """
         self.lines[node] = lines
         dtype = self.lower.dtype
         slope = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
         offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
         loss = 2 * unit_roundoff(dtype) * slope * self.magnitude(node.inputs[0])
-        loss = loss + gamma(node.output.size, dtype) * offset
+        loss = loss + sum_error(node.output.size, dtype) * offset
         self.error[node] = flat(loss).amax(dim=0)

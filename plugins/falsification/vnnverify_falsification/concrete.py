@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vnnverify.numerics import varies
 from vnnverify_falsification.hunt import Hunt
 
 __all__ = ["try_centres", "try_corners", "try_points"]
@@ -50,7 +51,7 @@ def try_corners(hunt: Hunt, clauses: int, samples: int) -> None:
 def _corners(hunt: Hunt, clause: int) -> Tensor:
     """All corners of a box with few free coordinates, else both end vertices and random corners."""
     region = hunt.clauses[clause].region
-    free = torch.nonzero(region.upper > region.lower).flatten().to(hunt.ctx.device)
+    free = torch.nonzero(varies(region.lower, region.upper)).flatten().to(hunt.ctx.device)
     if 2 ** min(free.numel(), 63) <= MAX_CORNERS:
         bits = torch.arange(2 ** free.numel(), device=hunt.ctx.device)
         chosen = (bits[:, None] >> torch.arange(free.numel(), device=hunt.ctx.device)) & 1
