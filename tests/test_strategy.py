@@ -124,7 +124,7 @@ def test_first_decided_verdict_ends_the_turns(query: Query) -> None:
     result = run(query, backends)
     assert (result.verdict, result.backend, result.guarantee) == (Verdict.UNSAT, "b", Guarantee.REAL)
     assert backends["c"].asked == []
-    assert set(result.stats) == {"a", "b"} and result.stats["b"]["boxes"] == 2
+    assert set(result.stats) == {"a", "b"} and result.stats["b"][0]["boxes"] == 2
 
 
 def test_sat_carries_the_replayed_witness(query: Query) -> None:
@@ -193,7 +193,28 @@ def test_failure_leaves_the_others_their_turn(query: Query) -> None:
     assert run(query, {"a": Scripted(fails), "b": says(Outcome.unsat())}).verdict is Verdict.UNSAT
     result = run(query, {"a": Scripted(fails), "b": says(Outcome.unknown("stuck"))})
     assert result.verdict is Verdict.ERROR
-    assert result.reason == "a: backend a failed: RuntimeError: beads lost; b: stuck"
+    assert result.reason == "a: failed: RuntimeError: beads lost; b: stuck"
+
+
+def test_every_turn_of_a_backend_is_kept(query: Query) -> None:
+    odd = {"boxes": 4, "reason": "what is said about all turns is not the backend's"}
+    outcomes = iter([Outcome.unknown("first", boxes=3), Outcome(Verdict.UNKNOWN, "second", stats=odd)])
+    backends = {"a": Scripted(lambda query, ctx: next(outcomes)), "b": Scripted(leaves(1, 2))}
+    ctx = make_context(query, Deadline.never())
+    result = decide(query, [Step("a"), Step("b"), Step("a")], backends, ctx)
+    assert result.reason == "a: second; b: some left"
+    one, two = result.stats["a"]
+    assert (one["verdict"], one["reason"], one["open_clauses"], one["boxes"]) == ("unknown", "first", 3, 3)
+    assert (two["verdict"], two["reason"], two["open_clauses"], two["boxes"]) == ("unknown", "second", 2, 4)
+    assert [turn["open_clauses"] for turn in result.stats["b"]] == [2]
+    assert all(0 <= turn["seconds"] < 5 for turn in (one, two))
+
+
+def test_passed_over_twice_is_said_once(query: Query) -> None:
+    backends = {"a": Scripted(lambda query, ctx: Outcome.unsat(), Support.no("too many beads"))}
+    result = decide(query, [Step("a"), Step("a")], backends, make_context(query, Deadline.never()))
+    turn = {"verdict": "unknown", "seconds": 0.0, "reason": "too many beads", "open_clauses": 3}
+    assert (result.reason, result.stats) == ("a: too many beads", {"a": [turn]})
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,11 @@ LATEST = 3.0
 PLUGIN = '''
 """Backends that do what no backend should."""
 import collections, itertools, os, resource, signal, sys, time
+from collections.abc import Callable
+from dataclasses import dataclass
 import torch
-from vnnverify import Backend, BackendInfo, NoOptions, Outcome, hookimpl
+from vnnverify import Backend, BackendInfo, NoOptions, Outcome, Query, hookimpl
+from vnnverify.ir import Affine, Graph, Node, Value
 
 NOTES = os.environ["NOTES"]
 
@@ -117,12 +120,35 @@ def hangs_at_load():
     note("hangs_at_load", os.getpid())
     while True: time.sleep(0.01)
 
+def haunts(act):
+    """A backend that leaves a network behind in which somebody lurks."""
+    class Haunting(Backend[NoOptions]):
+        def verify(self, query, ctx):
+            last, new = query.graph.outputs[0], Value("haunted", query.graph.outputs[0].shape)
+            nodes = (*query.graph.nodes, Node(Trap(act), (last,), new, "trap"))
+            graph = Graph(query.graph.inputs, (new,), nodes)
+            return Outcome.unknown("haunted", Query(graph, query.clauses, query.layout, query.source))
+    return Haunting
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trap(Affine):
+    act: Callable
+    def linear(self, *inputs): self.act()
+    def magnitude(self, *inputs): self.act()
+
+def lurks_forever(): time.sleep(300)
+def lurks_to_crash(): crashes()
+def lurks_to_raise(): raises()
+def lurks_to_exit(): os._exit(3)
+
 @hookimpl
 def vnnverify_backends():
     for act in (spins, spins_in_c, ignores_sigterm, leaves_a_child, crashes, is_killed, allocates, raises,
                 recurses, exits, exits_at_once, prints, closes_files, returns_nothing, returns_words, lies,
                 lies_with_nan, lies_in_another_shape, without_witness, odd_statistics):
         yield BackendInfo(name=act.__name__, summary="misbehaves", load=lambda act=act: load(act))
+    for act in (lurks_forever, lurks_to_crash, lurks_to_raise, lurks_to_exit):
+        yield BackendInfo(name=act.__name__, summary="misbehaves", load=lambda act=act: haunts(act))
     yield BackendInfo(name="hangs_at_load", summary="misbehaves", load=hangs_at_load)
 '''
 
@@ -131,15 +157,15 @@ ENDS: dict[str, tuple[Verdict, str]] = {
     "leaves_a_child": (Verdict.UNKNOWN, "leaves_a_child: the child has it"),
     "crashes": (Verdict.ERROR, "(killed by SIGSEGV; a crash in native code)"),
     "is_killed": (Verdict.ERROR, "(killed by SIGKILL; out of memory?)"),
-    "allocates": (Verdict.ERROR, "backend allocates failed: MemoryError"),
+    "allocates": (Verdict.ERROR, "allocates: failed: MemoryError"),
     "exits_at_once": (Verdict.ERROR, "the worker process ended without an answer (exit code 0)"),
     "closes_files": (Verdict.ERROR, "the worker process ended without an answer"),
 }
 """Each in a process of its own."""
 CONTAINED: dict[str, str] = {
-    "raises": "backend raises failed: RuntimeError: the beads",
-    "recurses": "backend recurses failed: RecursionError: ",
-    "exits": "backend exits failed: SystemExit: 0",
+    "raises": "failed: RuntimeError: the beads",
+    "recurses": "failed: RecursionError: ",
+    "exits": "failed: SystemExit: 0",
     "prints": "printed",
     "returns_nothing": "verify returned None, not an Outcome",
     "returns_words": "verify returned 'unsat', not an Outcome",
@@ -234,7 +260,7 @@ def test_misbehaviour_leaves_the_next_backend_its_turn(name: str, runs: dict[str
     reasons = dict(reason.split(": ", 1) for reason in report.reason.split("; "))
     assert list(reasons) == list(CONTAINED)
     assert CONTAINED[name] in reasons[name]
-    assert "seconds" in report.stats[name]
+    assert [turn["reason"] for turn in report.stats[name]] == [reasons[name]]
 
 
 @pytest.mark.parametrize("name", [*OVERRUNS, "leaves_a_child"])
@@ -246,8 +272,35 @@ def test_nothing_is_left_running(name: str, runs: dict[str, Run], environment: d
     assert not alive(pid)
 
 
+@pytest.mark.parametrize("name", ["lurks_forever", "lurks_to_crash", "lurks_to_raise", "lurks_to_exit"])
+def test_explanation_that_fails_costs_no_verdict(
+    name: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    started = time.monotonic()
+    report = supervise(Job(MODEL, QUERY, 60.0, (name,), device="cpu", explain=True), 60.0, started)
+    assert (report.verdict, report.reason) == (Verdict.UNKNOWN, f"{name}: haunted")
+    assert report.explanation is None
+    assert report.seconds < 30.0
+
+
+def test_explanation_comes_if_asked_for_and_if_undecided() -> None:
+    def explained(query: str, *, explain: bool, **options: str) -> Report:
+        spec = str(ROOT / "specs" / query)
+        job = Job(MODEL, spec, 60.0, ("falsification",), options, device="cpu", explain=explain)
+        return supervise(job, 60.0, time.monotonic())
+
+    report = explained("tiny_unsat.vnnlib", explain=True, rounds="1")
+    assert report.verdict is Verdict.UNKNOWN and report.explanation is not None
+    assert (report.explanation.clauses, report.explanation.open_clauses) == (1, (0,))
+    assert any(line.startswith("--backend ") for line in report.explanation.advice)
+    assert explained("tiny_unsat.vnnlib", explain=False, rounds="1").explanation is None
+    assert explained("tiny_sat.vnnlib", explain=True).explanation is None
+
+
 def test_odd_statistics_become_text(runs: dict[str, Run]) -> None:
-    stats = runs[",".join(CONTAINED)].report.stats["odd_statistics"]
+    (stats,) = runs[",".join(CONTAINED)].report.stats["odd_statistics"]
     assert stats["inf"] == "Infinity"
     assert stats["object"] == "<class 'object'>"
     assert stats["tensor"] == "tensor([1.])"

@@ -23,6 +23,7 @@ class Job:
     dtype: str = "float32"
     seed: int = 0
     verbosity: int = 0
+    explain: bool = False  # whether an undecided verdict is to be followed by an explanation
 
     def to_json(self) -> str:
         """The job as one JSON text."""

@@ -47,8 +47,7 @@ def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Result:
     """The backend's answer, trusted no further than it can be checked.
 
     A witness that the original model does not confirm makes the verdict `unknown`, loudly. A
-    statistical guarantee is never more than `unknown`. An exception becomes `error` with the
-    backend's name.
+    statistical guarantee is never more than `unknown`. An exception becomes `error`.
     """
     started = time.monotonic()
     try:
@@ -57,7 +56,7 @@ def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Result:
         result = Result(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
     except (Exception, SystemExit) as error:  # fence: a backend is somebody else's code
         logger.debug("backend %s failed", name, exc_info=True)
-        result = Result(Verdict.ERROR, f"backend {name} failed: {_line(error)}", backend=name)
+        result = Result(Verdict.ERROR, f"failed: {_line(error)}", backend=name)
     return dataclasses.replace(result, seconds=time.monotonic() - started)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from vnnverify.errors import VnnverifyError
 from vnnverify.job import Job
+from vnnverify.results.explanation import Explanation
 from vnnverify.results.report import Report, Witness
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -29,6 +30,8 @@ GRACE = 1.0
 """Seconds past the limit after which a worker that has not answered is told to stop."""
 KILL_AFTER = 0.25
 """Seconds between being told to stop and being killed."""
+EXPLAINS_WITHIN = 1.5
+"""Seconds that an explanation is waited for after its verdict, and no longer than GRACE past the limit."""
 DIES_WITHIN = 0.5
 """Seconds a killed worker is waited for; one that the system is slow to end keeps no verdict waiting."""
 
@@ -63,13 +66,14 @@ def supervise(job: Job, timeout: float, started: float) -> Report:
 
 
 def _ask(process: subprocess.Popen[bytes], job: Job, seconds: float) -> dict[str, Any]:
-    """Hand over the job and wait for one line.
+    """Hand over the job and wait for one line, and shortly for the explanation if one is to follow.
 
     The pipe's end is not waited for: a process that a backend left behind may hold it open. The pipe
     to the worker stays open as long as this process lives, by which the worker knows that it does.
     """
+    latest = time.monotonic() + seconds
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read_line, args=(process, lines), daemon=True).start()
+    threading.Thread(target=_read_lines, args=(process, lines), daemon=True).start()
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(job.to_json().encode() + b"\n")
@@ -81,12 +85,19 @@ def _ask(process: subprocess.Popen[bytes], job: Job, seconds: float) -> dict[str
     if not answer:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
-    return _parse(answer, process.returncode)
+    record = _parse(answer, process.returncode)
+    if record.get("explained"):
+        with contextlib.suppress(queue.Empty):
+            patience = max(0.0, min(EXPLAINS_WITHIN, latest - time.monotonic()))
+            record["explanation"] = _explanation(lines.get(timeout=patience))
+    return record
 
 
-def _read_line(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes]) -> None:
+def _read_lines(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes]) -> None:
+    """Both lines; an empty one stands for the pipe's end."""
     assert process.stdout is not None
     with process.stdout:
+        lines.put(process.stdout.readline())
         lines.put(process.stdout.readline())
 
 
@@ -112,6 +123,13 @@ def _parse(answer: bytes, code: int | None) -> dict[str, Any]:
         if isinstance(record, dict):
             return record
     return {"verdict": "error", "reason": f"the worker process ended without an answer ({_cause(code)})"}
+
+
+def _explanation(line: bytes) -> Explanation | None:
+    """What the worker's second line holds; None if it has come to nothing."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return Explanation.from_record(json.loads(line.decode())["explanation"])
+    return None
 
 
 def _cause(code: int | None) -> str:
@@ -143,4 +161,5 @@ def _report(job: Job, timeout: float, started: float, record: dict[str, Any]) ->
         stats=record.get("stats", {}),
         sha256=record.get("sha256", {}),
         versions=record.get("versions", {}),
+        explanation=record.get("explanation"),
     )

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that does the work: `python -m vnnverify.worker`, a job line on stdin, a result line on stdout.
 
+A result that says `"explained": true` is followed by a line with its explanation, which nobody needs to
+wait for.
+
 It is a process of its own so that whatever a backend does (hang, crash, print) costs no more than
 its own verdict. With `--tied` it ends, with all that it has started, as soon as its stdin is closed.
 It is also the one place that sets process-wide state: the thread count.
@@ -8,6 +11,7 @@ It is also the one place that sets process-wide state: the thread count.
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import hashlib
 import json
@@ -17,22 +21,33 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
 
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError, VnnverifyError
 from vnnverify.job import Job
+from vnnverify.verdict import Guarantee
 
 if TYPE_CHECKING:
-    from vnnverify.backend import Result
+    from vnnverify.backend import Backend, Result
+    from vnnverify.plugins import Plugins
+    from vnnverify.query import Query
 
-__all__ = ["main", "verify"]
+__all__ = ["answers", "main", "verify"]
+
+EXPLAINING = 0.5
+"""Seconds that an explanation may take; so many are kept of the time for it …"""
+EXPLAINING_SHARE = 0.05
+"""… but no larger share of it than this."""
+EXPLAINING_LATE = 0.1
+"""Seconds that it may take when the limit has passed."""
 
 logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Read one job, write one line, leave without tearing torch down."""
+    """Read one job, write its lines, leave without tearing torch down."""
     gc.disable()  # reference counting frees the tensors; cycles do not matter in a short process
     deadline_base = time.monotonic()
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -42,16 +57,20 @@ def main() -> None:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     logging.basicConfig(level=_level(job.verbosity), format="%(name)s: %(message)s", stream=sys.stderr)
     try:
-        record = verify(job, Deadline(deadline_base + job.seconds))
+        for record in answers(job, Deadline(deadline_base + job.seconds)):
+            _tell(record, answer)
     except VnnverifyError as error:
         logger.debug("bad input", exc_info=True)
-        record = {"input_error": str(error)}
+        _tell({"input_error": str(error)}, answer)
     except MemoryError:
-        record = {"verdict": "error", "reason": "out of memory"}
-    answer.write(json.dumps(record) + "\n")
-    answer.flush()
+        _tell({"verdict": "error", "reason": "out of memory"}, answer)
     sys.stderr.flush()
     os._exit(0)
+
+
+def _tell(record: dict[str, Any], answer: TextIO) -> None:
+    answer.write(json.dumps(record) + "\n")
+    answer.flush()
 
 
 def _end_with_stdin() -> None:
@@ -68,7 +87,17 @@ def _level(verbosity: int) -> int:
 
 
 def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
-    """Decide the job's query; the result as JSON-able data.
+    """Decide the job's query; the result as JSON-able data, without an explanation.
+
+    Raises:
+        VnnverifyError: a file or an option is bad.
+    """
+    return next(answers(dataclasses.replace(job, explain=False), deadline))
+
+
+def answers(job: Job, deadline: Deadline) -> Iterator[dict[str, Any]]:
+    """The result as JSON-able data; then, if it is undecided and the job asks for it, its explanation under
+    `explanation`. For that a little of the time is kept.
 
     Raises:
         VnnverifyError: a file or an option is bad.
@@ -97,7 +126,10 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
         plugins, [step.backend for step in steps], job.options, required=bool(job.backends)
     )
     steps = [step for step in steps if step.backend in backends]
-    ctx = make_context(query, deadline, device=device, dtype=getattr(torch, job.dtype), seed=job.seed)
+    kept = min(EXPLAINING, EXPLAINING_SHARE * deadline.remaining()) if job.explain else 0.0
+    ctx = make_context(
+        query, Deadline(deadline.at - kept), device=device, dtype=getattr(torch, job.dtype), seed=job.seed
+    )
     logger.info(
         "%d inputs, %d outputs, %d nodes, %d clauses; trying %s on %s",
         query.graph.input_size,
@@ -107,7 +139,36 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
         ", ".join(step.backend for step in steps),
         device,
     )
-    return _record(decide(query, steps, backends, ctx, _log_step), hashes)
+    result = decide(query, steps, backends, ctx, _log_step)
+    wanted = job.explain and not result.verdict.decided
+    yield {**_record(result, hashes), "explained": wanted}
+    if wanted:
+        at_most = min(EXPLAINING, max(EXPLAINING_LATE, deadline.remaining()))
+        yield {"explanation": _explanation(query, result, job, Deadline.after(at_most), plugins, backends)}
+
+
+def _explanation(
+    query: Query,
+    result: Result,
+    job: Job,
+    deadline: Deadline,
+    plugins: Plugins,
+    backends: Mapping[str, Backend[Any]],
+) -> dict[str, Any] | None:
+    """Why the result is undecided; None if finding out failed, which costs no verdict."""
+    from vnnverify.explain import explain
+
+    untried = [
+        name
+        for name, info in plugins.backends.items()
+        if name not in result.stats and info.guarantee != Guarantee.STATISTICAL.value
+    ]
+    try:
+        found = explain(query, result, job, deadline, backends=backends, untried=untried)
+    except Exception:  # fence: an explanation is no part of the answer
+        logger.debug("the explanation failed", exc_info=True)
+        return None
+    return found.to_record()
 
 
 def _log_step(name: str, result: Result) -> None:

@@ -90,6 +90,7 @@ def test_unsat_as_json_and_as_result_file(
     assert record["timeout"] is None and 0 < record["seconds"] < 60
     assert record["sha256"]["model"] == "87957291c76654601ba4de5f938cc3b29db143eac3fe71e2bf12ebee82ed93da"
     assert set(record["stats"]) == {"falsification", "zonotope"}
+    assert record["explanation"] is None
 
 
 def test_lower_above_upper_is_vacuously_unsat_with_a_warning(
@@ -101,6 +102,45 @@ def test_lower_above_upper_is_vacuously_unsat_with_a_warning(
     assert done.code == 0
     assert done.stdout == "unsat\n"
     assert "no disjunct of the property has a non-empty input box: vacuously unsat" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def undecided(tiny: Path, specs: Path) -> tuple[str | Path, ...]:
+    """Arguments of a run that ends in `unknown`: a search for counterexamples of a property that holds."""
+    return tiny, specs / "tiny_unsat.vnnlib", "--backend", "falsification", "-o", "rounds=1"
+
+
+def test_open_answer_is_short(vnnverify: Callable[..., Any], undecided: tuple[str | Path, ...]) -> None:
+    done = vnnverify("verify", *undecided)
+    assert (done.code, done.stdout) == (0, "unknown\n")
+    head, seconds, told = done.stderr.splitlines()
+    assert head == "unknown: undecided"
+    assert re.fullmatch(r"time           \d+\.\d\d s", seconds)
+    assert re.match(r"falsification  \d+\.\d\d s  no counterexample found at \S+ points, nearest", told)
+
+
+def test_open_answer_explains_itself_if_asked_to(
+    vnnverify: Callable[..., Any], undecided: tuple[str | Path, ...]
+) -> None:
+    done = vnnverify("verify", *undecided, "-v")
+    assert (done.code, done.stdout) == (0, "unknown\n")
+    labels = [line[:15].strip() for line in done.stderr.split("\n\n")[1].splitlines()]
+    expected = ["open", "hardest", "margin", "sub-problems", "bounds loosen", "to try"]
+    assert [label for label in labels if label] == expected
+    assert "1 of 1 clauses: 0" in done.stderr
+
+
+def test_open_answer_as_json_has_its_explanation(
+    vnnverify: Callable[..., Any], undecided: tuple[str | Path, ...]
+) -> None:
+    done = vnnverify("verify", *undecided, "--json")
+    assert (done.code, done.stderr) == (0, "")
+    record = strict(done.stdout)
+    why = record["explanation"]
+    assert (why["clauses"], why["open_clauses"], why["hardest"]) == (1, [0], 0)
+    assert why["margin"] == record["stats"]["falsification"][0]["best_margin"] > 0
+    assert why["node"] and why["looseness"] >= 1 and why["samples"] > 0
+    assert why["advice"]
 
 
 def test_no_time_is_an_honest_timeout(vnnverify: Callable[..., Any], tiny: Path, specs: Path) -> None:

@@ -62,7 +62,12 @@ def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON line instead of the verdict and witness."
 )
-@click.option("-v", "--verbose", count=True, help="Say what is going on (-vv: in detail).")
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    help="Say what is going on, and why a query stays undecided (-vv: in detail).",
+)
 @click.pass_context
 def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, ...], **given: Any) -> int:
     """Decide whether MODEL has an input for which the VNN-LIB text QUERY holds.
@@ -92,6 +97,7 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         dtype=given["dtype"],
         seed=given["seed"],
         verbosity=given["verbose"],
+        explain=given["verbose"] > 0 or given["as_json"],
     )
     report = supervise(job, given["timeout"], ctx.obj["started"])
     try:

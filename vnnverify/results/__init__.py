@@ -8,12 +8,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vnnverify.errors import FileError, OptionError
+from vnnverify.results.explanation import Explanation
 from vnnverify.results.jsonl import JsonWriter
 from vnnverify.results.report import Report, ResultWriter, Witness
 from vnnverify.results.text import TextWriter
 from vnnverify.results.vnncomp import VnncompWriter
 
-__all__ = ["Report", "ResultWriter", "Witness", "find_writer", "require_writable", "write_file"]
+__all__ = [
+    "Explanation",
+    "Report",
+    "ResultWriter",
+    "Witness",
+    "find_writer",
+    "require_writable",
+    "write_file",
+]
 
 
 def find_writer(name: str, more: Iterable[ResultWriter] = ()) -> ResultWriter:

@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from vnnverify.errors import SpecError
+from vnnverify.results.explanation import Explanation
 from vnnverify.results.report import Report, Witness
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -40,6 +41,7 @@ class JsonWriter:
             "stats": dict(report.stats),
             "sha256": dict(report.sha256),
             "versions": dict(report.versions),
+            "explanation": None if report.explanation is None else report.explanation.to_record(),
         }
         return json.dumps(record, default=str) + "\n"
 
@@ -55,6 +57,7 @@ def read_report(line: str, source: str = "") -> Report:
         if record["schema"] != SCHEMA:
             raise SpecError(f"result schema {record['schema']}, this vnnverify reads {SCHEMA}", source=source)
         witness = record["witness"]
+        explanation = record.get("explanation")
         return Report(
             model=record["model"],
             query=record["query"],
@@ -72,6 +75,7 @@ def read_report(line: str, source: str = "") -> Report:
             stats=record["stats"],
             sha256=record["sha256"],
             versions=record["versions"],
+            explanation=None if explanation is None else Explanation.from_record(explanation),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SpecError(f"not a vnnverify result line ({error})", source=source) from None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from vnnverify.results.explanation import Explanation
 from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = ["Report", "ResultWriter", "Witness"]
@@ -38,9 +39,10 @@ class Report:
     backend: str = ""
     seconds: float = 0.0  # wall time of the whole run
     timeout: float = 0.0
-    stats: Mapping[str, Any] = field(default_factory=dict)
+    stats: Mapping[str, Any] = field(default_factory=dict)  # the turns of each backend: `strategy.decide`
     sha256: Mapping[str, str] = field(default_factory=dict)  # of the uncompressed model and property
     versions: Mapping[str, str] = field(default_factory=dict)
+    explanation: Explanation | None = None  # of an undecided verdict, if asked for
 
     def __post_init__(self) -> None:
         if (self.verdict is Verdict.SAT) != (self.witness is not None):
