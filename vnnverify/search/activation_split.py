@@ -149,6 +149,8 @@ class ActivationSplit:
     Args:
         full_batch: with fewer sub-problems than this, several elements are split at once.
         max_batch: most sub-problems bounded at once.
+        patience: the search ends as soon as it looks as if more splits than this, one below the other,
+            were needed.
     """
 
     def __init__(
@@ -158,11 +160,13 @@ class ActivationSplit:
         *,
         full_batch: int = 32,
         max_batch: int = 4096,
+        patience: float = math.inf,
     ) -> None:
         self.bounder = bounder
         self.ctx = ctx
         self.full_batch = full_batch
         self.max_batch = max_batch
+        self.patience = patience
         self.visited = 0
         self.refused = 0
 
@@ -181,7 +185,8 @@ class ActivationSplit:
         if witness is not None:
             return ActivationResult([], witness, stats=self._stats(0, lowest, deepest))
         work = self._children(roots, found, open_, stuck)
-        while len(work) and not self.ctx.deadline.expired:
+        root_bound, needed = found.lower, 0.0
+        while len(work) and not self.ctx.deadline.expired and needed <= self.patience:
             before = time.monotonic()
             chosen, work = _pop(work, batch)
             taken = len(chosen)
@@ -191,6 +196,7 @@ class ActivationSplit:
             witness = self._try(chosen, found, open_)
             lowest = float(found.lower.min())
             deepest = max(deepest, chosen.element.shape[1])
+            needed = _needed(chosen, found.lower, root_bound)
             if witness is not None:
                 return ActivationResult([], witness, stats=self._stats(len(work), lowest, deepest))
             work = work.joined(self._children(chosen, found, open_, stuck))
@@ -244,6 +250,14 @@ class ActivationSplit:
         levels = max(1, math.floor(math.log2(max(self.full_batch / len(parents), 1))))
         levels = min(levels, element.shape[1])
         return parents.split(element[:, :levels], threshold[:, :levels], worth[:, :levels])
+
+
+def _needed(branches: Branches, lower: Tensor, root: Tensor) -> float:
+    """How many splits the sub-problems would take if bounds went on rising as they did so far, the median."""
+    before = root[branches.goal]
+    depth = (branches.side != 0).sum(dim=1)
+    rise = (lower - before) / depth.clamp(min=1)
+    return float((-before / rise.clamp(min=1e-12)).median())
 
 
 def _pop(work: Branches, count: int) -> tuple[Branches, Branches]:

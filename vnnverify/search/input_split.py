@@ -37,6 +37,8 @@ class BoxBounds:
     A: Tensor | None = None  # (batch, S, n) slopes of linear lower bounds attaining `lower`, if any
     gain: Tensor | None = None  # (batch, S, n) estimated gain of halving each input, for each margin
     memory: Tensor | None = None  # (batch, …) what the domain wants to know again of the halves of a box
+    excluded: Tensor | None = None  # (batch, P) polytopes proved unreachable other than by a margin
+    points: Tensor | None = None  # (any, n) inputs worth trying
 
 
 class Bounder(Protocol):
@@ -66,14 +68,21 @@ class _Boxes:
     upper: Tensor  # (N, n)
     clause: Tensor  # (N,) int64
     bound: Tensor  # (N,)
+    excluded: Tensor  # (N, P) polytopes that the parent's bounds exclude
     memory: Tensor | None = None  # (N, …) of the parents; not for roots
 
     def __len__(self) -> int:
         return self.lower.shape[0]
 
     def take(self, index: Tensor) -> _Boxes:
-        memory = None if self.memory is None else self.memory[index]
-        return _Boxes(self.lower[index], self.upper[index], self.clause[index], self.bound[index], memory)
+        return _Boxes(
+            self.lower[index],
+            self.upper[index],
+            self.clause[index],
+            self.bound[index],
+            self.excluded[index],
+            None if self.memory is None else self.memory[index],
+        )
 
     def joined(self, other: _Boxes) -> _Boxes:
         if not len(self) or not len(other):
@@ -84,6 +93,7 @@ class _Boxes:
             torch.cat([self.upper, other.upper]),
             torch.cat([self.clause, other.clause]),
             torch.cat([self.bound, other.bound]),
+            torch.cat([self.excluded, other.excluded]),
             None if parts[0] is None or parts[1] is None else torch.cat([parts[0], parts[1]]),
         )
 
@@ -153,16 +163,23 @@ class InputSplit:
         upper = torch.stack([c.region.upper for c in self.query.clauses]).to(device)
         clause = torch.arange(lower.shape[0], device=device)
         bound = torch.full((lower.shape[0],), -float("inf"), device=device, dtype=dtype)
-        return _Boxes(lower_as(lower, dtype), upper_as(upper, dtype), clause, bound)
+        return _Boxes(lower_as(lower, dtype), upper_as(upper, dtype), clause, bound, ~self.spec.real)
 
     def _step(self, boxes: _Boxes, stuck: set[int]) -> tuple[_Boxes, Tensor | None]:
         """Bound a batch, look for witnesses in what stays open, and cut that in two."""
         self.visited += len(boxes)
-        spec = self.spec.take(boxes.clause)
+        spec = self.spec.take(boxes.clause).without(boxes.excluded)
         found = self.bounder.bound(boxes.lower, boxes.upper, spec, boxes.memory)
         boxes.memory = found.memory
         open_ = spec.open_polytopes(found.lower)
+        if found.excluded is not None:
+            open_ &= ~found.excluded
+        boxes.excluded = ~open_
         keep = open_.any(dim=1)
+        if found.points is not None:
+            for x in found.points.to(torch.float64):
+                if self.ctx.confirm(x):
+                    return boxes, x
         boxes, spec, open_ = boxes.take(keep), spec.where(keep), open_[keep]
         margin, A = found.lower[keep], None if found.A is None else found.A[keep]
         if not len(boxes):

@@ -69,6 +69,10 @@ class Specification:
         C, d, strict = self.C.reshape(1, rows, -1), self.d.reshape(1, rows), self.strict.reshape(1, rows)
         return Specification(C, d, strict, member, member[:, :, 0])
 
+    def without(self, excluded: Tensor) -> Specification:
+        """The same rows, the polytopes `excluded` (batch, P) taken for padding."""
+        return Specification(self.C, self.d, self.strict, self.member, self.real & ~excluded)
+
     def where(self, keep: Tensor) -> Specification:
         """The part of a batch that `keep` (batch,) selects."""
         return Specification(*(t[keep] for t in self._fields()))

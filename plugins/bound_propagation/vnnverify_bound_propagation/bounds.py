@@ -22,6 +22,7 @@ from vnnverify.search import Specification
 from vnnverify_bound_propagation import backward, forward, windows
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.state import State
+from vnnverify_bound_propagation.threads import in_threads
 
 __all__ = ["Propagator", "preactivation_bounds"]
 
@@ -168,30 +169,40 @@ class Propagator:
             rows: box, element and sign (R,) of each end.
         """
         lower, upper = ends
-        graph = self.plan.below[value]
-        if windows.is_image(value.shape):  # rows of one pixel side by side see the same window
+        image = windows.is_image(value.shape)
+        if image:  # rows of one pixel side by side see the same window
             order = (rows[0] * value.size + rows[1] % prod(value.shape[2:])).argsort(stable=True)
             rows = rows[0][order], rows[1][order], rows[2][order]
-        if not rows[0].numel():
-            return
-        for box, element, sign in zip(*(r.split(self.rows_at_once(lower.device)) for r in rows), strict=True):
-            if deadline.expired:
+
+        def bound(part: tuple[Tensor, Tensor, Tensor]) -> None:
+            box, element, sign = part
+            if deadline.expired or not box.numel():
                 return
-            count = box.numel()
-            start: Tensor | windows.Window
-            if windows.is_image(value.shape):
-                start = windows.units(value.shape, box, element, sign)
-            else:
-                unit = lower.new_zeros(count, value.size)
-                unit[torch.arange(count, device=box.device), element] = sign
-                start = unit.reshape(-1, *value.shape)
-            each = backward.Rows(count, per_box=count) if state.batch == 1 else backward.Rows(count, box=box)
-            found = backward.lower_bounds(graph, state, {value: start}, each, sign.new_zeros(count)).lower
+            found = self._bound_ends(value, state, part)
             below = sign > 0
             at = box[below], element[below]
             lower[at] = torch.fmax(lower[at], found[below])
             at = box[~below], element[~below]
             upper[at] = torch.fmin(upper[at], -found[~below])
+
+        size = self.rows_at_once(lower.device)
+        parts = list(zip(*(r.split(size) for r in rows), strict=True))
+        in_threads(bound, parts, at_most=None if image and lower.device.type == "cpu" else 1)
+
+    def _bound_ends(self, value: Value, state: State, rows: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Lower bounds (R,) of sign·z_element over each row's box."""
+        box, element, sign = rows
+        count = box.numel()
+        start: Tensor | windows.Window
+        if windows.is_image(value.shape):
+            start = windows.units(value.shape, box, element, sign)
+        else:
+            unit = sign.new_zeros(count, value.size)
+            unit[torch.arange(count, device=box.device), element] = sign
+            start = unit.reshape(-1, *value.shape)
+        each = backward.Rows(count, per_box=count) if state.batch == 1 else backward.Rows(count, box=box)
+        zero = sign.new_zeros(count)
+        return backward.lower_bounds(self.plan.below[value], state, {value: start}, each, zero).lower
 
     def improve(self, state: State, steps: int, deadline: Deadline) -> None:
         """Better bounds of the values in `state`: slopes optimised for each open neuron by itself.

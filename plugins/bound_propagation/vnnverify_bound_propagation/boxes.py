@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bounds of margins over batches of input boxes, for branch and bound on the inputs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vnnverify import Context, Deadline, Polytope, Query
+from vnnverify.numerics import lower_as, varies
+from vnnverify.search import ActivationSplit, BoxBounds, Specification
+from vnnverify_bound_propagation import backward
+from vnnverify_bound_propagation.activation import DualBounder, Goal
+from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.state import State
+
+__all__ = ["BoxBounder", "DeepBoxBounder", "Limits"]
+
+REFINE_AT_MOST = 64
+"""Where boxes are halved: most open neurons of a layer and box that are bounded backward."""
+PATIENCE = 6
+"""Most splits one below the other that a search over signs inside a box may seem to need."""
+STEPS = 10
+"""Gradient steps for a sub-problem of a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a propagator may spend."""
+
+    memory: int  # bytes that the rows of one backward pass may take
+    forward_inputs: int  # most varying inputs for which forward linear bounds are kept
+
+    def propagator(self, query: Query, ctx: Context, dtype: torch.dtype, most: int | None) -> Propagator:
+        """One for the query's boxes; `most` is its `refine_at_most`."""
+        lower = torch.stack([c.region.lower for c in query.clauses])
+        upper = torch.stack([c.region.upper for c in query.clauses])
+        free = varies(lower, upper).any(dim=0).nonzero()[:, 0].to(ctx.device)
+        return Propagator(
+            query.graph.to(ctx.device, dtype),
+            free if 0 < free.numel() <= self.forward_inputs else None,
+            dtype,
+            memory=self.memory,
+            refine_at_most=most,
+        )
+
+
+class BoxBounder:
+    """For networks on which many boxes can be bounded per second: in the search's float type, and again
+    in float64 what fails only for rounding."""
+
+    def __init__(self, query: Query, ctx: Context, limits: Limits, *, halved: bool) -> None:
+        self.deadline = ctx.deadline
+        most = REFINE_AT_MOST if halved else None
+        self.fast = limits.propagator(query, ctx, ctx.dtype, most)
+        self.exact = self.fast
+        if ctx.dtype != torch.float64:
+            self.exact = limits.propagator(query, ctx, torch.float64, most)
+        self.redone = 0
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Boxes that were bounded in float64."""
+        return {"float64_boxes": self.redone}
+
+    def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
+        """Sound lower bounds of all margins of `spec`, with the linear functions they come from."""
+        linear, gain = self._bound(self.fast, lower, upper, spec)
+        B, S, n = gain.shape
+        margins = linear.lower.reshape(B, S)
+        if self.exact is not self.fast:
+            hopeful = margins + 2 * linear.error.reshape(B, S)
+            tight = spec.open_polytopes(margins).any(dim=1) & ~spec.open_polytopes(hopeful).any(dim=1)
+            if bool(tight.any()):
+                self.redone += int(tight.sum())
+                again, _ = self._bound(
+                    self.exact, lower[tight].double(), upper[tight].double(), spec.where(tight)
+                )
+                exact = lower_as(again.lower.reshape(-1, S), margins.dtype)
+                # a margin that stays open must go on being the one that `A` attains
+                margins[tight] = torch.where(exact > 0, exact, margins[tight])
+        return BoxBounds(margins, linear.A.reshape(B, S, n), gain)
+
+    def _bound(
+        self, tool: Propagator, lower: Tensor, upper: Tensor, spec: Specification
+    ) -> tuple[backward.Linear, Tensor]:
+        state = tool.propagate(lower, upper, self.deadline)
+        return tool.margins(state, spec.as_type(tool.dtype))
+
+
+class DeepBoxBounder:
+    """For networks on which one box takes seconds: in float64, whose rounding error stays below the
+    margins of deep networks, with the bounds of the box that was halved, and with a search over signs
+    that may take as long as the bounds took."""
+
+    def __init__(self, query: Query, ctx: Context, limits: Limits) -> None:
+        self.ctx = ctx
+        self.tool = limits.propagator(query, ctx, torch.float64, None)
+        self.subproblems = 0
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """Sub-problems of all searches over signs."""
+        return {"subproblems": self.subproblems}
+
+    def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
+        """Sound lower bounds of all margins of `spec`, with the linear functions they come from."""
+        started = time.monotonic()
+        state = self.tool.propagate(lower.double(), upper.double(), self.ctx.deadline, memory)
+        linear, gain = self.tool.margins(state, spec.as_type(torch.float64))
+        effort = (time.monotonic() - started) / len(lower)
+        B, S, n = gain.shape
+        margins = lower_as(linear.lower.reshape(B, S), lower.dtype)
+        open_ = spec.open_polytopes(margins)
+        excluded = ~open_
+        points = []
+        for box in open_.any(dim=1).nonzero()[:, 0].tolist():
+            candidates = open_[box].nonzero()[:, 0]
+            left, point = self._search(state.of_box(box), spec, box, candidates, effort)
+            excluded[box, candidates] = True
+            excluded[box, left] = False
+            points.extend([] if point is None else [point])
+        return BoxBounds(
+            margins,
+            linear.A.reshape(B, S, n).to(lower.dtype),
+            gain.to(lower.dtype),
+            self.tool.remembered(state),
+            excluded,
+            torch.stack(points) if points else None,
+        )
+
+    def _search(
+        self, root: State, spec: Specification, box: int, candidates: Tensor, seconds: float
+    ) -> tuple[Tensor, Tensor | None]:
+        """Those polytopes among `candidates` that a search over signs leaves open, and a witness if found."""
+        goals = []
+        for p in candidates.tolist():
+            rows = spec.member[box, p]
+            polytope = Polytope(spec.C[box, rows], spec.d[box, rows], spec.strict[box, rows])
+            goals.append(Goal(len(goals), 0, polytope))
+        ctx = self.ctx.until(Deadline.after(min(seconds, self.ctx.deadline.remaining())))
+        bounder = DualBounder(self.tool, root, goals, ctx, dtype=torch.float32, steps=STEPS)
+        found = ActivationSplit(bounder, ctx, patience=PATIENCE).run(*bounder.start(Deadline.after(0)))
+        self.subproblems += found.stats["subproblems"]
+        return candidates[found.open_goals], found.witness
