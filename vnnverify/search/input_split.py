@@ -29,6 +29,10 @@ SECONDS_PER_BATCH = 0.25
 that the fixed cost of a step vanishes."""
 
 
+FAR = 1.0
+"""A box is cut in four at once if its bound is so many times as far from proof as its last halving took it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxBounds:
     """What a domain says about a batch of boxes."""
@@ -191,14 +195,13 @@ class InputSplit:
         witness = self._try_points(boxes, spec, open_, margin, A)
         if witness is not None:
             return boxes, witness
+        far = -best > FAR * (best - boxes.bound).clamp(min=0)  # false for whole regions
+        boxes.bound = best
         if A is not None:
             boxes.lower, boxes.upper = clip(boxes.lower, boxes.upper, margin, A, spec.member, open_)
-            boxes.bound = best
             alive = (boxes.lower <= boxes.upper).all(dim=1)
-            boxes, score = boxes.take(alive), score[alive]
-        else:
-            boxes.bound = best
-        return self._split(boxes, score, stuck), None
+            boxes, score, far = boxes.take(alive), score[alive], far[alive]
+        return self._split(boxes, score, far, stuck), None
 
     def _scores(
         self, boxes: _Boxes, spec: Specification, open_: Tensor, margin: Tensor, gain: Tensor | None
@@ -239,8 +242,19 @@ class InputSplit:
                 self.refused += 1
         return None
 
-    def _split(self, boxes: _Boxes, score: Tensor, stuck: set[int]) -> _Boxes:
-        """Halve every box along its best axis; boxes too thin to halve are remembered in `stuck`."""
+    def _split(self, boxes: _Boxes, score: Tensor, far: Tensor, stuck: set[int]) -> _Boxes:
+        """Halve every box along its best axis, and the halves of those that are `far` (batch,) from proof
+        once more; boxes too thin to halve are remembered in `stuck`."""
+        boxes, score, axis = self._halve(boxes, score, stuck)
+        far = far.repeat(2) if len(far) * 2 == len(boxes) else torch.zeros_like(boxes.clause, dtype=torch.bool)
+        if not bool(far.any()):
+            return boxes
+        again, _, _ = self._halve(boxes.take(far), score[far].scatter_reduce(1, axis[far], score[far].gather(1, axis[far]) / 2, "amin"), stuck)
+        return boxes.take(~far).joined(again)
+
+    def _halve(
+        self, boxes: _Boxes, score: Tensor, stuck: set[int]
+    ) -> tuple[_Boxes, Tensor, Tensor]:
         centre = (boxes.lower + boxes.upper) / 2
         can = (centre > boxes.lower) & (centre < boxes.upper)
         stuck.update(boxes.clause[~can.any(dim=1)].tolist())
@@ -253,7 +267,7 @@ class InputSplit:
         right_lower = boxes.lower.scatter(1, axis, cut)
         left = dataclasses.replace(boxes, upper=left_upper)
         right = dataclasses.replace(boxes, lower=right_lower)
-        return left.joined(right)
+        return left.joined(right), score[able].repeat(2, 1), axis.repeat(2, 1)
 
 
 def _pop(boxes: _Boxes, count: int) -> tuple[_Boxes, _Boxes]:

@@ -15,7 +15,7 @@ from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query import Polytope
 from vnnverify.search import ActivationBounds, Branches
 from vnnverify_bound_propagation.bounds import Propagator
-from vnnverify_bound_propagation.dual import Ascent, Dual, Problems
+from vnnverify_bound_propagation.dual import Ascent, Dual, Problems, best_splits, bound_by_cases
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["DualBounder", "Goal"]
@@ -78,8 +78,12 @@ class DualBounder:
         ends = [torch.cat([flat(root.interval[v][end]) for v in tool.graph.outputs], 1) for end in (0, 1)]
         self.reach = (ends[1] - ends[0]).amax(dim=1).to(dtype)  # (B,) widest output interval
 
-    def start(self, deadline: Deadline) -> tuple[Branches, ActivationBounds]:
-        """Bounds of all goals without splits, after tightening inner bounds as long as that helps."""
+    def start(self, deadline: Deadline, splits: int = 0) -> tuple[Branches, ActivationBounds]:
+        """Bounds of all goals without splits, after tightening inner bounds as long as that helps.
+
+        Args:
+            splits: so many neurons are split for each inner bound.
+        """
         branches = Branches.roots(len(self.box), self.box.device, self.dtype)
         problems = self._problems(branches)
         ascent = self.dual.ascend(problems, ROOT_STEPS, self.ctx.deadline)
@@ -90,7 +94,7 @@ class DualBounder:
                 break
             before = lower[open_]
             part = problems.take(open_)
-            self._tighten(part, deadline)
+            self._tighten(part, deadline, splits)
             self.lower[open_], self.upper[open_] = part.lower, part.upper
             found = self.dual.ascend(part, ROOT_STEPS, self.ctx.deadline)
             lower[open_] = torch.fmax(before, self._certified(branches.take(open_), part, found))
@@ -116,7 +120,7 @@ class DualBounder:
     def _answer(
         self, branches: Branches, problems: Problems, ascent: Ascent, lower: Tensor
     ) -> ActivationBounds:
-        element, worth = self._choose(problems, ascent)
+        element, worth = best_splits(problems, ascent, LEVELS)
         memory = {
             "alpha": (problems.alpha * SLOPE_STEPS).round().to(torch.uint8),
             "beta": problems.beta.to(torch.float16),
@@ -156,7 +160,7 @@ class DualBounder:
             problems.beta[row, e] = branches.multiplier[row, t]
         return problems
 
-    def _tighten(self, problems: Problems, deadline: Deadline) -> None:
+    def _tighten(self, problems: Problems, deadline: Deadline, splits: int) -> None:
         """Better bounds of the open elements, for inputs whose outputs are unsafe. In place.
 
         A row ±z_j is bounded together with multiples of the unsafe rows, which are <= 0 where it matters.
@@ -177,8 +181,8 @@ class DualBounder:
                 rows = self._inner_rows(problems, p, unit.columns[e], value.size)
                 width = (problems.upper[p, column] - problems.lower[p, column]).repeat(2)
                 rows.scale = width / spread[p].repeat(2)
-                fast.ascend(rows, TIGHTEN_STEPS, deadline)
-                low, high = exact.certify(rows.to(torch.float64)).lower.chunk(2)
+                found = bound_by_cases(fast, exact, rows, TIGHTEN_STEPS, splits, deadline)
+                low, high = found.chunk(2)
                 low = torch.fmax(problems.lower[p, column], lower_as(low, self.dtype))
                 high = torch.fmin(problems.upper[p, column], upper_as(-high, self.dtype))
                 sane = low <= high  # crossed bounds mean that nothing is left, but prove nothing here
@@ -215,16 +219,6 @@ class DualBounder:
             lower[hopeful] = torch.where(sure, upper_as(proved, self.dtype), 0.0)
         return lower
 
-    def _choose(self, problems: Problems, ascent: Ascent) -> tuple[Tensor, Tensor]:
-        """Elements to split (D, k), best first, and multipliers (D, k, 2) for their two sides."""
-        D, U = problems.alpha.shape
-        k = min(LEVELS, U)
-        if k == 0:
-            none = torch.full((D, 1), -1, dtype=torch.long, device=problems.alpha.device)
-            return none, torch.zeros(D, 1, 2, dtype=self.dtype, device=problems.alpha.device)
-        value, element = _loss(problems, ascent).topk(k, dim=1)
-        return torch.where(value >= 0, element, -1), _worth(problems, ascent, element)
-
 
 def _stack(goals: Sequence[Goal], outputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows C (goals, P, m), d, strict and real (goals, P); padding repeats the first row."""
@@ -239,22 +233,3 @@ def _stack(goals: Sequence[Goal], outputs: int) -> tuple[Tensor, Tensor, Tensor,
             C[k, rows:], d[k, rows:] = goal.polytope.A[:1], goal.polytope.b[:1]
         strict[k, :rows], real[k, :rows] = goal.polytope.strict, True
     return C, d, strict, real
-
-
-def _loss(problems: Problems, ascent: Ascent) -> Tensor:
-    """What the relaxation of each open element can cost its row: (D, U); -1 where nothing is open."""
-    lower, upper, alpha = problems.lower, problems.upper, problems.alpha
-    above = (-ascent.coefficient).clamp(min=0) * -lower * upper / (upper - lower)
-    corner = torch.maximum(-lower * alpha, upper * (1 - alpha))
-    below = ascent.coefficient.clamp(min=0) * corner  # the slope below is optimised: it matters little
-    return torch.where((lower < 0) & (upper > 0), above + 1e-3 * below, -1.0)
-
-
-def _worth(problems: Problems, ascent: Ascent, element: Tensor) -> Tensor:
-    """Multipliers (D, k, 2) with which a child's bound starts where its parent's ended: they make up for
-    the difference between the parent's slope and the exact slope, 1 or 0, of either side."""
-    chord = problems.upper / (problems.upper - problems.lower)
-    slope = torch.where(ascent.coefficient > 0, problems.alpha, chord).gather(1, element)
-    coefficient = ascent.coefficient.gather(1, element)
-    beta = problems.beta.gather(1, element)
-    return torch.stack([beta + coefficient * (1 - slope), beta - coefficient * slope], dim=2)

@@ -20,7 +20,7 @@ from vnnverify.ir import Affine, Elementwise, Graph, Node, Op, Value, flat
 from vnnverify.numerics import unit_roundoff, varies
 from vnnverify.search import Specification
 from vnnverify_bound_propagation import backward, forward, windows
-from vnnverify_bound_propagation.dual import Dual
+from vnnverify_bound_propagation.dual import Dual, bound_by_cases
 from vnnverify_bound_propagation.state import State
 from vnnverify_bound_propagation.threads import in_threads
 
@@ -204,19 +204,22 @@ class Propagator:
         zero = sign.new_zeros(count)
         return backward.lower_bounds(self.plan.below[value], state, {value: start}, each, zero).lower
 
-    def improve(self, state: State, steps: int, deadline: Deadline) -> None:
+    def improve(self, state: State, steps: int, deadline: Deadline, splits: int = 0) -> None:
         """Better bounds of the values in `state`: slopes optimised for each open neuron by itself.
 
         Past the deadline what was found stays, and only intervals and lines follow from it.
+
+        Args:
+            splits: so many earlier neurons are split for each bound, those that cost it most.
         """
         for node in self.graph.nodes:
             found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
             state.interval[node.output] = _intersect(state.interval[node.output], found)
             state.note(node)
             if node.output in self.plan.refine and not deadline.expired:
-                self._ascend(node.output, state, steps, deadline)
+                self._ascend(node.output, state, steps, deadline, splits)
 
-    def _ascend(self, value: Value, state: State, steps: int, deadline: Deadline) -> None:
+    def _ascend(self, value: Value, state: State, steps: int, deadline: Deadline, splits: int) -> None:
         """Bounds with optimised slopes for the elements whose sign is still open."""
         exact = Dual(self.plan.below[value], state)
         if exact.size == 0:
@@ -235,8 +238,8 @@ class Propagator:
             sign[b.numel() // 2 :] = -1.0
             unit[torch.arange(b.numel(), device=b.device), 0, e] = sign
             problems = fast.problems(b, unit, unit.new_zeros(b.numel(), 1))
-            fast.ascend(problems, steps, deadline)
-            below, above = exact.certify(problems.to(self.dtype)).lower.chunk(2)
+            found = bound_by_cases(fast, exact, problems, steps, splits, deadline)
+            below, above = found.chunk(2)
             b, e = b[: below.numel()], e[: below.numel()]
             lower[b, e] = torch.fmax(lower[b, e], below)
             upper[b, e] = torch.fmin(upper[b, e], -above)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Mapping
 
 import torch
@@ -21,6 +22,11 @@ __all__ = ["SignSearch"]
 
 INNER_STEPS, STEPS = 10, 10
 """Gradient steps for an inner bound at the root, and for a sub-problem."""
+CASES = (0, 2, 4)
+"""Neurons split for an inner bound at the root: round after round, with a search after each."""
+PATIENCE, FIRST_SHARE, NEXT_SHARE = 12, 0.3, 0.25
+"""All searches but the last end when they seem to need more splits one below the other than this, or after
+this part of the time left; the last is the one after which the next round would take more than that part."""
 PLAIN_SHARE, INNER_SHARE, ROOT_SHARE = 0.5, 0.3, 0.5
 """Most of the time left that each may take: plain root bounds, optimised inner bounds, and rounds of
 tightening under the output's constraints."""
@@ -88,15 +94,23 @@ class SignSearch:
         goals = self._open_goals(tool, state, boxes)
         if not goals:
             return ActivationResult([], stats={"subproblems": 0})
-        tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE))
-        bounder = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
-        roots, found = bounder.start(ctx.deadline.share(ROOT_SHARE))
-        result = ActivationSplit(bounder, ctx, max_batch=self.max_batch).run(roots, found)
-        stats = {
-            **result.stats,
-            "goals": len(goals),
-            "open_signs": bounder.dual.size,
-        }
+        stats: dict[str, float] = {"subproblems": 0, "goals": len(goals)}
+        for splits in CASES:
+            before = time.monotonic()
+            tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
+            spent = time.monotonic() - before
+            last = splits == CASES[-1] or 4 * spent > NEXT_SHARE * ctx.deadline.remaining()
+            bounder = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
+            roots, found = bounder.start(ctx.deadline.share(ROOT_SHARE if last else 0.0), min(splits, 2))
+            limited = ctx if last else ctx.until(ctx.deadline.share(FIRST_SHARE))
+            patience = math.inf if last else PATIENCE
+            search = ActivationSplit(bounder, limited, max_batch=self.max_batch, patience=patience)
+            result = search.run(roots, found)
+            visited = stats["subproblems"] + result.stats["subproblems"]
+            stats |= {**result.stats, "subproblems": visited, "open_signs": bounder.dual.size}
+            if last or result.witness is not None or not result.open_goals:
+                break
+            goals = [goals[k] for k in result.open_goals]
         clauses = sorted({goals[k].clause for k in result.open_goals})
         return dataclasses.replace(result, open_goals=clauses, stats=stats)
 
