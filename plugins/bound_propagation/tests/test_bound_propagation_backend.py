@@ -4,9 +4,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+import torch
+from vnnverify_bound_propagation import backend as module
 from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
+from vnnverify_bound_propagation.boxes import DeepBoxBounder, Limits
 
 from vnnverify import Backend, Verdict
+from vnnverify.search import InputSplit
 from vnnverify.testing import Settings, context, parametrize_with_backend_checks, zoo
 
 DECIDED = {s.name for s in zoo() if not s.tight and all(c.region.linear is None for c in s.query.clauses)}
@@ -41,3 +46,24 @@ def test_the_search_over_signs_splits_what_the_root_leaves_open() -> None:
     outcome = backend.verify(specimen.query, context(specimen.query, 5.0))
     assert outcome.verdict is Verdict.UNSAT
     assert outcome.stats["subproblems"] > 1
+
+
+@parametrize_with_backend_checks(
+    [BoundPropagation(BoundPropagationOptions(memory=64))],
+    settings=Settings(must_decide=DECIDED, seconds=2.0),
+)
+def test_conformance_where_a_box_is_dear(
+    backend: Backend[Any], check: Callable[[Backend[Any]], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MANY_SIGNS", -1)
+    check(backend)
+
+
+def test_a_search_over_signs_inside_a_box_saves_halving_it() -> None:
+    specimen = next(s for s in zoo() if s.name == "maximum_above")
+    ctx = context(specimen.query, 5.0)
+    bounder = DeepBoxBounder(specimen.query, ctx, Limits(1 << 26, 16))
+    with torch.no_grad():
+        found = InputSplit(specimen.query, bounder, ctx).run()
+    assert not found.open_clauses
+    assert bounder.subproblems > 0

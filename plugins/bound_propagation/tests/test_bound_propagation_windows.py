@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from vnnverify_bound_propagation import backward, windows
+from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.threads import in_threads
+
+from vnnverify import Deadline
+from vnnverify.ir import Graph, Node, Value
+from vnnverify.ops.conv import Conv
+from vnnverify.ops.piecewise import LeakyRelu, Relu
+from vnnverify.ops.sums import Sum
+
+NEVER = Deadline.never()
+
+
+def conv(
+    seed: int, channels: tuple[int, int], size: int, stride: int, pad: tuple[int, int], **more: int
+) -> Conv:
+    generator = torch.Generator().manual_seed(seed)
+    groups, dilation = more.get("groups", 1), more.get("dilation", 1)
+    shape = (channels[1], channels[0] // groups, size, size)
+    weight = torch.randn(shape, generator=generator, dtype=torch.float64) / size
+    bias = torch.randn(channels[1], generator=generator, dtype=torch.float64) / 4
+    before, after = (pad[0],) * 2, (pad[1],) * 2
+    return Conv(weight, bias, (stride,) * 2, before, after, (dilation,) * 2, groups)
+
+
+def network() -> Graph:
+    """A strided residual block, a grouped, a dilated and an unevenly padded convolution over 14 × 14."""
+    nodes: list[Node] = []
+
+    def add(op: object, *inputs: Value) -> Value:
+        shape = op.output_shape(*(v.shape for v in inputs))  # type: ignore[attr-defined]
+        value = Value(f"v{len(nodes)}", shape)
+        nodes.append(Node(op, inputs, value, value.name))  # type: ignore[arg-type]
+        return value
+
+    x = Value("x", (1, 2, 14, 14))
+    first = add(Relu(), add(conv(1, (2, 4), 3, 1, (1, 1)), x))
+    branch = add(conv(2, (4, 6), 3, 2, (1, 1)), first)
+    branch = add(conv(3, (6, 6), 3, 1, (1, 1), groups=3), add(Relu(), branch))
+    short = add(conv(4, (4, 6), 1, 2, (0, 0)), first)
+    joined = add(LeakyRelu(0.1), add(Sum((1, -1)), branch, short))
+    last = add(conv(5, (6, 3), 3, 1, (2, 1), dilation=2), joined)
+    add(Relu(), last)
+    return Graph((x,), (last,), tuple(nodes[:-1]))
+
+
+def boxes() -> tuple[Tensor, Tensor]:
+    centre = torch.rand(2, 2 * 14 * 14, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return centre - 0.1, centre + 0.1
+
+
+def test_windows_bound_as_whole_rows_do() -> None:
+    graph = network()
+    tool = Propagator(graph, None, torch.float64)
+    state = tool.propagate(*boxes(), NEVER)
+    (value,) = graph.outputs
+    element = torch.arange(value.size).repeat(2)
+    box = torch.arange(2).repeat_interleave(value.size)
+    sign = torch.where(torch.arange(element.numel()) % 3 == 0, -1.0, 1.0).double()
+    order = torch.randperm(element.numel(), generator=torch.Generator().manual_seed(1))
+    box, element = box[order], element[order]
+    unit = torch.zeros(element.numel(), value.size, dtype=torch.float64)
+    unit[torch.arange(element.numel()), element] = sign
+    rows = backward.Rows(element.numel(), box=box)
+    start = windows.units(value.shape, box, element, sign)
+    assert start.small() and torch.equal(start.dense().flatten(1), unit)
+    whole = unit.reshape(-1, *value.shape)
+    zero = torch.zeros_like(sign)
+    expected = backward.lower_bounds(tool.graph, state, {value: whole}, rows, zero)
+    found = backward.lower_bounds(tool.graph, state, {value: start}, rows, zero)
+    torch.testing.assert_close(found.A, expected.A, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found.lower, expected.lower, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(found.error, expected.error, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_refined_bounds_hold_at_samples(dtype: torch.dtype) -> None:
+    graph = network()
+    tool = Propagator(graph.to("cpu", dtype), None, dtype)
+    lower, upper = (end.to(dtype) for end in boxes())
+    state = tool.propagate(lower, upper, NEVER)
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(50):
+        t = torch.rand(lower.shape, generator=generator, dtype=torch.float64)
+        x = lower.double() + (t > 0.5 if _ % 2 else t) * (upper.double() - lower.double())
+        values = dict(graph.split_inputs(x))
+        for node, own in zip(graph.nodes, tool.graph.nodes, strict=True):
+            values[node.output] = node.op(*(values[v] for v in node.inputs))
+            low, high = state.interval[own.output]
+            assert (values[node.output] >= low.double()).all() and (
+                values[node.output] <= high.double()
+            ).all()
+
+
+def test_windows_that_move_out_of_step_are_not_added() -> None:
+    sign, index = torch.ones(3, dtype=torch.float64), torch.arange(3)
+    a = windows.units((1, 2, 5, 5), torch.zeros(3, dtype=torch.long), index, sign)
+    b = windows.Window(a.data, a.places, (2, 2), (0, 0), a.shape)
+    c = windows.Window(a.data, a.places, (1, 1), (-1, 2), a.shape)
+    assert windows.added(a, b) is None
+    both = windows.added(a, c)
+    assert both is not None and both.data.shape[2:] == (2, 3)
+    assert torch.equal(both.data.sum(dim=(2, 3)), 2 * a.data.sum(dim=(2, 3)))
+
+
+def test_threads_share_the_work_and_raise_its_first_error() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        done: list[bool] = []
+        in_threads(lambda part: done.append(torch.is_grad_enabled()), range(20))
+        assert done == [False] * 20
+        with pytest.raises(ZeroDivisionError):
+            in_threads(lambda part: 1 // (part - 3), range(8))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

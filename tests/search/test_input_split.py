@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a domain may tell the search beyond its margins: excluded polytopes, a memory, inputs to try."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vnnverify import Query, Verdict
+from vnnverify.domains import interval
+from vnnverify.numerics import varies
+from vnnverify.search import BoxBounds, InputSplit, Specification
+from vnnverify.testing import context, zoo
+
+
+class Teller:
+    """Interval margins, made looser, and whatever else the test wants told. Notes what it is asked."""
+
+    def __init__(self, query: Query, *, excludes: bool = False, points: Tensor | None = None) -> None:
+        self.query, self.excludes, self.points = query, excludes, points
+        self.asked: list[tuple[Tensor, Tensor | None]] = []  # widths of the boxes, and their memory
+
+    def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
+        self.asked.append((upper - lower, memory))
+        graph = self.query.graph.to("cpu", lower.dtype)
+        found = interval.bounds_of_values(graph, lower, upper)
+        low, high = (graph.join_outputs({v: found[v][k] for v in graph.outputs})[:, :, None] for k in (0, 1))
+        spec = spec.as_type(lower.dtype)
+        least = (spec.C.clamp(min=0) @ low + spec.C.clamp(max=0) @ high)[:, :, 0] - spec.d
+        excluded = torch.ones_like(spec.real) if self.excludes else None
+        return BoxBounds(least - 1e-4, memory=upper - lower, excluded=excluded, points=self.points)
+
+
+def specimen(truth: Verdict) -> tuple[Query, Tensor]:
+    """One that intervals over the whole region do not decide."""
+    for s in zoo():
+        if s.truth is truth and not s.tight and all(c.region.linear is None for c in s.query.clauses):
+            teller = Teller(s.query)
+            InputSplit(s.query, teller, context(s.query)).run()
+            if len(teller.asked) > 2:
+                return s.query, torch.tensor([s.point or ()], dtype=torch.float64)
+    raise AssertionError("the zoo has none")
+
+
+def test_memory_reaches_the_halves_of_the_box_it_comes_from() -> None:
+    query, _ = specimen(Verdict.UNSAT)
+    teller = Teller(query)
+    assert not InputSplit(query, teller, context(query)).run().open_clauses
+    assert teller.asked[0][1] is None
+    for width, parent in teller.asked[1:]:
+        assert parent is not None
+        halved = parent / width.clamp(min=1e-30)
+        assert ((halved > 1.5) & (halved < 4.5)).any(dim=1).all()
+        assert (width <= parent).all()
+
+
+def test_an_excluded_polytope_needs_no_margin() -> None:
+    query, _ = specimen(Verdict.UNSAT)
+    found = InputSplit(query, Teller(query, excludes=True), context(query)).run()
+    assert not found.open_clauses and found.witness is None
+    assert found.stats["boxes"] == len(query.clauses)
+
+
+def test_inputs_that_a_domain_came_across_are_put_to_the_judge() -> None:
+    query, point = specimen(Verdict.SAT)
+    found = InputSplit(query, Teller(query, points=point), context(query)).run()
+    assert found.witness is not None and context(query).confirm(found.witness)
+
+
+def test_a_number_rounded_outward_does_not_vary() -> None:
+    one = torch.tensor([1.0, 0.0, -3.0, 0.0], dtype=torch.float64)
+    tiny = torch.tensor([2.0**-52, 0.0, 2.0**-50, 1e-45], dtype=torch.float64)
+    assert not varies(one, one + tiny).any()
+    assert varies(one, one + 1e-5 * one.abs() + 1e-30).all()
