@@ -56,7 +56,7 @@ def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
     else:
         steps = [
             Step("falsification", 0.05, 1.0),
-            Step("bound_propagation", 0.6 if nonlinear <= FEW_NONLINEAR else 0.9),
+            Step("bound_propagation", 0.8 if nonlinear <= FEW_NONLINEAR else 0.9),
             Step("milp", 0.8),
             Step("falsification"),
         ]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vnnverify import Context, Query
+from vnnverify import Context, Deadline, Query
 from vnnverify.numerics import varies
 from vnnverify.search import ActivationResult, ActivationSplit, Specification
 from vnnverify_bound_propagation.activation import DualBounder, Goal
@@ -22,11 +22,12 @@ __all__ = ["SignSearch"]
 
 INNER_STEPS, STEPS = 10, 10
 """Gradient steps for an inner bound at the root, and for a sub-problem."""
-CASES = (0, 2, 4)
-"""Neurons split for an inner bound at the root: round after round, with a search after each."""
-PATIENCE, FIRST_SHARE, NEXT_SHARE = 12, 0.3, 0.25
-"""All searches but the last end when they seem to need more splits one below the other than this, or after
-this part of the time left; the last is the one after which the next round would take more than that part."""
+CASES = (None, 0, 2, 4)
+"""Rounds of better inner bounds at the root, with a search after each: none, optimised slopes, and as many
+neurons split for each bound."""
+PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25
+"""A search between the rounds ends when it seems to need more splits one below the other than this, or after
+this part of the time left. No round follows one after which the next would take more than the last part."""
 PLAIN_SHARE, INNER_SHARE, ROOT_SHARE = 0.5, 0.3, 0.5
 """Most of the time left that each may take: plain root bounds, optimised inner bounds, and rounds of
 tightening under the output's constraints."""
@@ -94,25 +95,40 @@ class SignSearch:
         goals = self._open_goals(tool, state, boxes)
         if not goals:
             return ActivationResult([], stats={"subproblems": 0})
-        stats: dict[str, float] = {"subproblems": 0, "goals": len(goals)}
+        goals_at_root, visited = len(goals), 0
         for splits in CASES:
             before = time.monotonic()
-            tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
+            if splits is not None:
+                tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
             spent = time.monotonic() - before
-            last = splits == CASES[-1] or 4 * spent > NEXT_SHARE * ctx.deadline.remaining()
-            bounder = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
-            roots, found = bounder.start(ctx.deadline.share(ROOT_SHARE if last else 0.0), min(splits, 2))
-            limited = ctx if last else ctx.until(ctx.deadline.share(FIRST_SHARE))
-            patience = math.inf if last else PATIENCE
-            search = ActivationSplit(bounder, limited, max_batch=self.max_batch, patience=patience)
-            result = search.run(roots, found)
-            visited = stats["subproblems"] + result.stats["subproblems"]
-            stats |= {**result.stats, "subproblems": visited, "open_signs": bounder.dual.size}
-            if last or result.witness is not None or not result.open_goals:
+            result = self._trial(tool, state, goals, ctx)
+            visited += result.stats["subproblems"]
+            if result.witness is not None or not result.open_goals:
                 break
             goals = [goals[k] for k in result.open_goals]
+            next_is_dear = splits is not None and 4 * spent > NEXT_SHARE * ctx.deadline.remaining()
+            if next_is_dear or splits == CASES[-1]:
+                result = self._last(tool, state, goals, ctx, min(splits or 0, 2))
+                visited += result.stats["subproblems"]
+                break
+        stats = {**result.stats, "subproblems": visited, "goals": goals_at_root}
         clauses = sorted({goals[k].clause for k in result.open_goals})
         return dataclasses.replace(result, open_goals=clauses, stats=stats)
+
+    def _trial(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
+        """A search that gives up early. `open_goals` of the result are indices of `goals`."""
+        limited = ctx.until(ctx.deadline.share(TRIAL_SHARE))
+        bounder = DualBounder(tool, state, goals, limited, dtype=ctx.dtype, steps=STEPS)
+        search = ActivationSplit(bounder, limited, max_batch=self.max_batch, patience=PATIENCE)
+        return _named(search.run(*bounder.start(Deadline.after(0))), bounder)
+
+    def _last(
+        self, tool: Propagator, state: State, goals: list[Goal], ctx: Context, splits: int
+    ) -> ActivationResult:
+        """A search that takes all of the time, after each goal's own tightening of inner bounds."""
+        bounder = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
+        search = ActivationSplit(bounder, ctx, max_batch=self.max_batch)
+        return _named(search.run(*bounder.start(ctx.deadline.share(ROOT_SHARE), splits)), bounder)
 
     def _ends(self, boxes: list[list[int]]) -> tuple[Tensor, Tensor]:
         regions = [self.query.clauses[members[0]].region for members in boxes]
@@ -136,3 +152,8 @@ class SignSearch:
                     polytopes = self.query.clauses[k].unsafe
                     goals.extend(Goal(k, box, p) for p, still in zip(polytopes, row, strict=False) if still)
         return goals
+
+
+def _named(result: ActivationResult, bounder: DualBounder) -> ActivationResult:
+    """With the number of signs that the bounder may split among the statistics."""
+    return dataclasses.replace(result, stats={**result.stats, "open_signs": bounder.dual.size})
