@@ -125,10 +125,12 @@ class SignSearch:
     def _last(
         self, tool: Propagator, state: State, goals: list[Goal], ctx: Context, splits: int
     ) -> ActivationResult:
-        """A search that takes all of the time, after each goal's own tightening of inner bounds."""
+        """A search that takes all of the time, after each goal's own tightening of inner bounds where that
+        is not too dear to split neurons for each bound: without, it gains little."""
         bounder = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
         search = ActivationSplit(bounder, ctx, max_batch=self.max_batch)
-        return _named(search.run(*bounder.start(ctx.deadline.share(ROOT_SHARE), splits)), bounder)
+        tightening = ctx.deadline.share(ROOT_SHARE if splits else 0.0)
+        return _named(search.run(*bounder.start(tightening, splits)), bounder)
 
     def _ends(self, boxes: list[list[int]]) -> tuple[Tensor, Tensor]:
         regions = [self.query.clauses[members[0]].region for members in boxes]
