@@ -30,7 +30,8 @@ that the fixed cost of a step vanishes."""
 
 
 FAR = 1.0
-"""A box is cut in four at once if its bound is so many times as far from proof as its last halving took it."""
+"""A box is cut in four at once if its bound is so many times as far from proof as its last halving took
+it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -243,31 +244,31 @@ class InputSplit:
         return None
 
     def _split(self, boxes: _Boxes, score: Tensor, far: Tensor, stuck: set[int]) -> _Boxes:
-        """Halve every box along its best axis, and the halves of those that are `far` (batch,) from proof
-        once more; boxes too thin to halve are remembered in `stuck`."""
-        boxes, score, axis = self._halve(boxes, score, stuck)
-        far = far.repeat(2) if len(far) * 2 == len(boxes) else torch.zeros_like(boxes.clause, dtype=torch.bool)
-        if not bool(far.any()):
-            return boxes
-        again, _, _ = self._halve(boxes.take(far), score[far].scatter_reduce(1, axis[far], score[far].gather(1, axis[far]) / 2, "amin"), stuck)
-        return boxes.take(~far).joined(again)
+        """Halve every box along its best axis, and the halves of those that are `far` (batch,) once more;
+        boxes too thin to halve are remembered in `stuck`."""
+        halves, parent, axis = self._halve(boxes, score, stuck)
+        again = far[parent]
+        if not bool(again.any()):
+            return halves
+        left, axis = score[parent[again]], axis[again]
+        left = left.scatter(1, axis, left.gather(1, axis) / 2)  # cutting an axis again promises half as much
+        quarters, _, _ = self._halve(halves.take(again), left, stuck)
+        return halves.take(~again).joined(quarters)
 
-    def _halve(
-        self, boxes: _Boxes, score: Tensor, stuck: set[int]
-    ) -> tuple[_Boxes, Tensor, Tensor]:
+    def _halve(self, boxes: _Boxes, score: Tensor, stuck: set[int]) -> tuple[_Boxes, Tensor, Tensor]:
+        """The halves of all boxes that can be halved, which box each comes from (K,), and along which axis
+        it was cut (K, 1)."""
         centre = (boxes.lower + boxes.upper) / 2
         can = (centre > boxes.lower) & (centre < boxes.upper)
         stuck.update(boxes.clause[~can.any(dim=1)].tolist())
-        able = can.any(dim=1)
+        able = can.any(dim=1).nonzero()[:, 0]
         boxes, centre = boxes.take(able), centre[able]
         axis = torch.where(can[able], score[able], -1.0).argmax(dim=1, keepdim=True)
         cut = centre.gather(1, axis)
         self.splits += len(boxes)
-        left_upper = boxes.upper.scatter(1, axis, cut)
-        right_lower = boxes.lower.scatter(1, axis, cut)
-        left = dataclasses.replace(boxes, upper=left_upper)
-        right = dataclasses.replace(boxes, lower=right_lower)
-        return left.joined(right), score[able].repeat(2, 1), axis.repeat(2, 1)
+        left = dataclasses.replace(boxes, upper=boxes.upper.scatter(1, axis, cut))
+        right = dataclasses.replace(boxes, lower=boxes.lower.scatter(1, axis, cut))
+        return left.joined(right), able.repeat(2), axis.repeat(2, 1)
 
 
 def _pop(boxes: _Boxes, count: int) -> tuple[_Boxes, _Boxes]:
