@@ -92,7 +92,7 @@ def test_fields_of_later_versions_are_passed_over() -> None:
         (changed(verdict="holds"), "'holds' is not a valid Verdict"),
         (changed(verdict="unsat"), "a witness belongs to the verdict sat"),
         (changed(verdict="unsat", witness=None, guarantee="statistical"), "no proof of unsat"),
-        (changed(witness={"z": []}), "'z'"),
+        (changed(witness={"z": []}), "'x'"),
     ],
 )
 def test_what_is_no_record_is_refused(line: str, message: str) -> None:

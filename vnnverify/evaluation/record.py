@@ -110,11 +110,14 @@ class Record:
                 "expected": None if expected is None else Verdict(expected),
                 "verdict": Verdict(record["verdict"]),
                 "guarantee": Guarantee(record["guarantee"]),
-                "witness": None
-                if witness is None
-                else Witness(**{k: tuple(v) if isinstance(v, list) else v for k, v in witness.items()}),
+                "witness": None if witness is None else _witness(witness),
                 "checks": tuple(record.get("checks", ())),
             }
             return cls(**record)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SpecError(f"not a line of a journal ({error})", source=source) from None
+
+
+def _witness(record: dict[str, Any]) -> Witness:
+    numbers = {"x": tuple(map(float, record["x"])), "y": tuple(map(float, record["y"]))}
+    return Witness(**{**record, **numbers})
