@@ -17,8 +17,10 @@ from vnnverify.ir.simplify import (
     remove_dead_code,
     remove_identities,
     simplify,
+    square_products,
 )
 from vnnverify.ops.arrangement import Concat, Constant, Expand, Pad, Reshape, Select, Transpose
+from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
@@ -268,3 +270,13 @@ def test_random_graphs_keep_their_function(seed: int) -> None:
     x = random(5, 6)
     torch.testing.assert_close(after(x), graph(x), rtol=1e-9, atol=1e-9)
     assert simplify(after) is after
+
+
+def test_a_product_of_a_value_with_itself_is_a_square() -> None:
+    growing = Chain((3,))
+    growing.then(Mul(), growing.x, growing.x)
+    graph = square_products(growing.graph())
+    (node,) = graph.nodes
+    assert node.op.kind == "Power" and node.inputs == (growing.x,)
+    x = random(4, 3)
+    assert torch.equal(graph(x), x * x)

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from vnnverify.backend import Support
-from vnnverify.domains import relaxation
+from vnnverify.domains import products, relaxation
 from vnnverify.domains.domain import Domain
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Affine, Elementwise, Maximum, flat
 from vnnverify.numerics import gamma, lower_as, round_down, round_up, upper_as
+from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.query import Region
 
 __all__ = ["Interval", "bounds", "bounds_of_values", "domain", "supports"]
@@ -60,6 +61,18 @@ def _maximum(op: Maximum, inputs: Sequence[Interval], node: Node) -> Interval:
     ends = (torch.cat([flat(pair[end]) for pair in inputs], dim=1) for end in (0, 1))
     lower, upper = (flat[:, groups].amax(dim=2).reshape(-1, *node.output.shape) for flat in ends)
     return lower, upper
+
+
+@domain.rule(Mul)
+def _product(op: Mul, inputs: Sequence[Interval], node: Node) -> Interval:
+    if node.inputs[0] is node.inputs[1]:
+        return products.square(inputs[0])
+    return products.product(*inputs)
+
+
+@domain.rule(MatMul)
+def _matrix_product(op: MatMul, inputs: Sequence[Interval], node: Node) -> Interval:
+    return products.matrix_product(*inputs)
 
 
 def _without_nan(lower: Tensor, upper: Tensor) -> Interval:

@@ -17,7 +17,7 @@ from torch import Tensor
 from vnnverify.domains import Domain
 from vnnverify.domains.relaxation import band
 from vnnverify.ir import Affine, Elementwise, Maximum, Node, flat
-from vnnverify.numerics import gamma, round_down, round_up, unit_roundoff
+from vnnverify.numerics import gamma, unit_roundoff
 from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify_abstract_domains.zonotope import Symbols, Zonotope, ball, padded
 
@@ -97,27 +97,7 @@ def _product(op: Mul | MatMul, inputs: Sequence[Zonotope], node: Node, symbols: 
     size = op(size_x + deviation_x, size_y + deviation_y)
     error = (error + g * size) * (1 + 2 * g) + _underflow(terms, size)
     need = error > NOISE * unit_roundoff(size.dtype) * (1 + size)
-    found = _with_symbols(symbols, node, op(x.centre, y.centre), generators, error, need)
-    return found.within(*(_corners(x, y) if isinstance(op, Mul) else _midpoints(op, x, y, g)))
-
-
-def _corners(x: Zonotope, y: Zonotope) -> tuple[Tensor, Tensor]:
-    """Bounds of x·y elementwise over the intervals of both: among the products of their ends."""
-    ends = torch.stack([a * b for a in (x.lower, x.upper) for b in (y.lower, y.upper)])
-    unknown = ends.isnan().any(dim=0)
-    low, high = round_down(ends.amin(dim=0)), round_up(ends.amax(dim=0))
-    return low.masked_fill(unknown, -float("inf")), high.masked_fill(unknown, float("inf"))
-
-
-def _midpoints(op: MatMul, x: Zonotope, y: Zonotope, g: float) -> tuple[Tensor, Tensor]:
-    """Bounds of x y over the intervals of both: the product of their midpoints, plus or minus the rest."""
-    (a, r), (b, q) = ball(x.lower, x.upper), ball(y.lower, y.upper)
-    rest = op(a.abs(), q) + op(r, b.abs()) + op(r, q)
-    size = op(a.abs() + r, b.abs() + q)
-    radius = (rest + g * size) * (1 + 2 * g) + _underflow(x.centre.shape[-1], size)
-    middle = op(a, b)
-    low, high = round_down(middle - radius), round_up(middle + radius)
-    return torch.nan_to_num(low, nan=-float("inf")), torch.nan_to_num(high, nan=float("inf"))
+    return _with_symbols(symbols, node, op(x.centre, y.centre), generators, error, need)
 
 
 @domain.rule(Maximum)

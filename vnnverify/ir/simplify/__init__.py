@@ -15,6 +15,7 @@ from vnnverify.ir.simplify.dead_code import remove_dead_code
 from vnnverify.ir.simplify.fusion import fuse_scales
 from vnnverify.ir.simplify.identities import remove_identities
 from vnnverify.ir.simplify.products import fuse_products
+from vnnverify.ir.simplify.squares import square_products
 
 __all__ = [
     "fuse_products",
@@ -23,6 +24,7 @@ __all__ = [
     "remove_dead_code",
     "remove_identities",
     "simplify",
+    "square_products",
 ]
 
 _PASSES: tuple[Callable[[Graph], Graph], ...] = (
@@ -31,6 +33,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     merge_copies,
     fuse_scales,
     fuse_products,
+    square_products,
 )
 
 
