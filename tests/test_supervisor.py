@@ -7,15 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from vnnverify.job import Job
+from vnnverify.errors import FileError, ModelError, SpecError, VnnverifyError
+from vnnverify.job import Job, Progress
 from vnnverify.results import Report
 from vnnverify.supervisor import supervise
 from vnnverify.verdict import Verdict
@@ -297,6 +299,56 @@ def test_explanation_comes_if_asked_for_and_if_undecided() -> None:
     assert any(line.startswith("--backend ") for line in report.explanation.advice)
     assert explained("tiny_unsat.vnnlib", explain=False, rounds="1").explanation is None
     assert explained("tiny_sat.vnnlib", explain=True).explanation is None
+
+
+def test_progress_is_told_on_the_way() -> None:
+    told: list[Progress] = []
+    spec = str(ROOT / "specs" / "tiny_unsat.vnnlib")
+    job = Job(MODEL, spec, 60.0, ("falsification", "zonotope"), {"rounds": "1"}, device="cpu")
+    report = supervise(job, 60.0, time.monotonic(), progress=told.append)
+    assert [step.stage for step in told] == ["query", "turn", "turn"]
+    assert str(told[0]) == "2 inputs, 2 outputs, 3 nodes, 1 clauses; trying falsification, zonotope"
+    assert [step.details["backend"] for step in told[1:]] == list(report.stats)
+    assert told[-1].details["verdict"] == report.verdict.value == "unsat"
+    assert 0.0 < told[0].seconds <= told[1].seconds <= told[2].seconds <= report.seconds
+
+
+def test_cancelled_run_ends_soon_and_leaves_nothing(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for key, value in {**environment, "NOTES": str(tmp_path)}.items():
+        monkeypatch.setenv(key, value)
+    cancelled = threading.Event()
+    note = tmp_path / "spins"
+    threading.Thread(target=_set_when, args=(note, cancelled), daemon=True).start()
+    job = Job(MODEL, QUERY, 300.0, ("spins",), device="cpu")
+    with pytest.raises(CancelledError):
+        supervise(job, 300.0, time.monotonic(), cancelled=cancelled)
+    assert not alive(int(note.read_text()))
+
+
+def _set_when(path: Path, event: threading.Event) -> None:
+    """Set the event once the file has content."""
+    while not path.exists() or not path.read_text():
+        time.sleep(0.02)
+    event.set()
+
+
+def test_what_a_progress_callback_raises_ends_the_run() -> None:
+    def refuse(step: Progress) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        supervise(Job(MODEL, QUERY, 60.0, device="cpu"), 60.0, time.monotonic(), progress=refuse)
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "kind"),
+    [("none.onnx", QUERY, FileError), (QUERY, QUERY, ModelError), (MODEL, MODEL, SpecError)],
+)
+def test_bad_input_keeps_its_kind(model: str, query: str, kind: type[VnnverifyError]) -> None:
+    with pytest.raises(kind):
+        supervise(Job(model, query, 60.0, device="cpu"), 60.0, time.monotonic())
 
 
 def test_odd_statistics_become_text(runs: dict[str, Run]) -> None:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One verification as plain data: what the supervising process tells the worker, and what comes back."""
+"""One verification as plain data: what the supervising process tells the worker, and what comes back on the
+way to the result."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
-__all__ = ["Job"]
+__all__ = ["Job", "Progress"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Job:
     seed: int = 0
     verbosity: int = 0
     explain: bool = False  # whether an undecided verdict is to be followed by an explanation
+    progress: bool = False  # whether the worker is to tell how it gets on
 
     def to_json(self) -> str:
         """The job as one JSON text."""
@@ -35,3 +38,26 @@ class Job:
         record = json.loads(text)
         record["backends"] = tuple(record["backends"])
         return cls(**record)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a running verification tells: that the files are read, then of each backend's turn as it ends.
+
+    `details` hold, of a query, `inputs`, `outputs`, `nodes`, `clauses` and the list `backends`; of a turn,
+    `backend`, `verdict`, `seconds`, `reason` and `open_clauses`.
+    """
+
+    stage: str  # "query" or "turn"
+    details: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0  # since the start of the run
+
+    def __str__(self) -> str:
+        about = self.details
+        if self.stage == "query":
+            return (
+                f"{about['inputs']} inputs, {about['outputs']} outputs, {about['nodes']} nodes, "
+                f"{about['clauses']} clauses; trying {', '.join(about['backends'])}"
+            )
+        said = f": {about['reason']}" if about["reason"] else ""
+        return f"{about['backend']}: {about['verdict']} in {about['seconds']:.2f} s{said}"

@@ -16,10 +16,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import Any
 
+from vnnverify import errors
 from vnnverify.errors import VnnverifyError
-from vnnverify.job import Job
+from vnnverify.job import Job, Progress
 from vnnverify.results.explanation import Explanation
 from vnnverify.results.report import Report, Witness
 from vnnverify.verdict import Guarantee, Verdict
@@ -32,11 +35,20 @@ KILL_AFTER = 0.25
 """Seconds between being told to stop and being killed."""
 EXPLAINS_WITHIN = 1.5
 """Seconds that an explanation is waited for after its verdict, and no longer than GRACE past the limit."""
+LOOKS_EVERY = 0.05
+"""Seconds between two looks at whether a run that can be cancelled has been."""
 DIES_WITHIN = 0.5
 """Seconds a killed worker is waited for; one that the system is slow to end keeps no verdict waiting."""
 
 
-def supervise(job: Job, timeout: float, started: float) -> Report:
+def supervise(
+    job: Job,
+    timeout: float,
+    started: float,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    cancelled: threading.Event | None = None,
+) -> Report:
     """Run the job in a process group of its own and return its report in any case.
 
     When this returns or raises, all of that group has ended or been killed. Should this process be
@@ -44,10 +56,18 @@ def supervise(job: Job, timeout: float, started: float) -> Report:
 
     Args:
         timeout: seconds of wall time in all, counted from `started` (`time.monotonic`).
+        progress: called in this thread with what the worker tells; what it raises ends the run.
+        cancelled: set by another thread to end the run.
 
     Raises:
         VnnverifyError: the worker found the input to be bad.
+        CancelledError: the run was cancelled.
     """
+
+    def told(record: dict[str, Any]) -> None:
+        if progress is not None:
+            progress(Progress(**record, seconds=time.monotonic() - started))
+
     left = max(0.0, started + timeout - time.monotonic())
     process = subprocess.Popen(
         [sys.executable, "-m", "vnnverify.worker", "--tied"],
@@ -57,16 +77,30 @@ def supervise(job: Job, timeout: float, started: float) -> Report:
         env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},  # threads that spin starve a busy machine
     )
     try:
-        record = _ask(process, dataclasses.replace(job, seconds=left), left + GRACE)
+        job = dataclasses.replace(job, seconds=left, progress=progress is not None)
+        record = _ask(process, job, left + GRACE, told, cancelled)
     finally:
         _stop(process)
     if "input_error" in record:
-        raise VnnverifyError(record["input_error"])
+        raise _input_error(record["input_error"], record.get("kind", ""))
     return _report(job, timeout, started, record)
 
 
-def _ask(process: subprocess.Popen[bytes], job: Job, seconds: float) -> dict[str, Any]:
-    """Hand over the job and wait for one line, and shortly for the explanation if one is to follow.
+def _input_error(message: str, kind: str) -> VnnverifyError:
+    """The error that the worker met, of the same kind where that takes a message alone."""
+    known = getattr(errors, kind, VnnverifyError) if kind in errors.__all__ else VnnverifyError
+    found: type[VnnverifyError] = VnnverifyError if known is errors.UnsupportedOperator else known
+    return found(message)
+
+
+def _ask(
+    process: subprocess.Popen[bytes],
+    job: Job,
+    seconds: float,
+    told: Callable[[dict[str, Any]], None],
+    cancelled: threading.Event | None,
+) -> dict[str, Any]:
+    """Hand over the job and wait for the result, and shortly for the explanation if one is to follow.
 
     The pipe's end is not waited for: a process that a backend left behind may hold it open. The pipe
     to the worker stays open as long as this process lives, by which the worker knows that it does.
@@ -79,13 +113,10 @@ def _ask(process: subprocess.Popen[bytes], job: Job, seconds: float) -> dict[str
         process.stdin.write(job.to_json().encode() + b"\n")
         process.stdin.flush()
     try:
-        answer = lines.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+        while "progress" in (record := _parse(_next(lines, latest, cancelled), process)):
+            told(record["progress"])
     except queue.Empty:
         return {"verdict": "timeout", "reason": "stopped at the time limit"}
-    if not answer:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-    record = _parse(answer, process.returncode)
     if record.get("explained"):
         with contextlib.suppress(queue.Empty):
             patience = max(0.0, min(EXPLAINS_WITHIN, latest - time.monotonic()))
@@ -93,12 +124,32 @@ def _ask(process: subprocess.Popen[bytes], job: Job, seconds: float) -> dict[str
     return record
 
 
+def _next(lines: queue.SimpleQueue[bytes], latest: float, cancelled: threading.Event | None) -> bytes:
+    """The worker's next line.
+
+    Raises:
+        queue.Empty: there is none at the time `latest`.
+        CancelledError: the run was cancelled.
+    """
+    while True:
+        left = max(0.0, latest - time.monotonic())
+        if cancelled is None:
+            return lines.get(timeout=min(left, threading.TIMEOUT_MAX))
+        if cancelled.is_set():
+            raise CancelledError
+        with contextlib.suppress(queue.Empty):
+            return lines.get(timeout=min(left, LOOKS_EVERY))
+        if not left:
+            raise queue.Empty
+
+
 def _read_lines(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes]) -> None:
-    """Both lines; an empty one stands for the pipe's end."""
+    """All lines; an empty one stands for the pipe's end."""
     assert process.stdout is not None
     with process.stdout:
-        lines.put(process.stdout.readline())
-        lines.put(process.stdout.readline())
+        while line := process.stdout.readline():
+            lines.put(line)
+        lines.put(b"")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -117,12 +168,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.stdin.close()
 
 
-def _parse(answer: bytes, code: int | None) -> dict[str, Any]:
+def _parse(line: bytes, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """What a line says; of the empty one, how the worker ended."""
+    if not line:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
     with contextlib.suppress(ValueError):
-        record = json.loads(answer.decode())
+        record = json.loads(line.decode())
         if isinstance(record, dict):
             return record
-    return {"verdict": "error", "reason": f"the worker process ended without an answer ({_cause(code)})"}
+    cause = _cause(process.returncode)
+    return {"verdict": "error", "reason": f"the worker process ended without an answer ({cause})"}
 
 
 def _explanation(line: bytes) -> Explanation | None:
@@ -161,5 +217,6 @@ def _report(job: Job, timeout: float, started: float, record: dict[str, Any]) ->
         stats=record.get("stats", {}),
         sha256=record.get("sha256", {}),
         versions=record.get("versions", {}),
+        layout=record.get("layout", {}),
         explanation=record.get("explanation"),
     )

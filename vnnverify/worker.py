@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that does the work: `python -m vnnverify.worker`, a job line on stdin, a result line on stdout.
 
+If the job asks for it, lines with `progress` come before the result.
+
 A result that says `"explained": true` is followed by a line with its explanation, which nobody needs to
 wait for.
 
@@ -21,13 +23,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError, VnnverifyError
 from vnnverify.job import Job
-from vnnverify.verdict import Guarantee
+from vnnverify.verdict import Guarantee, Verdict
 
 if TYPE_CHECKING:
     from vnnverify.backend import Backend, Result
@@ -57,11 +59,11 @@ def main() -> None:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
     logging.basicConfig(level=_level(job.verbosity), format="%(name)s: %(message)s", stream=sys.stderr)
     try:
-        for record in answers(job, Deadline(deadline_base + job.seconds)):
+        for record in answers(job, Deadline(deadline_base + job.seconds), lambda told: _tell(told, answer)):
             _tell(record, answer)
     except VnnverifyError as error:
         logger.debug("bad input", exc_info=True)
-        _tell({"input_error": str(error)}, answer)
+        _tell({"input_error": str(error), "kind": type(error).__name__}, answer)
     except MemoryError:
         _tell({"verdict": "error", "reason": "out of memory"}, answer)
     sys.stderr.flush()
@@ -95,9 +97,14 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
     return next(answers(dataclasses.replace(job, explain=False), deadline))
 
 
-def answers(job: Job, deadline: Deadline) -> Iterator[dict[str, Any]]:
+def answers(
+    job: Job, deadline: Deadline, tell: Callable[[dict[str, Any]], None] = lambda told: None
+) -> Iterator[dict[str, Any]]:
     """The result as JSON-able data; then, if it is undecided and the job asks for it, its explanation under
     `explanation`. For that a little of the time is kept.
+
+    Args:
+        tell: called with the stages of a `Progress` under `progress`, if the job asks for them.
 
     Raises:
         VnnverifyError: a file or an option is bad.
@@ -139,9 +146,11 @@ def answers(job: Job, deadline: Deadline) -> Iterator[dict[str, Any]]:
         ", ".join(step.backend for step in steps),
         device,
     )
-    result = decide(query, steps, backends, ctx, _log_step)
+    report = _reporter(job, tell)
+    _tell_query(job, query, [step.backend for step in steps], tell)
+    result = decide(query, steps, backends, ctx, report)
     wanted = job.explain and not result.verdict.decided
-    yield {**_record(result, hashes), "explained": wanted}
+    yield {**_record(query, result, hashes), "explained": wanted}
     if wanted:
         at_most = min(EXPLAINING, max(EXPLAINING_LATE, deadline.remaining()))
         yield {"explanation": _explanation(query, result, job, Deadline.after(at_most), plugins, backends)}
@@ -171,10 +180,36 @@ def _explanation(
     return found.to_record()
 
 
-def _log_step(name: str, result: Result) -> None:
-    logger.info(
-        "%s: %s in %.2f s %s %s", name, result.verdict.value, result.seconds, result.reason, result.stats
-    )
+def _tell_query(job: Job, query: Query, backends: list[str], tell: Callable[[dict[str, Any]], None]) -> None:
+    if job.progress:
+        details = {
+            "inputs": query.graph.input_size,
+            "outputs": query.graph.output_size,
+            "nodes": len(query.graph.nodes),
+            "clauses": len(query.clauses),
+            "backends": list(dict.fromkeys(backends)),
+        }
+        tell({"progress": {"stage": "query", "details": details}})
+
+
+def _reporter(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[str, Result], None]:
+    """What is done at the end of each turn: it is logged, and told if the job asks for it."""
+
+    def report(name: str, result: Result) -> None:
+        verdict, seconds, reason = result.verdict.value, result.seconds, result.reason
+        logger.info("%s: %s in %.2f s %s %s", name, verdict, seconds, reason, result.stats)
+        if job.progress:
+            left = None if result.residual is None else len(result.residual.clauses)
+            details = {
+                "backend": name,
+                "verdict": verdict,
+                "seconds": round(seconds, 3),
+                "reason": reason,
+                "open_clauses": 0 if result.verdict is Verdict.UNSAT else left,
+            }
+            tell({"progress": {"stage": "turn", "details": details}})
+
+    return report
 
 
 def _device(wish: str) -> str:
@@ -200,7 +235,7 @@ def _sha256(path: str) -> str:
     return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
-def _record(result: Result, hashes: dict[str, str]) -> dict[str, Any]:
+def _record(query: Query, result: Result, hashes: dict[str, str]) -> dict[str, Any]:
     import torch
 
     from vnnverify import __version__
@@ -213,6 +248,7 @@ def _record(result: Result, hashes: dict[str, str]) -> dict[str, Any]:
         "guarantee": result.guarantee.value,
         "backend": result.backend,
         "stats": dict(result.stats),
+        "layout": dataclasses.asdict(query.layout),
         "sha256": hashes,
         "versions": {"vnnverify": __version__, "torch": torch.__version__},
     }

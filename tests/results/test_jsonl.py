@@ -19,7 +19,7 @@ SAT = (
     '"witness": {"x": [0.10000000149011612, -1e-45], "y": [3.4028234663852886e+38, 0.0], "rounded": 1}, '
     '"stats": {"falsification": [{"verdict": "sat", "seconds": 0.25, "reason": "", "open_clauses": 1, '
     '"points": 12}]}, "sha256": {"model": "ab", "query": "cd"}, "versions": {"vnnverify": "0.1.0"}, '
-    '"explanation": null}\n'
+    '"layout": {}, "explanation": null}\n'
 )
 TIMEOUT = (
     '{"schema": 1, "verdict": "timeout", "model": "nets/a.onnx", "query": "specs/b.vnnlib", '
@@ -29,7 +29,7 @@ TIMEOUT = (
     '"open_clauses": 1, "worst": -0.123456}], "boxes": [{"verdict": "timeout", "seconds": 0.5, '
     '"reason": "3 open", "open_clauses": 1, "visited": 7}, {"verdict": "unknown", "seconds": 12.25, '
     '"reason": "", "open_clauses": 1, "worst": -0.5, "all": "a[b]"}]}, '
-    '"sha256": {}, "versions": {}, '
+    '"sha256": {}, "versions": {}, "layout": {}, '
     '"explanation": {"clauses": 20, "open_clauses": [3, 11, null], "hardest": 11, "unsafe": "Y_3 <= Y_8", '
     '"bound": -2.5, "bound_by": "boxes", "margin": 0.25, "subproblems": {"boxes": 12007}, '
     '"node": "Relu_3", "operator": "Relu", "looseness": 154.25, "looseness_before": 9.5, "samples": 256, '

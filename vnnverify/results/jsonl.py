@@ -41,6 +41,7 @@ class JsonWriter:
             "stats": dict(report.stats),
             "sha256": dict(report.sha256),
             "versions": dict(report.versions),
+            "layout": dict(report.layout),
             "explanation": None if report.explanation is None else report.explanation.to_record(),
         }
         return json.dumps(record, default=str) + "\n"
@@ -75,6 +76,7 @@ def read_report(line: str, source: str = "") -> Report:
             stats=record["stats"],
             sha256=record["sha256"],
             versions=record["versions"],
+            layout=record.get("layout", {}),
             explanation=None if explanation is None else Explanation.from_record(explanation),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -42,6 +42,7 @@ class Report:
     stats: Mapping[str, Any] = field(default_factory=dict)  # the turns of each backend: `strategy.decide`
     sha256: Mapping[str, str] = field(default_factory=dict)  # of the uncompressed model and property
     versions: Mapping[str, str] = field(default_factory=dict)
+    layout: Mapping[str, Any] = field(default_factory=dict)  # `inputs`, `outputs`: name, shape, dtype of each
     explanation: Explanation | None = None  # of an undecided verdict, if asked for
 
     def __post_init__(self) -> None:
