@@ -89,13 +89,30 @@ def _product_error(slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 
 
 def lines(op: Elementwise, lower: Tensor, upper: Tensor) -> Lines:
-    """The operator's own choice of lines, below and above f on [lower, upper]."""
-    below, above = op.slopes(lower, upper)
-    below_offset, high = band(op, lower, upper, below)
-    if above is below:
-        return Lines(below, below_offset, above, high)
-    _, above_offset = band(op, lower, upper, above)
-    return Lines(below, below_offset, above, above_offset)
+    """The best of the operator's own lines and of those along the function's slope at the middle and at either
+    end: below f on [lower, upper] the one that is highest at the middle, above it the lowest. Of all lines with
+    such slopes these enclose the smallest area."""
+    own_below, own_above = op.slopes(lower, upper)
+    low, high = band(op, lower, upper, own_below)
+    if own_above is not own_below:
+        _, high = band(op, lower, upper, own_above)
+    best = Lines(own_below, low, own_above, high)
+    if isinstance(op, Relu):
+        return best
+    middle = (lower + upper) / 2
+    for point in (middle, lower, upper):
+        slope = op.derivative(point)
+        slope = torch.where(torch.isfinite(slope), slope, own_below)
+        low, high = band(op, lower, upper, slope)
+        below = slope * middle + low > best.below_slope * middle + best.below_offset
+        above = slope * middle + high < best.above_slope * middle + best.above_offset
+        best = Lines(
+            torch.where(below, slope, best.below_slope),
+            torch.where(below, low, best.below_offset),
+            torch.where(above, slope, best.above_slope),
+            torch.where(above, high, best.above_offset),
+        )
+    return best
 
 
 def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:

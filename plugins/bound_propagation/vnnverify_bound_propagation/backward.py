@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from vnnverify.domains import Domain
-from vnnverify.ir import Affine, Bilinear, Elementwise, Graph, Maximum, Node, Value, flat
+from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, unit_roundoff
+from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import windows
 from vnnverify_bound_propagation.state import State, long_sum, sum_error
@@ -228,12 +229,17 @@ def _maximum(
     return tuple(p.reshape(-1, *v.shape) for p, v in zip(parts, node.inputs, strict=True)), add
 
 
-@domain.rule(Bilinear)
-def _bilinear(
-    op: Bilinear, coefficients: Tensor, node: Node, rows: Rows, state: State
+@domain.rule(Mul)
+def _product(
+    op: Mul, coefficients: Tensor, node: Node, rows: Rows, state: State
 ) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
-    """Constant bounds: the value's interval."""
-    lower, upper = state.interval[node.output]
+    """A positive coefficient takes the plane below, a negative one the plane above."""
+    planes = state.planes[node]
     grouped = rows.group(coefficients)
-    add = grouped.clamp(min=0) * rows.spread(lower) + grouped.clamp(max=0) * rows.spread(upper)
-    return (None,) * len(node.inputs), long_sum(add.reshape(coefficients.shape))
+    positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
+
+    def along(below: Tensor, above: Tensor) -> Tensor:
+        return (positive * rows.spread(below) + negative * rows.spread(above)).reshape(coefficients.shape)
+
+    back = along(planes.below_x, planes.above_x), along(planes.below_y, planes.above_y)
+    return back, long_sum(along(planes.below_offset, planes.above_offset))

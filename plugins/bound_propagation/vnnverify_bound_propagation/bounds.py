@@ -35,7 +35,7 @@ class _Plan:
     """What does not depend on the boxes: which values deserve refinement, which nodes they need."""
 
     nonlinear: frozenset[Value]  # inputs of nonlinear nodes
-    refine: frozenset[Value]  # those of them that are not affine in the graph's inputs
+    refine: frozenset[Value]  # what they are copied from, where intervals of that are not exact
     signs: frozenset[Value]  # those of them of which only the sign matters: with it the operator is linear
     below: dict[Value, Graph]  # the graph cut down to the ancestors of a value
 
@@ -299,29 +299,30 @@ def _uncross(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _plan(graph: Graph) -> _Plan:
-    affine = set(graph.inputs)  # values that are affine functions of the inputs
-    refine: set[Value] = set()
+    exact = dict.fromkeys(graph.inputs, 0)  # values of which intervals are exact: how many sums led to them
+    source: dict[Value, Value] = {}  # copies, and what they are copied from
+    users: dict[Value, list[Op]] = {}  # nonlinear operators, by what their inputs are copied from
     nonlinear: set[Value] = set()
     for node in graph.nodes:
-        linear = isinstance(node.op, Affine) and all(v in affine for v in node.inputs)
-        if linear:
-            affine.add(node.output)
-        if not isinstance(node.op, Affine):
+        if isinstance(node.op, Affine):
+            if all(v in exact for v in node.inputs):
+                sums = max((exact[v] for v in node.inputs), default=0) + (node.op.fan_in > 1)
+                if sums <= 1:
+                    exact[node.output] = sums
+            if node.op.fan_in == 0 and len(node.inputs) == 1 and node.inputs[0].size <= node.output.size:
+                source[node.output] = source.get(node.inputs[0], node.inputs[0])
+        else:
             nonlinear.update(node.inputs)
-            refine.update(v for v in node.inputs if v not in affine)
-    users: dict[Value, list[Node]] = {v: [] for v in refine}
-    for node in graph.nodes:
-        for v in refine.intersection(node.inputs):
-            users[v].append(node)
-    signs = {v for v, nodes in users.items() if all(_linear_by_sign(node.op) for node in nodes)}
-    return _Plan(
-        frozenset(nonlinear), frozenset(refine), frozenset(signs), {v: _ancestors(graph, v) for v in refine}
-    )
+            for v in node.inputs:
+                users.setdefault(source.get(v, v), []).append(node.op)
+    refine = frozenset(v for v in users if v not in exact)
+    signs = frozenset(v for v in refine if all(_linear_by_sign(op) for op in users[v]))
+    return _Plan(frozenset(nonlinear), refine, signs, {v: _ancestors(graph, v) for v in refine})
 
 
 def _linear_by_sign(op: Op) -> bool:
-    """Whether the operator is linear on either side of zero; affine users of the value do not matter."""
-    return isinstance(op, Affine) or (isinstance(op, Elementwise) and op.kinks in ((), (0.0,)))
+    """Whether the operator is linear on either side of zero."""
+    return isinstance(op, Elementwise) and op.kinks in ((), (0.0,))
 
 
 def _ancestors(graph: Graph, value: Value) -> Graph:

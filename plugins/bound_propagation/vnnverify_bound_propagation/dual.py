@@ -25,8 +25,10 @@ from torch import Tensor
 
 from vnnverify import Deadline
 from vnnverify.domains import relaxation
+from vnnverify.domains.product import Planes
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Graph, Node, Value, flat
+from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.state import State
@@ -135,6 +137,7 @@ class _Pass:
     coefficient: dict[Node, Tensor] = field(default_factory=dict)  # units: (D, u)
     slope: dict[Node, Tensor] = field(default_factory=dict)  # (D, *shape)
     shift: dict[Node, Tensor] = field(default_factory=dict)  # other elementwise nodes: (D, *shape)
+    plane: dict[Node, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict)  # products, likewise
 
 
 class Dual:
@@ -248,6 +251,8 @@ class Dual:
         state.interval = {v: (each(low), each(high)) for v, (low, high) in root.interval.items()}
         for node, lines in root.lines.items():
             state.lines[node] = Lines(*(each(getattr(lines, name)) for name in lines.__slots__))
+        for node, planes in root.planes.items():
+            state.planes[node] = Planes(*(each(getattr(planes, name)) for name in planes.__slots__))
         return state
 
     def _certified_lines(self, unit: _Unit, problems: Problems, state: State) -> None:
@@ -336,6 +341,8 @@ class _Work:
             else:
                 if isinstance(node.op, Elementwise):
                     self._note(node, coefficients, found)
+                elif isinstance(node.op, Mul):
+                    found.plane[node] = self._plane(node, coefficients)
                 rule = backward.domain.rule_for(node)
                 back, add = rule(node.op, coefficients, node, rows, self.state)
             if add is not None:
@@ -376,6 +383,16 @@ class _Work:
         found.slope[node] = torch.where(positive, lines.below_slope, lines.above_slope)
         found.shift[node] = torch.where(positive, lines.below_offset, lines.above_offset)
 
+    def _plane(self, node: Node, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Slopes and offset of the plane that each element of a product takes."""
+        planes = self.state.planes[node]
+        positive = coefficients > 0
+        return (
+            torch.where(positive, planes.below_x, planes.above_x),
+            torch.where(positive, planes.below_y, planes.above_y),
+            torch.where(positive, planes.below_offset, planes.above_offset),
+        )
+
     def forward(self, found: _Pass) -> tuple[Tensor, Tensor]:
         """Run the linearised network at the minimiser, which fills the gradients.
 
@@ -399,6 +416,9 @@ class _Work:
                 values[node.output] = out.reshape(D, *node.output.shape)
             elif node in found.shift:
                 values[node.output] = args[0] * found.slope[node] + found.shift[node]
+            elif node in found.plane:
+                along_x, along_y, offset = found.plane[node]
+                values[node.output] = args[0] * along_x + args[1] * along_y + offset
             else:
                 z = node.op(*args)
                 values[node.output] = z if args else z.expand(D, *node.output.shape)

@@ -17,6 +17,7 @@ from torch import Tensor
 from vnnverify.domains import Domain
 from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value
 from vnnverify.numerics import gamma, round_down, round_up, unit_roundoff
+from vnnverify.ops.bilinear import Mul
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["Form", "domain", "input_forms"]
@@ -123,6 +124,29 @@ def _on_line(form: Form, slope: Tensor, use_below: Tensor) -> tuple[Tensor, Tens
     if not bool(use_below.any()):
         return spread * form.above, offset
     return spread * torch.where(use_below[:, None], form.below, form.above), offset
+
+
+@domain.rule(Mul)
+def _product(op: Mul, inputs: Sequence[Form | None], node: Node, state: State) -> Form | None:
+    """The plane below on whichever functions make it least, the plane above on those that make it largest."""
+    x, y = inputs
+    if x is None or y is None:
+        return None
+    planes = state.planes[node]
+    ends = []
+    for along_x, along_y, offset, below in (
+        (planes.below_x, planes.below_y, planes.below_offset, True),
+        (planes.above_x, planes.above_y, planes.above_offset, False),
+    ):
+        (slope_x, offset_x), (slope_y, offset_y) = (
+            _on_line(form, slope, (slope >= 0) == below) for form, slope in ((x, along_x), (y, along_y))
+        )
+        size = along_x.abs() * x.size() + along_y.abs() * y.size() + offset.abs()
+        loss = 8 * unit_roundoff(size.dtype) * size
+        total = offset_x + offset_y + offset
+        ends.append((slope_x + slope_y, total - loss if below else total + loss))
+    (low, low_offset), (high, high_offset) = ends
+    return Form(low, low_offset, high, high_offset)
 
 
 @domain.rule(Maximum)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vnnverify.domains import relaxation
+from vnnverify.domains import product, relaxation
+from vnnverify.domains.product import Planes
 from vnnverify.domains.relaxation import Lines
-from vnnverify.ir import Affine, Bilinear, Elementwise, Graph, Maximum, Node, Value, flat
+from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, lower_as, unit_roundoff, upper_as
+from vnnverify.ops.bilinear import Mul
 
 __all__ = ["State", "long_sum", "sum_error"]
 
@@ -42,6 +44,7 @@ class State:
     upper: Tensor  # (B, n)
     interval: dict[Value, tuple[Tensor, Tensor]] = field(default_factory=dict)  # (B, *shape) each
     lines: dict[Node, Lines] = field(default_factory=dict)  # of elementwise nodes, (B, *shape) each
+    planes: dict[Node, Planes] = field(default_factory=dict)  # of products, (B, *shape) each
     slopes: dict[Value, Tensor] = field(
         default_factory=dict
     )  # (B, k, *shape) of forward forms, for branching
@@ -77,6 +80,8 @@ class State:
         state.interval = {v: (low[one], high[one]) for v, (low, high) in self.interval.items()}
         for node, lines in self.lines.items():
             state.lines[node] = Lines(*(getattr(lines, name)[one] for name in lines.__slots__))
+        for node, planes in self.planes.items():
+            state.planes[node] = Planes(*(getattr(planes, name)[one] for name in planes.__slots__))
         return state
 
     def magnitude(self, value: Value) -> Tensor:
@@ -101,9 +106,9 @@ class State:
             self.note_affine(node, node.op)
         elif isinstance(node.op, Maximum):
             self.note_maximum(node, node.op)
-        elif isinstance(node.op, Bilinear):
-            loss = sum_error(node.output.size, self.lower.dtype) * self.magnitude(node.output)
-            self.error[node] = flat(loss).amax(dim=0)
+        elif isinstance(node.op, Mul):
+            x, y = node.inputs
+            self.note_planes(node, product.planes(self.interval[x], self.interval[y]))
 
     def note_maximum(self, node: Node, op: Maximum) -> None:
         """Rounding error of one backward step through a maximum: the long sum over the constants above,
@@ -142,5 +147,20 @@ class State:
         slope = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
         offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
         loss = 2 * unit_roundoff(dtype) * slope * self.magnitude(node.inputs[0])
+        loss = loss + sum_error(node.output.size, dtype) * offset
+        self.error[node] = flat(loss).amax(dim=0)
+
+    def note_planes(self, node: Node, planes: Planes) -> None:
+        """Planes of a product, and the rounding error of one backward step through it.
+
+        Products with the slopes are rounded once; the sum with the offsets is a long one.
+        """
+        self.planes[node] = planes
+        dtype = self.lower.dtype
+        slope_x = torch.maximum(planes.below_x.abs(), planes.above_x.abs())
+        slope_y = torch.maximum(planes.below_y.abs(), planes.above_y.abs())
+        offset = torch.maximum(planes.below_offset.abs(), planes.above_offset.abs())
+        x, y = (self.magnitude(v) for v in node.inputs)
+        loss = 2 * unit_roundoff(dtype) * (slope_x * x + slope_y * y)
         loss = loss + sum_error(node.output.size, dtype) * offset
         self.error[node] = flat(loss).amax(dim=0)
