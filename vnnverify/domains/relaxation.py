@@ -89,9 +89,12 @@ def _product_error(slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 
 
 def lines(op: Elementwise, lower: Tensor, upper: Tensor) -> Lines:
-    """The best of the operator's own lines and of those along the function's slope at the middle and at either
-    end: below f on [lower, upper] the one that is highest at the middle, above it the lowest. Of all lines with
-    such slopes these enclose the smallest area."""
+    """The best of the operator's own lines and of those along the function's slope at the middle and at
+    either end.
+
+    Below f on [lower, upper] that is the one which is highest at the middle, above f the lowest there: of
+    all lines with such slopes these enclose the smallest area.
+    """
     own_below, own_above = op.slopes(lower, upper)
     low, high = band(op, lower, upper, own_below)
     if own_above is not own_below:

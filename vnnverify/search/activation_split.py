@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.backend import Context
+from vnnverify.search.batch import BatchSize
 
 __all__ = ["ActivationBounder", "ActivationBounds", "ActivationSplit", "Branches"]
 
@@ -178,7 +179,8 @@ class ActivationSplit:
         """
         started = time.monotonic()
         stuck: set[int] = set()
-        batch, lowest, deepest = self.full_batch, float(found.lower.min()), 0
+        batch = BatchSize(self.full_batch, self.max_batch, SECONDS_PER_BATCH)
+        lowest, deepest = float(found.lower.min()), 0
         self.visited = len(roots)
         open_ = ~(found.lower > 0)
         witness = self._try(roots, found, open_)
@@ -188,7 +190,7 @@ class ActivationSplit:
         root_bound, needed = found.lower, 0.0
         while len(work) and not self.ctx.deadline.expired and needed <= self.patience:
             before = time.monotonic()
-            chosen, work = _pop(work, batch)
+            chosen, work = _pop(work, batch.size)
             taken = len(chosen)
             found = self.bounder.bound(chosen)
             self.visited += taken
@@ -205,9 +207,7 @@ class ActivationSplit:
                 "%.1f s: %d sub-problems visited, %d open, lowest bound %.4g, depth %d",
                 time.monotonic() - started, self.visited, len(work), lowest, deepest,
             )  # fmt: skip
-            if taken == batch:
-                wish = batch * SECONDS_PER_BATCH / spent
-                batch = int(min(self.max_batch, max(1.0, min(wish, 2.0 * batch))))
+            batch.took(taken, spent)
         left = sorted(stuck | set(work.goal.tolist()))
         return ActivationResult(
             left, timed_out=bool(len(work)), stats=self._stats(len(work), lowest, deepest)

@@ -19,6 +19,7 @@ from torch import Tensor
 from vnnverify.backend import Context
 from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query import Query
+from vnnverify.search.batch import BatchSize
 from vnnverify.search.clip import clip
 from vnnverify.search.specification import Specification
 
@@ -27,8 +28,8 @@ __all__ = ["Bounder", "BoxBounds", "InputSplit", "SearchResult"]
 SECONDS_PER_BATCH = 0.25
 """A batch grows or shrinks towards this duration: short enough to honour a deadline, long enough
 that the fixed cost of a step vanishes."""
-
-
+FIRST_BATCH = 64
+"""Most boxes of the first batch."""
 FAR = 1.0
 """A box is cut in four at once if its bound is so many times as far from proof as its last halving took
 it."""
@@ -135,12 +136,13 @@ class InputSplit:
         """Search until everything is closed, a witness is confirmed, or the deadline comes."""
         boxes = self._roots()
         stuck: set[int] = set()
-        batch, worst, started = 64, 0.0, time.monotonic()
+        batch = BatchSize(FIRST_BATCH, self.max_batch, SECONDS_PER_BATCH)
+        worst, started = 0.0, time.monotonic()
         while len(boxes):
             if self.ctx.deadline.expired:
                 break
             before = time.monotonic()
-            chosen, boxes = _pop(boxes, batch)
+            chosen, boxes = _pop(boxes, batch.size)
             children, witness = self._step(chosen, stuck)
             if witness is not None:
                 return SearchResult([], witness, stats=self._stats(len(boxes), worst))
@@ -153,9 +155,7 @@ class InputSplit:
             self.ctx.logger.debug(
                 "%.1f s: %d boxes visited, %d open", time.monotonic() - started, self.visited, len(boxes)
             )
-            wish = len(chosen) * SECONDS_PER_BATCH / spent
-            wish = wish if len(chosen) == batch else min(batch, max(wish, len(chosen) / 4))
-            batch = int(min(self.max_batch, max(1.0, min(wish, 4.0 * batch))))
+            batch.took(len(chosen), spent)
         left = sorted(stuck | set(boxes.clause.tolist()))
         return SearchResult(left, timed_out=bool(len(boxes)), stats=self._stats(len(boxes), worst))
 

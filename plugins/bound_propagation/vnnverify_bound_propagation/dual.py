@@ -25,7 +25,7 @@ from torch import Tensor
 
 from vnnverify import Deadline
 from vnnverify.domains import relaxation
-from vnnverify.domains.product import Planes
+from vnnverify.domains.planes import Planes
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Graph, Node, Value, flat
 from vnnverify.ops.bilinear import Mul

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vnnverify.domains import product, relaxation
-from vnnverify.domains.product import Planes
+from vnnverify.domains import relaxation
+from vnnverify.domains.planes import Planes, mccormick
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, lower_as, unit_roundoff, upper_as
@@ -108,7 +108,7 @@ class State:
             self.note_maximum(node, node.op)
         elif isinstance(node.op, Mul):
             x, y = node.inputs
-            self.note_planes(node, product.planes(self.interval[x], self.interval[y]))
+            self.note_planes(node, mccormick(self.interval[x], self.interval[y]))
 
     def note_maximum(self, node: Node, op: Maximum) -> None:
         """Rounding error of one backward step through a maximum: the long sum over the constants above,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vnnverify.numerics import unit_roundoff
 
-__all__ = ["Ends", "Planes", "offsets", "planes"]
+__all__ = ["Ends", "Planes", "mccormick", "offsets"]
 
 Ends = tuple[Tensor, Tensor]  # lower and upper end of each element
 
@@ -46,7 +46,9 @@ def offsets(x: Ends, y: Ends, slope_x: Tensor, slope_y: Tensor) -> tuple[Tensor,
         for b in y:
             product, along_x, along_y = a * b, slope_x * a, slope_y * b
             value = product - along_x - along_y
-            slack = 4 * u * (product.abs() + along_x.abs() + along_y.abs()) + 4 * torch.finfo(value.dtype).tiny
+            slack = (
+                4 * u * (product.abs() + along_x.abs() + along_y.abs()) + 4 * torch.finfo(value.dtype).tiny
+            )
             below, above = value - slack, value + slack
             low = below if low is None else torch.minimum(low, below)
             high = above if high is None else torch.maximum(high, above)
@@ -57,7 +59,7 @@ def offsets(x: Ends, y: Ends, slope_x: Tensor, slope_y: Tensor) -> tuple[Tensor,
     )
 
 
-def planes(x: Ends, y: Ends) -> Planes:
+def mccormick(x: Ends, y: Ends) -> Planes:
     """Planes that touch the product at opposite corners, halfway between McCormick's two on either side."""
     mid_x, mid_y = ((low + high) / 2 for low, high in (x, y))
     known = torch.isfinite(mid_x) & torch.isfinite(mid_y)
