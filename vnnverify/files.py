@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vnnverify.errors import FileError
 
-__all__ = ["DEFAULT_LIMIT", "MAX_RATIO", "read_bytes"]
+__all__ = ["DEFAULT_LIMIT", "MAX_RATIO", "read_bytes", "read_start"]
 
 DEFAULT_LIMIT = 4 << 30
 """Largest content accepted, in bytes, compressed or not."""
@@ -51,6 +51,25 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = DEFAULT_LIMIT) -> b
             f"{found}: holds a git-LFS pointer, not the content; run `git lfs pull` where it came from"
         )
     return content
+
+
+def read_start(path: str | os.PathLike[str], size: int = 1 << 20) -> bytes:
+    """The first `size` bytes of what `read_bytes` would return, and no more work than that takes.
+
+    Raises:
+        FileError: the file cannot be read.
+    """
+    found = _locate(path)
+    try:
+        with found.open("rb") as file:
+            start = file.read(2)
+        if start != _GZIP_MAGIC:
+            with found.open("rb") as file:
+                return file.read(size)
+        with gzip.open(found) as packed:
+            return packed.read(size)
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise FileError(f"{found}: cannot be read ({error})") from error
 
 
 def _locate(path: str | os.PathLike[str]) -> Path:

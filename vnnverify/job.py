@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from vnnverify.declared import Networks
+
 __all__ = ["Job", "Progress"]
 
 
@@ -16,7 +18,7 @@ __all__ = ["Job", "Progress"]
 class Job:
     """A model, a property, and how to go about it. Times in seconds."""
 
-    model: str
+    model: Networks
     query: str
     seconds: float  # time left when the worker is started
     backends: tuple[str, ...] = ()  # empty: the automatic strategy
@@ -25,6 +27,7 @@ class Job:
     dtype: str = "float32"
     seed: int = 0
     verbosity: int = 0
+    strict_types: bool = False  # whether to refuse a VNN-LIB 2.0 text about floats instead of reals
     explain: bool = False  # whether an undecided verdict is to be followed by an explanation
     progress: bool = False  # whether the worker is to tell how it gets on
 

@@ -18,6 +18,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vnnverify.declared import Declared
 from vnnverify.ir.graph import Graph
 from vnnverify.ir.op import Shape
 from vnnverify.numerics import gamma, varies
@@ -121,10 +122,27 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How flat x and y map to named tensors, in order, flattened in C order and concatenated."""
+    """How flat x and y map to named tensors, in order, flattened in C order and concatenated.
+
+    `inputs` are those of all models. The graph may have fewer, where a property sets inputs equal.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    tensors: tuple[Declared, ...] = ()  # the same as a VNN-LIB 2.0 text declares them
+    columns: tuple[int, ...] | None = None  # which graph input each input is; None: they are the same
+
+    def spread(self, x: Tensor) -> Tensor:
+        """The inputs of the models (all,) from those of the graph (n,)."""
+        return x if self.columns is None else x[list(self.columns)]
+
+    def gather(self, x: Tensor) -> Tensor:
+        """The graph's inputs (n,) from those of the models (all,); of equal ones, any."""
+        if self.columns is None:
+            return x
+        found = x.new_zeros(max(self.columns, default=-1) + 1)
+        found[list(self.columns)] = x
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,9 +207,7 @@ def _report(job: Job, timeout: float, started: float, record: dict[str, Any]) ->
         query=job.query,
         verdict=Verdict(record["verdict"]),
         reason=record.get("reason", ""),
-        witness=None
-        if witness is None
-        else Witness(tuple(witness["x"]), tuple(witness["y"]), witness["rounded"]),
+        witness=None if witness is None else Witness.from_record(witness),
         guarantee=Guarantee(record.get("guarantee", "real")),
         backend=record.get("backend", ""),
         seconds=time.monotonic() - started,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vnnverify.importer import Model
     from vnnverify.vnnlib import Property
 
-__all__ = ["OnnxRunner", "OnnxSource"]
+__all__ = ["ModelsRunner", "OnnxRunner", "OnnxSource", "PropertySource"]
 
 
 class OnnxRunner:
@@ -50,9 +50,34 @@ class OnnxRunner:
         return tuple(float(v) for value in values for v in np.asarray(value).reshape(-1).tolist())
 
 
+class ModelsRunner:
+    """Several models side by side: the inputs and the outputs of all, each in turn.
+
+    Args:
+        models: one per network; the same object twice is one session.
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = tuple(models)
+        self._runners: dict[int, OnnxRunner] = {}
+
+    def __call__(self, x: Sequence[float]) -> tuple[float, ...]:
+        """Flat outputs of all models at one flat point of all inputs."""
+        found: list[float] = []
+        start = 0
+        for model in self._models:
+            runner = self._runners.get(id(model))
+            if runner is None:
+                runner = self._runners[id(model)] = OnnxRunner(model.data, model.layout)
+            size = sum(int(np.prod(spec.shape)) for spec in model.layout.inputs)
+            found.extend(runner(x[start : start + size]))
+            start += size
+        return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A point of the model's own numbers, and the inputs whose text's interval may hold none of them.
+    """A point of the models' own numbers, and the inputs whose text's interval may hold none of them.
 
     Both lists hold (index, numpy dtype name). Whole-number inputs are in neither: what does not lie
     between their bounds is wrong.
@@ -63,25 +88,29 @@ class _Placed:
     lone: tuple[tuple[int, str], ...]  # the box holds one on its end, perhaps just outside the interval
 
 
-class OnnxSource:
-    """Replays witnesses of one model and one property.
+class PropertySource:
+    """Replays witnesses of a property about one or several models.
 
     Args:
+        layout: of all models together.
         clauses: the query's clauses; a witness is put into the box of the nearest one.
     """
 
-    def __init__(self, model: Model, prop: Property, clauses: Sequence[Clause]) -> None:
-        self._model = model
+    def __init__(
+        self, models: Sequence[Model], layout: Layout, prop: Property, clauses: Sequence[Clause]
+    ) -> None:
+        self._run = ModelsRunner(models)
+        self._layout = layout
         self._property = prop
         self._clauses = clauses
-        self._runner: OnnxRunner | None = None
 
     def replay(self, x: Tensor) -> Replay:
-        """Run the model at x (n,) and evaluate every assertion of the text, with zero tolerance.
+        """Run the models at x (n,) and evaluate every assertion of the text, with zero tolerance.
 
-        x is rounded to the nearest point of the model's type in the box. As the box is the text's,
-        rounded outward to float64, its ends may lie outside by less than one float64 step; if the text
-        refuses the point, the nearest one off the ends is tried too.
+        The answer holds the inputs of all models, also where the graph has fewer. x is rounded to the
+        nearest point of the model's type in the box. As the box is the text's, rounded outward to float64,
+        its ends may lie outside by less than one float64 step; if the text refuses the point, the nearest
+        one off the ends is tried too.
         """
         if torch.isnan(x).any():
             return Replay(False, "the point holds NaN", tuple(x.tolist()), ())
@@ -101,40 +130,51 @@ class OnnxSource:
         An interval without a number of the model's type means the nearest one, since the model would read
         its bounds as that. Where such inputs are of several types, this holds for the first type only.
         """
-        if self._runner is None:
-            self._runner = OnnxRunner(self._model.data, self._model.layout)
-        y = self._runner(placed.x)
+        columns = self._layout.columns
+        x = placed.x if columns is None else tuple(placed.x[column] for column in columns)
+        y = self._run(x)
         if not all(np.isfinite(y)):
-            return Replay(False, "an output is not finite", placed.x, y)
+            return Replay(False, "an output is not finite", x, y)
         reason = ""
         for unsure in (placed.lost, placed.lost + placed.lone)[: 2 if placed.lone else 1]:
             dtype = unsure[0][1] if unsure else "float32"
             rounded = frozenset(index for index, name in unsure if name == dtype)
             valid, why = self._property.holds_at(placed.x, y, rounded, dtype)
             if valid:
-                return Replay(True, "", placed.x, y, len(rounded))
+                return Replay(True, "", x, y, len(rounded))
             reason = reason or why
-        return Replay(False, reason, placed.x, y)
+        return Replay(False, reason, x, y)
 
     def _place(self, x: Tensor, lower: Tensor, upper: Tensor, take: str) -> _Placed:
-        flat: list[float] = []
-        lost: list[tuple[int, str]] = []
-        lone: list[tuple[int, str]] = []
-        for spec in self._model.layout.inputs:
-            start = len(flat)
-            part = slice(start, start + int(np.prod(spec.shape)))
-            point, low, high = (t[part].detach().cpu().double().numpy() for t in (x, lower, upper))
+        flat = np.zeros(lower.numel())
+        lost: dict[int, str] = {}
+        lone: dict[int, str] = {}
+        start = 0
+        for spec in self._layout.inputs:
+            size = int(np.prod(spec.shape))
+            columns = np.arange(start, start + size)
+            if self._layout.columns is not None:
+                columns = np.array(self._layout.columns[start : start + size], dtype=np.int64)
+            start += size
+            point, low, high = (t.detach().cpu().double().numpy()[columns] for t in (x, lower, upper))
             dtype = np.dtype(spec.dtype)
-            flat.extend(_choose(point, low, high, dtype, take).tolist())
+            flat[columns] = _choose(point, low, high, dtype, take)
             if not np.issubdtype(dtype, np.floating):
                 continue
             first, last = _ends(low, high, dtype, strictly=False)
             inner_first, inner_last = _ends(low, high, dtype, strictly=True)
             on_ends = (first <= last) & (inner_first > inner_last) & (low < high)
             alone = on_ends & ((first == last) | (dtype == np.float64))
-            lost.extend((start + int(i), spec.dtype) for i in np.flatnonzero(first > last))
-            lone.extend((start + int(i), spec.dtype) for i in np.flatnonzero(alone))
-        return _Placed(tuple(flat), tuple(lost), tuple(lone))
+            lost.update((k, spec.dtype) for k in columns[first > last].tolist())
+            lone.update((k, spec.dtype) for k in columns[alone].tolist())
+        return _Placed(tuple(flat.tolist()), tuple(lost.items()), tuple(lone.items()))
+
+
+class OnnxSource(PropertySource):
+    """Replays witnesses of one model and one property."""
+
+    def __init__(self, model: Model, prop: Property, clauses: Sequence[Clause]) -> None:
+        super().__init__((model,), model.layout, prop, clauses)
 
 
 _TAKES = ("nearest", "first", "last")

@@ -126,8 +126,14 @@ def answers(
     for failure in plugins.failures:
         logger.info("plugin %s is broken: %s", failure.plugin, failure.reason)
     device = _device(job.device)
-    query = load_query(job.model, job.query, opaque=opaque, operators=tuple(plugins.operators))
-    hashes = {"model": _sha256(job.model), "query": _sha256(job.query)}
+    query = load_query(
+        job.model,
+        job.query,
+        opaque=opaque,
+        operators=tuple(plugins.operators),
+        strict_types=job.strict_types,
+    )
+    hashes = _hashes(job)
     steps = sequence(job.backends) if job.backends else automatic(query, list(plugins.backends))
     backends = load_backends(
         plugins, [step.backend for step in steps], job.options, required=bool(job.backends)
@@ -229,6 +235,14 @@ def _device(wish: str) -> str:
     return wish
 
 
+def _hashes(job: Job) -> dict[str, str]:
+    """Checksums of the files; of several models each under the name of its network."""
+    if isinstance(job.model, str):
+        return {"model": _sha256(job.model), "query": _sha256(job.query)}
+    models = {f"model {name}": _sha256(path) for name, path in job.model.items()}
+    return {**models, "query": _sha256(job.query)}
+
+
 def _sha256(path: str) -> str:
     from vnnverify.files import read_bytes
 
@@ -239,16 +253,21 @@ def _record(query: Query, result: Result, hashes: dict[str, str]) -> dict[str, A
     import torch
 
     from vnnverify import __version__
+    from vnnverify.results import Witness
 
-    witness = result.witness
+    found = result.witness
+    witness = None if found is None else Witness(found.x, found.y, found.rounded, query.layout.tensors)
     return {
         "verdict": result.verdict.value,
         "reason": result.reason,
-        "witness": None if witness is None else {"x": witness.x, "y": witness.y, "rounded": witness.rounded},
+        "witness": None if witness is None else witness.to_record(),
         "guarantee": result.guarantee.value,
         "backend": result.backend,
         "stats": dict(result.stats),
-        "layout": dataclasses.asdict(query.layout),
+        "layout": {
+            "inputs": [dataclasses.asdict(spec) for spec in query.layout.inputs],
+            "outputs": [dataclasses.asdict(spec) for spec in query.layout.outputs],
+        },
         "sha256": hashes,
         "versions": {"vnnverify": __version__, "torch": torch.__version__},
     }

@@ -103,7 +103,8 @@ def test_disjuncts_with_and_without_rows_over_inputs(prop: Build, compiled: Comp
     )
     found = compiled(prop(2, 1, text))
     assert [c.region.linear is not None for c in found.clauses] == [True, False, False]
-    assert [rows(found, k) for k in range(3)] == [[[]], [[]], [[([-1.0], -1.0, False)]]]
+    cut = ([0.0, 1.0, -1.0], 0.0, False)  # over the output and the exposed inputs: for who knows boxes only
+    assert [rows(found, k) for k in range(3)] == [[[cut]], [[]], [[([-1.0, 0.0, 0.0], -1.0, False)]]]
 
 
 def test_mixed_rows_see_inputs_as_further_outputs(prop: Build, compiled: Compile) -> None:
@@ -159,13 +160,6 @@ def test_a_false_comparison_of_constants_leaves_nothing(
             "(assert (>= X_0 1))\n(assert (or (<= X_0 2) (and (<= Y_0 0))))",
             "",
             "X_0 has no finite upper bound in disjunct 2 of 2 in line 4",
-        ),
-        (UNIT + "\n(assert (<= (* Y_0 X_0) 1))", "4:9", "a product of variables"),
-        (UNIT + "\n(assert (or (<= Y_0 1) (<= (* Y_0 Y_0) 1)))", "4:24", "a product of variables"),
-        (
-            UNIT + "\n(assert (<= (+ (* 0.12345678901234567 X_0) (* 1000.1 Y_0)) 1))",
-            "4:9",
-            "coefficients that no scaling makes exact",
         ),
         (
             UNIT + "\n(assert (and" + " (or (<= Y_0 0) (>= Y_0 1))" * 21 + "))",

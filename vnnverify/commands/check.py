@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
 
+from vnnverify.commands.networks import read_networks
 from vnnverify.errors import OptionError, SpecError
 
 if TYPE_CHECKING:
@@ -19,9 +21,12 @@ __all__ = ["command"]
 @click.command("check")
 @click.argument("result")
 @click.argument("query", required=False)
-@click.option("--network", metavar="MODEL", help="The ONNX model; default: the one the result names.")
-def command(result: str, query: str | None, network: str | None) -> int:
-    """Replay the witness in RESULT (a JSON line or a VNN-COMP result file).
+@click.option(
+    "--network", "networks", multiple=True, metavar="[NAME=]MODEL",
+    help="The ONNX model; default: the ones the result names.",
+)  # fmt: skip
+def command(result: str, query: str | None, networks: tuple[str, ...]) -> int:
+    """Replay the witness in RESULT (a JSON line, or a VNN-COMP or VNN-LIB 2.0 result file).
 
     Prints `valid`, or `invalid: ` and why (exit code 1).
     """
@@ -32,24 +37,25 @@ def command(result: str, query: str | None, network: str | None) -> int:
     from vnnverify.results.jsonl import read_report
     from vnnverify.results.vnncomp import read_witness
 
+    models = read_networks(networks)
     text = read_bytes(result).decode(errors="replace")
     if text.lstrip().startswith("{"):
         report = read_report(text.strip().splitlines()[-1], result)
-        witness, network, query = report.witness, network or report.model, query or report.query
+        witness, models, query = report.witness, models or report.model, query or report.query
         if witness is None:
             raise SpecError(
                 f"verdict is {report.verdict.value}; only `sat` results hold a witness", source=result
             )
     else:
         witness = read_witness(text, result)
-    if network is None or query is None:
+    if models is None or query is None:
         raise OptionError(f"{result} does not name its files; give QUERY and --network MODEL")
-    question = load_query(network, query, opaque=True)
-    if len(witness.x) != question.graph.input_size:
-        raise SpecError(
-            f"the witness has {len(witness.x)} inputs, the model {question.graph.input_size}", source=result
-        )
-    replay = question.source.replay(torch.tensor(witness.x, dtype=torch.float64))
+    question = load_query(models, query, opaque=True)
+    count = sum(math.prod(spec.shape) for spec in question.layout.inputs)
+    if len(witness.x) != count:
+        raise SpecError(f"the witness has {len(witness.x)} inputs, the model {count}", source=result)
+    point = question.layout.gather(torch.tensor(witness.x, dtype=torch.float64))
+    replay = question.source.replay(point)
     objection = _objection(witness, replay)
     click.echo(f"invalid: {objection}" if objection else "valid")
     return 1 if objection else 0

@@ -82,7 +82,7 @@ class Record:
             "verdict": self.verdict.value,
             "seconds": round(self.seconds, 4),
             "guarantee": self.guarantee.value,
-            "witness": None if witness is None else dataclasses.asdict(witness),
+            "witness": None if witness is None else witness.to_record(),
             "stats": dict(self.stats),
             "checks": [dict(check) for check in self.checks],
             "sha256": dict(self.sha256),
@@ -110,14 +110,9 @@ class Record:
                 "expected": None if expected is None else Verdict(expected),
                 "verdict": Verdict(record["verdict"]),
                 "guarantee": Guarantee(record["guarantee"]),
-                "witness": None if witness is None else _witness(witness),
+                "witness": None if witness is None else Witness.from_record(witness),
                 "checks": tuple(record.get("checks", ())),
             }
             return cls(**record)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SpecError(f"not a line of a journal ({error})", source=source) from None
-
-
-def _witness(record: dict[str, Any]) -> Witness:
-    numbers = {"x": tuple(map(float, record["x"])), "y": tuple(map(float, record["y"]))}
-    return Witness(**{**record, **numbers})

@@ -35,9 +35,7 @@ class JsonWriter:
             "backend": report.backend,
             "seconds": round(report.seconds, 4),
             "timeout": report.timeout if math.isfinite(report.timeout) else None,
-            "witness": None
-            if witness is None
-            else {"x": witness.x, "y": witness.y, "rounded": witness.rounded},
+            "witness": None if witness is None else witness.to_record(),
             "stats": dict(report.stats),
             "sha256": dict(report.sha256),
             "versions": dict(report.versions),
@@ -64,11 +62,7 @@ def read_report(line: str, source: str = "") -> Report:
             query=record["query"],
             verdict=Verdict(record["verdict"]),
             reason=record["reason"],
-            witness=None
-            if witness is None
-            else Witness(
-                tuple(map(float, witness["x"])), tuple(map(float, witness["y"])), int(witness["rounded"])
-            ),
+            witness=None if witness is None else Witness.from_record(witness),
             guarantee=Guarantee(record["guarantee"]),
             backend=record["backend"],
             seconds=record["seconds"],

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from vnnverify.declared import Declared, Networks
 from vnnverify.results.explanation import Explanation
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -20,6 +21,28 @@ class Witness:
     x: tuple[float, ...]
     y: tuple[float, ...]
     rounded: int = 0  # inputs whose interval holds no number of that type: the nearest one is used
+    tensors: tuple[Declared, ...] = ()  # what the numbers belong to, if the property is VNN-LIB 2.0
+
+    def to_record(self) -> dict[str, Any]:
+        """The witness as JSON can hold it."""
+        record = asdict(self)
+        if not self.tensors:
+            del record["tensors"]
+        return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Witness:
+        """The witness that `to_record` wrote, also after a way through JSON.
+
+        Raises:
+            TypeError, ValueError, KeyError: it is none.
+        """
+        return cls(
+            x=tuple(map(float, record["x"])),
+            y=tuple(map(float, record["y"])),
+            rounded=int(record["rounded"]),
+            tensors=tuple(map(Declared.from_record, record.get("tensors", ()))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +53,7 @@ class Report:
         ValueError: `sat` without a witness, a witness without `sat`, or `unsat` on a statistical guarantee.
     """
 
-    model: str
+    model: Networks
     query: str
     verdict: Verdict
     reason: str = ""

@@ -26,7 +26,7 @@ class Variable:
 
     @property
     def name(self) -> str:
-        """The name in the text."""
+        """The name in a VNN-LIB 1.0 text."""
         return f"{self.kind}_{self.index}"
 
 
@@ -45,7 +45,7 @@ Term = Number | Variable | Arithmetic
 class Compare:
     """lhs operator rhs. `offset` is where it first stands in the text, for messages."""
 
-    operator: str  # <= < >= > =
+    operator: str  # <= < >= > = !=
     lhs: Term
     rhs: Term
     offset: int = field(default=0, compare=False)

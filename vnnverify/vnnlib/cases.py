@@ -9,7 +9,6 @@ from itertools import chain
 
 import numpy as np
 
-from vnnverify.errors import SpecError
 from vnnverify.vnnlib.ast import Compare
 from vnnverify.vnnlib.property import Property
 from vnnverify.vnnlib.rows import (
@@ -20,6 +19,7 @@ from vnnverify.vnnlib.rows import (
     Statement,
     read_comparison,
 )
+from vnnverify.vnnlib.terms import Terms
 
 __all__ = ["MAX_ENTRIES", "Cases", "Rows", "check_size", "read_cases"]
 
@@ -38,7 +38,7 @@ class Cases:
     lower: np.ndarray  # (boxes, n) float64, rounded down; −inf where not bounded
     upper: np.ndarray  # (boxes, n) float64, rounded up
     inputs: tuple[Rows, ...]  # per case, rows over X alone
-    outputs: tuple[Rows, ...]  # per case, rows over Y, or over X and Y
+    outputs: tuple[Rows, ...]  # per case, rows over Y, over X and Y, or over further terms
     possible: np.ndarray  # (cases,) bool: False where a comparison of constants is false
 
     def __len__(self) -> int:
@@ -61,20 +61,23 @@ def check_size(prop: Property, rows: int, columns: int, offset: int | None = Non
         raise prop.error(message, offset)
 
 
-def read_cases(prop: Property, conjunctions: Sequence[tuple[Compare, ...]], offset: int) -> Cases:
+def read_cases(
+    prop: Property, conjunctions: Sequence[tuple[Compare, ...]], offset: int, terms: Terms
+) -> Cases:
     """The conjunctions whose union is one conjunct of `prop`.
 
-    Every distinct comparison object is read once; the rest is array work.
+    Every distinct comparison object is read once; the rest is array work. What a row cannot hold is
+    entered in `terms`.
 
     Raises:
-        SpecError: a comparison is not linear, or has no exact coefficients.
+        SpecError: the arrays would be too large.
     """
     count, n = len(conjunctions), prop.inputs
     flat = list(chain.from_iterable(conjunctions))
     owner = np.repeat(np.arange(count), np.fromiter(map(len, conjunctions), np.int64, count))
     keys = np.fromiter(map(id, flat), np.int64, len(flat))
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    statements = _read_in_order(prop, flat, first)
+    statements = _read_in_order(flat, first, terms)
     index = np.array([s.index if isinstance(s, Bound) else -1 for s in statements], dtype=np.int64)[which]
     lower = np.array([s.lower if isinstance(s, Bound) else 0.0 for s in statements])[which]
     upper = np.array([s.upper if isinstance(s, Bound) else 0.0 for s in statements])[which]
@@ -111,22 +114,13 @@ def read_cases(prop: Property, conjunctions: Sequence[tuple[Compare, ...]], offs
     )
 
 
-def _read_in_order(prop: Property, flat: list[Compare], first: np.ndarray) -> list[Statement]:
+def _read_in_order(flat: list[Compare], first: np.ndarray, terms: Terms) -> list[Statement]:
     """What `flat[first[k]]` states, for every k; read in the order of the text."""
     statements: list[Statement] = [True] * len(first)
     for k in np.argsort(first).tolist():
         comparison = flat[first[k]]
         try:
             statements[k] = read_comparison(comparison)
-        except NonlinearTerm:
-            raise _refuse(
-                prop, comparison, "a product of variables; only linear terms are supported"
-            ) from None
-        except InexactCoefficient:
-            message = "coefficients that no scaling makes exact in 53 bits; write them with fewer digits"
-            raise _refuse(prop, comparison, message) from None
+        except (NonlinearTerm, InexactCoefficient):
+            statements[k] = terms.read(comparison)
     return statements
-
-
-def _refuse(prop: Property, comparison: Compare, message: str) -> SpecError:
-    return prop.error(message, comparison.offset)

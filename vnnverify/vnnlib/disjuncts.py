@@ -8,7 +8,7 @@ from itertools import chain, product
 
 from vnnverify.vnnlib.ast import And, Compare, Expr, Or
 
-__all__ = ["MAX_COPIES", "MAX_DISJUNCTS", "TooManyDisjuncts", "conjuncts", "disjuncts"]
+__all__ = ["MAX_COPIES", "MAX_DISJUNCTS", "TooManyDisjuncts", "conjuncts", "disjuncts", "without_unequal"]
 
 MAX_DISJUNCTS = 1_000_000
 """Most disjuncts a property may multiply out to."""
@@ -17,6 +17,10 @@ MAX_COPIES = 100_000_000
 """Most comparisons copied while multiplying out: bounds time and memory."""
 
 _Conjunction = tuple[Compare, ...]
+
+
+MAX_UNEQUAL = 8
+"""Comparisons by != up to which each becomes two cases, below and above."""
 
 
 class TooManyDisjuncts(Exception):
@@ -35,6 +39,47 @@ def conjuncts(assertions: Sequence[Expr]) -> list[tuple[Expr, int]]:
         else:
             found.append((expr, number))
     return found
+
+
+def without_unequal(assertions: Sequence[Expr]) -> list[Expr]:
+    """The assertions with every a != b as (a < b or a > b). Where there are more than `MAX_UNEQUAL`, as true:
+    that describes a larger set, by points only, so what is proved of it holds of the text.
+    """
+    count = sum(_count_unequal(expr) for expr in assertions)
+    return [_replaced(expr, count <= MAX_UNEQUAL) for expr in assertions] if count else list(assertions)
+
+
+def _count_unequal(expr: Expr) -> int:
+    count, pending = 0, [expr]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, Compare):
+            count += current.operator == "!="
+        else:
+            pending.extend(current.args)
+    return count
+
+
+def _replaced(expr: Expr, as_cases: bool) -> Expr:
+    values: list[Expr] = []
+    pending: list[tuple[Expr, bool]] = [(expr, False)]
+    while pending:
+        current, parts_done = pending.pop()
+        if isinstance(current, Compare):
+            values.append(_cases(current, as_cases) if current.operator == "!=" else current)
+        elif parts_done:
+            count = len(current.args)
+            values[-count:] = [type(current)(tuple(values[-count:]))]
+        else:
+            pending.append((current, True))
+            pending.extend((arg, False) for arg in reversed(current.args))
+    return values[0]
+
+
+def _cases(unequal: Compare, as_cases: bool) -> Expr:
+    if not as_cases:
+        return And(())
+    return Or(tuple(Compare(o, unequal.lhs, unequal.rhs, unequal.offset) for o in ("<", ">")))
 
 
 def disjuncts(expr: Expr) -> list[_Conjunction]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, product
 from math import prod
@@ -11,14 +12,22 @@ from math import prod
 import numpy as np
 import torch
 
-from vnnverify.ir import Graph, Node, Value
-from vnnverify.ops.arrangement import Reshape, Select
+from vnnverify.ir import Graph
 from vnnverify.query import Clause, Layout, Polytope, Query, Region, Source
 from vnnverify.vnnlib.ast import Compare, Variable
+from vnnverify.vnnlib.bounds import derive_bounds
 from vnnverify.vnnlib.cases import Cases, Rows, check_size, read_cases
 from vnnverify.vnnlib.collector import collector_paused
-from vnnverify.vnnlib.disjuncts import MAX_DISJUNCTS, TooManyDisjuncts, conjuncts, disjuncts
+from vnnverify.vnnlib.disjuncts import (
+    MAX_DISJUNCTS,
+    TooManyDisjuncts,
+    conjuncts,
+    disjuncts,
+    without_unequal,
+)
+from vnnverify.vnnlib.exposure import Exposure
 from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.terms import Terms
 
 __all__ = ["normalize"]
 
@@ -30,12 +39,13 @@ def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Q
 
     A property is a conjunction of comparisons and disjunctions. Those that bound inputs multiply
     out to regions, those over outputs to polytopes; disjuncts over the same region share a clause.
-    Rows that mix inputs and outputs get the inputs they need as further outputs of the graph.
-    Disjuncts whose box is empty are dropped with a warning.
+    Rows that mix inputs and outputs get the inputs they need as further outputs of the graph, and so do
+    products of variables. Rows over several inputs cut the region and are rows of its polytopes too, for
+    backends that know boxes only. Disjuncts whose box is empty are dropped with a warning.
 
     Raises:
-        SpecError: counts do not fit the graph, an input lacks a bound, a term is not linear, or the
-            property multiplies out to too many disjuncts.
+        SpecError: counts do not fit the graph, an input has no bound and none follows from linear rows, or
+            the property multiplies out to too many disjuncts.
     """
     _check_counts(prop, graph, layout)
     with collector_paused():
@@ -43,22 +53,24 @@ def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Q
 
 
 def _normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Query:
-    facts, unions = _read(prop)
+    terms = Terms()
+    facts, unions = _read(prop, terms)
     inner = [cases for cases in unions if cases.about_inputs]
     outer = [cases for cases in unions if not cases.about_inputs]
     regions = _regions(prop, facts, inner)
     tails = [tuple(chain.from_iterable(choice)) for choice in product(*(cases.outputs for cases in outer))]
     heads = {head: facts.outputs[0] + head for head in dict.fromkeys(chain.from_iterable(regions.heads))}
-    mixed = sorted(_inputs_in(heads.values()) | _inputs_in(tails))
-    column = {Variable("Y", k): k for k in range(prop.outputs)}
-    column.update({Variable("X", index): prop.outputs + k for k, index in enumerate(mixed)})
-    polytopes = _polytopes(prop, [head + tail for head in heads.values() for tail in tails], column)
+    exposure = Exposure(graph)
+    exposure.inputs(_indices("X", heads.values()) | _indices("X", tails))
+    exposure.terms(terms.found, _indices("Z", heads.values()) | _indices("Z", tails))
+    groups = [head + tail for head in heads.values() for tail in tails]
+    polytopes = _polytopes(prop, groups, exposure.column)
     start = {head: k * len(tails) for k, head in enumerate(heads)}
     clauses = tuple(
         Clause(region, tuple(chain.from_iterable(polytopes[start[h] : start[h] + len(tails)] for h in own)))
         for region, own in zip(regions.regions, regions.heads, strict=True)
     )
-    return Query(_with_inputs_exposed(graph, mixed), clauses, layout, source)
+    return Query(exposure.graph, clauses, layout, source)
 
 
 def _check_counts(prop: Property, graph: Graph, layout: Layout) -> None:
@@ -71,17 +83,17 @@ def _check_counts(prop: Property, graph: Graph, layout: Layout) -> None:
             raise prop.error(f"the property declares {declared} {what}, the model has {found} ({shapes})")
 
 
-def _read(prop: Property) -> tuple[Cases, list[Cases]]:
+def _read(prop: Property, terms: Terms) -> tuple[Cases, list[Cases]]:
     """What holds in every disjunct, and the disjunctions."""
     facts: list[Compare] = []
     unions = []
-    for expr, number in conjuncts(prop.assertions):
+    for expr, number in conjuncts(without_unequal(prop.assertions)):
         offset = prop.offsets[number]
         if isinstance(expr, Compare):
             facts.append(expr)
             continue
         try:
-            unions.append(read_cases(prop, disjuncts(expr), offset))
+            unions.append(read_cases(prop, disjuncts(expr), offset, terms))
         except TooManyDisjuncts:
             message = (
                 f"this assertion multiplies out to too many disjuncts; at most {MAX_DISJUNCTS:,} are read"
@@ -91,7 +103,7 @@ def _read(prop: Property) -> tuple[Cases, list[Cases]]:
     if count > MAX_DISJUNCTS:
         message = f"the assertions multiply out to {count:,} disjuncts; at most {MAX_DISJUNCTS:,} are read"
         raise prop.error(message)
-    return read_cases(prop, [tuple(facts)], 0), unions
+    return read_cases(prop, [tuple(facts)], 0, terms), unions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +127,8 @@ def _regions(prop: Property, facts: Cases, unions: list[Cases]) -> _Regions:
         lower[bounded] = np.maximum(lower[bounded], cases.lower[box[bounded]])
         upper[bounded] = np.minimum(upper[bounded], cases.upper[box[bounded]])
         possible &= cases.possible[chosen]
+    for k in np.flatnonzero(np.isinf(lower).any(axis=1) | np.isinf(upper).any(axis=1)).tolist():
+        derive_bounds(lower[k], upper[k], facts.inputs[0] + _pick(unions, choices, k, "inputs"))
     _check_bounds(prop, lower, upper, possible, unions, choices)
     kept = _without_vacuous(prop, lower, upper, possible, unions, choices)
 
@@ -130,7 +144,7 @@ def _regions(prop: Property, facts: Cases, unions: list[Cases]) -> _Regions:
             first.append(k)
             linear.append(rows)
             heads.append([])
-        heads[group].append(_pick(unions, choices, k, "outputs"))
+        heads[group].append(rows + _pick(unions, choices, k, "outputs"))
     low, high = torch.from_numpy(lower[first]).unbind(), torch.from_numpy(upper[first]).unbind()
     column = {Variable("X", k): k for k in range(n)} if any(linear) else {}
     cuts = iter(_polytopes(prop, [rows for rows in linear if rows], column))
@@ -170,7 +184,7 @@ def _check_bounds(
         missing = np.isinf(ends).any(axis=1) & possible
         if missing.any():
             k = int(missing.argmax())
-            name = f"X_{int(np.isinf(ends[k]).argmax())}"
+            name = prop.name(Variable("X", int(np.isinf(ends[k]).argmax())))
             where = _where(prop, unions, choices, k)
             raise prop.error(f"{name} has no finite {which} bound{where}; add (assert ({sign} {name} …))")
 
@@ -188,7 +202,7 @@ def _without_vacuous(
     vacuous = np.flatnonzero(crossed | ~possible)
     if vacuous.size:
         k = int(vacuous[0])
-        name = f"X_{int((lower[k] > upper[k]).argmax())}"
+        name = prop.name(Variable("X", int((lower[k] > upper[k]).argmax())))
         why = (
             f"{name} has a lower bound above its upper bound" if crossed[k] else "a comparison is never true"
         )
@@ -203,8 +217,8 @@ def _without_vacuous(
     return np.flatnonzero(~crossed & possible)
 
 
-def _inputs_in(groups: object) -> set[int]:
-    return {v.index for rows in groups for row in rows for v in row.variables if v.kind == "X"}  # type: ignore[attr-defined]
+def _indices(kind: str, groups: Iterable[Rows]) -> set[int]:
+    return {v.index for rows in groups for row in rows for v in row.variables if v.kind == kind}
 
 
 def _polytopes(prop: Property, groups: list[Rows], column: dict[Variable, int]) -> list[Polytope]:
@@ -220,22 +234,3 @@ def _polytopes(prop: Property, groups: list[Rows], column: dict[Variable, int]) 
     sizes = [len(group) for group in groups]
     parts = (torch.split(t, sizes) if sizes else () for t in (torch.from_numpy(A), b, strict))
     return [Polytope(*part) for part in zip(*parts, strict=True)]
-
-
-def _with_inputs_exposed(graph: Graph, indices: list[int]) -> Graph:
-    """The graph with some flat inputs as one more output."""
-    if not indices:
-        return graph
-    nodes = list(graph.nodes)
-    outputs = list(graph.outputs)
-    start = 0
-    for value in graph.inputs:
-        own = [k - start for k in indices if start <= k < start + value.size]
-        start += value.size
-        if own:
-            flat = Value(f"{value.name}#flat", (value.size,))
-            chosen = Value(f"{value.name}#chosen", (len(own),))
-            nodes.append(Node(Reshape(flat.shape), (value,), flat, "property"))
-            nodes.append(Node(Select.of(torch.tensor(own), chosen.shape), (flat,), chosen, "property"))
-            outputs.append(chosen)
-    return graph.with_nodes(nodes, outputs)

@@ -13,7 +13,7 @@ from vnnverify.vnnlib.ast import And, Compare, Expr, Number, Term, Variable, fol
 
 __all__ = ["Point", "combine"]
 
-_SIGNS = {"<=": (-1, 0), "<": (-1,), ">=": (0, 1), ">": (1,), "=": (0,)}
+_SIGNS = {"<=": (-1, 0), "<": (-1,), ">=": (0, 1), ">": (1,), "=": (0,), "!=": (-1, 1)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A checked property: every variable declared, numbered without gaps, of sort Real."""
+"""A checked property: every variable declared and numbered without gaps."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vnnverify.dialect import is_second
 from vnnverify.errors import SpecError
 from vnnverify.files import read_bytes
 from vnnverify.vnnlib.ast import Expr, Variable
+from vnnverify.vnnlib.declaration import NetworkDeclaration, element_name
 from vnnverify.vnnlib.parse import Script, make_leaf, parse, place
 from vnnverify.vnnlib.point import Point
 
@@ -19,7 +21,10 @@ __all__ = ["Property", "load_property", "parse_property"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Property:
-    """The conjunction of `assertions` over inputs X_0 … and outputs Y_0 …: what must not happen."""
+    """The conjunction of `assertions` over inputs X_0 … and outputs Y_0 …: what must not happen.
+
+    In VNN-LIB 2.0 the variables are the elements of the tensors that `networks` declare: see `second`.
+    """
 
     inputs: int
     outputs: int
@@ -27,6 +32,20 @@ class Property:
     offsets: tuple[int, ...]  # where in the text the assertions stand
     source: str
     text: str
+    networks: tuple[NetworkDeclaration, ...] = ()  # of VNN-LIB 2.0
+    columns: tuple[int, ...] | None = None  # which X each declared input element is, where some are one
+
+    def name(self, variable: Variable) -> str:
+        """The variable as the text writes it."""
+        index = variable.index
+        if variable.kind == "X" and self.columns is not None:
+            index = self.columns.index(index)
+        for network in self.networks:
+            tensors = network.inputs if variable.kind == "X" else (*network.outputs, *network.hidden)
+            for tensor in tensors:
+                if tensor.start <= index < tensor.start + tensor.size:
+                    return element_name(tensor, index)
+        return variable.name
 
     def line(self, offset: int) -> int:
         """The line, from 1, of a position in the text."""
@@ -62,7 +81,8 @@ class Property:
                 raise ValueError(f"{len(values)} values for {count} variables {kind}")
             if not all(map(math.isfinite, values)):
                 index = next(k for k, value in enumerate(values) if not math.isfinite(value))
-                return False, f"{kind}_{index} is {values[index]}, not a finite number"
+                name = self.name(Variable(kind, index))
+                return False, f"{name} is {values[index]}, not a finite number"
         point = Point(x, y, rounded, dtype)
         for assertion, offset in zip(self.assertions, self.offsets, strict=True):
             if not point.satisfies(assertion):
@@ -71,7 +91,7 @@ class Property:
 
 
 def load_property(path: str | os.PathLike[str]) -> Property:
-    """Read a VNN-LIB 1.0 file, plain or gzipped.
+    """Read a VNN-LIB file of either version, plain or gzipped.
 
     Raises:
         FileError: it cannot be read.
@@ -88,6 +108,10 @@ def load_property(path: str | os.PathLike[str]) -> Property:
             column=len(before) - before.rfind(b"\n"),
             source=os.fspath(path),
         ) from error
+    if is_second(text):
+        from vnnverify.vnnlib.second import parse_second
+
+        return parse_second(text, os.fspath(path))
     return parse_property(text, os.fspath(path))
 
 

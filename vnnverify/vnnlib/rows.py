@@ -11,7 +11,17 @@ from fractions import Fraction
 from vnnverify.vnnlib.ast import Arithmetic, Compare, Number, Term, Variable, fold
 from vnnverify.vnnlib.point import combine
 
-__all__ = ["Bound", "FloatRow", "InexactCoefficient", "NonlinearTerm", "Statement", "read_comparison"]
+__all__ = [
+    "Bound",
+    "FloatRow",
+    "InexactCoefficient",
+    "NonlinearTerm",
+    "Statement",
+    "linear_terms",
+    "read_comparison",
+    "round_up",
+    "state",
+]
 
 _LARGEST_EXACT = 1 << 53
 _FLIPPED = {"<=": ">=", "<": ">", ">=": "<=", ">": "<", "=": "="}
@@ -86,10 +96,17 @@ def _simple_rows(
 
 
 def _general(comparison: Compare) -> Statement:
-    terms: dict[Variable, Fraction] = {}
-    constant = _collect(comparison.lhs, Fraction(1), terms) + _collect(comparison.rhs, Fraction(-1), terms)
+    terms, constant = linear_terms(comparison)
+    return state(terms, constant, comparison.operator)
+
+
+def state(terms: Mapping[Variable, Fraction], constant: Fraction, operator: str) -> Statement:
+    """What Σ terms + constant `operator` 0 states.
+
+    Raises:
+        InexactCoefficient: the coefficients cannot be written as floats.
+    """
     terms = {v: c for v, c in terms.items() if c}
-    operator = comparison.operator
     if not terms:
         return {
             "<=": constant <= 0,
@@ -103,7 +120,7 @@ def _general(comparison: Compare) -> Statement:
         if coefficient < 0:
             operator = _FLIPPED[operator]
         ratio = -constant / coefficient
-        up, down = _round_up(ratio), -_round_up(-ratio)
+        up, down = round_up(ratio), -round_up(-ratio)
         below = up if operator != ">=" and operator != ">" else math.inf
         above = down if operator != "<=" and operator != "<" else -math.inf
         if variable.kind == "X":
@@ -111,8 +128,19 @@ def _general(comparison: Compare) -> Statement:
         return _simple_rows((variable,), (1.0,), below, -above, operator)
     scale = _scale(terms)
     variables, coefficients = tuple(terms), tuple(float(c * scale) for c in terms.values())
-    below, above = _round_up(-constant * scale), _round_up(constant * scale)
+    below, above = round_up(-constant * scale), round_up(constant * scale)
     return _simple_rows(variables, coefficients, below, above, operator)
+
+
+def linear_terms(comparison: Compare) -> tuple[dict[Variable, Fraction], Fraction]:
+    """lhs − rhs as coefficients, zeros among them, and a constant.
+
+    Raises:
+        NonlinearTerm: it holds a product of variables.
+    """
+    terms: dict[Variable, Fraction] = {}
+    constant = _collect(comparison.lhs, Fraction(1), terms) + _collect(comparison.rhs, Fraction(-1), terms)
+    return terms, constant
 
 
 def _collect(term: Term, factor: Fraction, terms: dict[Variable, Fraction]) -> Fraction:
@@ -173,7 +201,8 @@ def _is_float(value: Fraction) -> bool:
         return False
 
 
-def _round_up(value: Fraction) -> float:
+def round_up(value: Fraction) -> float:
+    """The smallest float64 that is not below the value."""
     try:
         nearest = float(value)
     except OverflowError:

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks that a VNN-LIB 2.0 property declares: found among the given models, joined into one query."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Sequence
+
+from vnnverify.declared import Networks
+from vnnverify.errors import ModelError, OptionError, SpecError
+from vnnverify.files import read_bytes
+from vnnverify.hookspecs import OperatorInfo
+from vnnverify.importer import Model, read_model
+from vnnverify.importer.interface import adapted
+from vnnverify.ir import Graph
+from vnnverify.ir.compose import side_by_side, with_shared_inputs
+from vnnverify.ir.simplify import simplify
+from vnnverify.query import Layout, Query, TensorSpec
+from vnnverify.validate import PropertySource
+from vnnverify.vnnlib import Property, normalize
+from vnnverify.vnnlib.declaration import FLOATS, NetworkDeclaration, TensorDeclaration
+from vnnverify.vnnlib.merging import merge_equal_inputs
+
+__all__ = ["assign_models", "join_networks", "load_networks"]
+
+logger = logging.getLogger(__name__)
+
+
+def load_networks(
+    prop: Property,
+    given: Networks,
+    *,
+    opaque: bool = False,
+    operators: tuple[OperatorInfo, ...] = (),
+    strict_types: bool = False,
+) -> Query:
+    """Read the models of a VNN-LIB 2.0 property and join all of it into one query.
+
+    Args:
+        given: paths by the names of networks; one path alone if the property needs one model.
+        opaque: accept models with operators that the importer cannot read, as black boxes.
+        strict_types: refuse properties about floats, as proofs are about real numbers.
+
+    Raises:
+        OptionError: models are missing, or given for networks that have none of their own.
+        ModelError, SpecError: a model is malformed, or does not fit its declaration.
+    """
+    _check_types(prop, strict=strict_types)
+    paths = assign_models(prop, given)
+    read: dict[object, Model] = {}
+    models = []
+    for network in prop.networks:
+        path = paths[network.equal_to or network.name]
+        key = (path, tuple(t.shape for t in network.inputs), tuple((t.node, t.shape) for t in network.hidden))
+        if key not in read:
+            read[key] = _load(network, path, opaque=opaque, operators=operators)
+        models.append(read[key])
+    return join_networks(prop, models)
+
+
+def join_networks(prop: Property, models: Sequence[Model]) -> Query:
+    """The query of a VNN-LIB 2.0 property about its networks' models, one for each.
+
+    Raises:
+        SpecError: a model does not fit its declaration.
+    """
+    for network, model in zip(prop.networks, models, strict=True):
+        _check_fit(prop, network, model)
+    specs = tuple(spec for model in models for spec in model.layout.inputs)
+    types = [spec.dtype for spec, size in _sized(specs) for _ in range(size)]
+    prop = merge_equal_inputs(prop, types)
+    graph = _joined(prop, models)
+    outputs = tuple(spec for model in models for spec in model.layout.outputs)
+    tensors = tuple(tensor.plain for network in prop.networks for tensor in network.tensors)
+    layout = Layout(specs, outputs, tensors, prop.columns)
+    query = normalize(prop, graph, layout, PropertySource(models, layout, prop, ()))
+    return dataclasses.replace(query, source=PropertySource(models, layout, prop, query.clauses))
+
+
+def assign_models(prop: Property, given: Networks) -> dict[str, str]:
+    """The path of the model of each network that needs one of its own.
+
+    Raises:
+        OptionError: models are missing, or given for networks that have none of their own.
+    """
+    needed = [network.name for network in prop.networks if not network.equal_to]
+    equal = {network.name: network.equal_to for network in prop.networks if network.equal_to}
+    if isinstance(given, str):
+        if len(needed) > 1:
+            usage = " ".join(f"--network {name}=MODEL" for name in needed)
+            raise OptionError(f"{prop.source} is about several networks; give {usage}")
+        return {needed[0]: given}
+    for name in given:
+        if name in equal:
+            raise OptionError(
+                f"network {name} is equal-to {equal[name]} and takes its model; drop --network {name}=…"
+            )
+        if name not in needed:
+            raise OptionError(f"{prop.source} declares no network {name!r}; it declares {', '.join(needed)}")
+    for name in needed:
+        if name not in given:
+            raise OptionError(
+                f"no model given for network {name} of {prop.source}; add --network {name}=MODEL.onnx"
+            )
+    return dict(given)
+
+
+def _check_types(prop: Property, *, strict: bool) -> None:
+    types = sorted({t.type for network in prop.networks for t in network.tensors} & FLOATS)
+    if types and strict:
+        raise SpecError(
+            f"declares {' and '.join(types)}, but proofs are about real numbers (--strict-types); "
+            "declare the tensors real, or leave the option out",
+            source=prop.source,
+        )
+    if types:
+        logger.warning(
+            "%s declares %s: proofs are about the real numbers, witnesses about the floats",
+            prop.source,
+            types[0],
+        )
+
+
+def _load(
+    network: NetworkDeclaration, path: str, *, opaque: bool, operators: tuple[OperatorInfo, ...]
+) -> Model:
+    try:
+        data = adapted(
+            read_bytes(path), [t.shape for t in network.inputs], [(t.node, t.shape) for t in network.hidden]
+        )
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return read_model(data, path=path, opaque=opaque, operators=operators)
+
+
+def _check_fit(prop: Property, network: NetworkDeclaration, model: Model) -> None:
+    """That the model has the tensors which the text declares, in number, order, shape and type."""
+    layout = model.layout
+    declared_outputs = (*network.outputs, *network.hidden)
+    found_outputs = layout.outputs[: len(layout.outputs) - len(network.hidden)]
+    for what, declared, found in (
+        ("inputs", network.inputs, layout.inputs),
+        ("outputs", network.outputs, found_outputs),
+    ):
+        if len(declared) != len(found):
+            listed = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in found)
+            message = f"network {network.name} declares {len(declared)} {what}, its model {model.path} has "
+            raise _misfit(
+                prop, network, f"{message}{len(found)} ({listed}); declare all of them, in this order"
+            )
+    pairs = (
+        *zip(network.inputs, layout.inputs, strict=True),
+        *zip(declared_outputs, layout.outputs, strict=True),
+    )
+    for tensor, spec in pairs:
+        _check_tensor(prop, network, tensor, spec, model.path)
+
+
+def _check_tensor(
+    prop: Property, network: NetworkDeclaration, tensor: TensorDeclaration, spec: TensorSpec, path: str
+) -> None:
+    name = tensor.node or spec.name
+    if tensor.shape != spec.shape:
+        raise _misfit(
+            prop,
+            network,
+            f"{tensor.kind} {tensor.name} is declared {list(tensor.shape)}, {name!r} of {path} has the shape "
+            f"{list(spec.shape)}; declare that one",
+        )
+    if tensor.type not in ("real", spec.dtype):
+        raise _misfit(
+            prop,
+            network,
+            f"{tensor.kind} {tensor.name} is declared {tensor.type}, {name!r} of {path} is {spec.dtype}; "
+            "declare that one, or real throughout",
+        )
+
+
+def _misfit(prop: Property, network: NetworkDeclaration, message: str) -> SpecError:
+    offset = prop.text.find(f"declare-network {network.name}")
+    return prop.error(message, max(0, offset))
+
+
+def _sized(specs: Sequence[TensorSpec]) -> list[tuple[TensorSpec, int]]:
+    return [(spec, math.prod(spec.shape)) for spec in specs]
+
+
+def _joined(prop: Property, models: Sequence[Model]) -> Graph:
+    if len(models) == 1 and prop.columns is None:
+        return models[0].graph
+    graph = models[0].graph
+    if len(models) > 1:
+        graph = side_by_side([m.graph for m in models], [network.name for network in prop.networks])
+    if prop.columns is not None:
+        graph = with_shared_inputs(graph, prop.columns)
+    return simplify(graph)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inputs that a property sets equal become one variable: exact, and tighter than two with a constraint."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from vnnverify.vnnlib.ast import Arithmetic, Compare, Expr, Term, Variable
+from vnnverify.vnnlib.disjuncts import conjuncts
+from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.rows import NonlinearTerm, linear_terms
+
+__all__ = ["merge_equal_inputs"]
+
+
+def merge_equal_inputs(prop: Property, types: Sequence[str]) -> Property:
+    """The property with one variable X for all inputs that its assertions set equal, if there are any.
+
+    Only inputs of one element type are merged, and only by assertions that hold in every disjunct. The
+    variables are numbered anew; `columns` says which of them each declared input element is.
+
+    Args:
+        types: the element type, in its model, of each declared input element.
+    """
+    parent = list(range(prop.inputs))
+
+    def root(k: int) -> int:
+        while parent[k] != k:
+            parent[k] = parent[parent[k]]
+            k = parent[k]
+        return k
+
+    found = False
+    for expr, _ in conjuncts(prop.assertions):
+        pair = _equal_inputs(expr) if isinstance(expr, Compare) else None
+        if pair is not None and types[pair[0]] == types[pair[1]]:
+            a, b = sorted(map(root, pair))
+            parent[b] = a
+            found = True
+    if not found:
+        return prop
+    numbers: dict[int, int] = {}
+    columns = tuple(numbers.setdefault(root(k), len(numbers)) for k in range(prop.inputs))
+    renamed = _Renaming([Variable("X", column) for column in columns])
+    assertions = tuple(renamed(expr) for expr in prop.assertions)
+    return dataclasses.replace(prop, inputs=len(numbers), assertions=assertions, columns=columns)
+
+
+def _equal_inputs(comparison: Compare) -> tuple[int, int] | None:
+    """The two inputs that a comparison sets equal."""
+    if comparison.operator != "=":
+        return None
+    try:
+        terms, constant = linear_terms(comparison)
+    except NonlinearTerm:
+        return None
+    used = [(v, c) for v, c in terms.items() if c]
+    if constant or len(used) != 2 or used[0][1] != -used[1][1] or any(v.kind != "X" for v, _ in used):
+        return None
+    return used[0][0].index, used[1][0].index
+
+
+class _Renaming:
+    """Expressions with other variables X."""
+
+    def __init__(self, variables: Sequence[Variable]) -> None:
+        self._variables = variables
+
+    def __call__(self, expr: Expr) -> Expr:
+        values: list[Expr] = []
+        pending: list[tuple[Expr, bool]] = [(expr, False)]
+        while pending:
+            current, parts_done = pending.pop()
+            if isinstance(current, Compare):
+                lhs, rhs = self._term(current.lhs), self._term(current.rhs)
+                values.append(Compare(current.operator, lhs, rhs, current.offset))
+            elif parts_done:
+                count = len(current.args)
+                values[-count:] = [type(current)(tuple(values[-count:]))]
+            else:
+                pending.append((current, True))
+                pending.extend((arg, False) for arg in reversed(current.args))
+        return values[0]
+
+    def _term(self, term: Term) -> Term:
+        if isinstance(term, Variable):
+            return self._variables[term.index] if term.kind == "X" else term
+        if not isinstance(term, Arithmetic):
+            return term
+        values: list[Term] = []
+        pending: list[tuple[Term, bool]] = [(term, False)]
+        while pending:
+            current, parts_done = pending.pop()
+            if not isinstance(current, Arithmetic):
+                values.append(self._term(current))
+            elif parts_done:
+                count = len(current.args)
+                values[-count:] = [Arithmetic(current.operator, tuple(values[-count:]))]
+            else:
+                pending.append((current, True))
+                pending.extend((arg, False) for arg in reversed(current.args))
+        return values[0]

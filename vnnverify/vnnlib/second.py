@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""VNN-LIB 2.0 text to a property: the official syntax tree brought into our own.
+
+The elements of all inputs, of all networks in turn, are the variables X_0, X_1, …; those of all outputs and
+hidden nodes the variables Y_0, Y_1, …: network by network, its outputs before its hidden nodes.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from vnnverify.errors import SpecError
+from vnnverify.vnnlib.ast import And, Compare, Expr, Number, Or, Term, Variable
+from vnnverify.vnnlib.collector import collector_paused
+from vnnverify.vnnlib.declaration import NetworkDeclaration, TensorDeclaration
+from vnnverify.vnnlib.number import MAX_DIGITS
+from vnnverify.vnnlib.official import assertion_offsets, parse_officially
+from vnnverify.vnnlib.parse import make_arithmetic, place
+from vnnverify.vnnlib.property import Property
+
+__all__ = ["TYPES", "parse_second"]
+
+TYPES = {
+    "Real": "real",
+    "F16": "float16",
+    "F32": "float32",
+    "F64": "float64",
+    "BF16": "bfloat16",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "U8": "uint8",
+    "U16": "uint16",
+    "U32": "uint32",
+    "U64": "uint64",
+    "Bool": "bool",
+}
+"""The official parser's names of element types, and the text's."""
+
+MAX_ELEMENTS = 1 << 28
+"""Most elements of one declared tensor."""
+
+_COMPARISONS = {
+    "LessThan": "<",
+    "LessEqual": "<=",
+    "GreaterThan": ">",
+    "GreaterEqual": ">=",
+    "Equal": "=",
+    "NotEqual": "!=",
+}
+_ARITHMETIC = {"Plus": "+", "Multiply": "*", "Minus": "-", "Negate": "-"}
+
+
+def parse_second(text: str, source: str = "") -> Property:
+    """Read and check VNN-LIB 2.0 text.
+
+    Raises:
+        SpecError: a syntax or type error, or an element type that is not supported.
+    """
+    text = text.removeprefix("\ufeff")
+    found = parse_officially(text, source)
+    networks = _networks(found, text, source)
+    offsets = assertion_offsets(text)
+    if len(offsets) != len(found.assertions):
+        offsets = [0] * len(found.assertions)
+    convert = _Converter(networks, source)
+    with collector_paused():
+        assertions = [convert(a.expr, o) for a, o in zip(found.assertions, offsets, strict=True)]
+    inputs = sum(t.size for n in networks for t in n.inputs)
+    outputs = sum(t.size for n in networks for t in (*n.outputs, *n.hidden))
+    return Property(inputs, outputs, tuple(assertions), tuple(offsets), source, text, networks)
+
+
+def _networks(found: Any, text: str, source: str) -> tuple[NetworkDeclaration, ...]:
+    x = y = 0
+    networks = []
+    for network in found.networks:
+        offset = max(0, text.find(f"declare-network {network.name}"))
+        line = place(text, offset)[0]
+        inputs = _tensors(network.inputs, "input", x, line, source)
+        outputs = _tensors(network.outputs, "output", y, line, source)
+        y += sum(t.size for t in outputs)
+        hidden = _tensors(network.hidden, "hidden", y, line, source)
+        x, y = x + sum(t.size for t in inputs), y + sum(t.size for t in hidden)
+        if network.equal_to and network.isometric_to:
+            message = f"network {network.name}: both equal-to and isomorphic-to; keep one of them"
+            raise SpecError(message, line=line, source=source)
+        networks.append(
+            NetworkDeclaration(network.name, inputs, hidden, outputs, network.equal_to, network.isometric_to)
+        )
+    types = {t.type for n in networks for t in n.tensors}
+    if "real" in types and len(types) > 1:
+        other = min(types - {"real"})
+        message = (
+            f"declares tensors of type real and of type {other}; a text about real numbers is so throughout"
+        )
+        raise SpecError(message, source=source)
+    return tuple(networks)
+
+
+def _tensors(
+    definitions: Any, kind: str, start: int, line: int, source: str
+) -> tuple[TensorDeclaration, ...]:
+    tensors = []
+    for definition in definitions:
+        name, shape = definition.name, tuple(definition.shape)
+        if definition.dtype.name not in TYPES:
+            known = ", ".join(sorted(TYPES.values()))
+            message = f"{kind} {name}: unknown or unsupported element type; there are: {known}"
+            raise SpecError(message, line=line, source=source)
+        if prod(shape) > MAX_ELEMENTS:
+            message = f"{kind} {name}: {prod(shape):,} elements, more than {MAX_ELEMENTS:,}; refused"
+            raise SpecError(message, line=line, source=source)
+        node = (definition.onnx_name or "").strip('"')
+        tensors.append(TensorDeclaration(name, TYPES[definition.dtype.name], shape, kind, start, node))
+        start += prod(shape)
+    return tuple(tensors)
+
+
+class _Converter:
+    """Turns official expressions into our own; equal variables and literals become one object."""
+
+    def __init__(self, networks: tuple[NetworkDeclaration, ...], source: str) -> None:
+        self._tensors = {t.name: t for n in networks for t in n.tensors}
+        self._variables: dict[tuple[str, tuple[int, ...]], Variable] = {}
+        self._numbers: dict[str, Number] = {}
+        self._source = source
+
+    def __call__(self, node: Any, offset: int) -> Expr:
+        """The expression of an assertion that stands at `offset`; walked with a stack."""
+        values: list[Any] = []
+        pending: list[tuple[Any, bool]] = [(node, False)]
+        while pending:
+            current, parts_done = pending.pop()
+            kind = type(current).__name__
+            if kind in ("Var", "Float", "Int"):
+                values.append(self._leaf(current, kind))
+                continue
+            children = _children(current, kind)
+            if not parts_done:
+                pending.append((current, True))
+                pending.extend((child, False) for child in reversed(children))
+                continue
+            count = len(children)
+            values[-count:] = [_built(kind, tuple(values[-count:]), offset)]
+        found: Expr = values[0]
+        return found
+
+    def _leaf(self, node: Any, kind: str) -> Term:
+        if kind == "Var":
+            key = (node.name, tuple(node.indices))
+            variable = self._variables.get(key)
+            if variable is None:
+                variable = self._variables[key] = self._variable(*key)
+            return variable
+        text = node.lexeme
+        number = self._numbers.get(text)
+        if number is None:
+            if len(text) > MAX_DIGITS:
+                message = f"a number of {len(text):,} characters; at most {MAX_DIGITS:,} are read"
+                raise SpecError(message, line=int(node.line), source=self._source)
+            number = self._numbers[text] = Number(text)
+        return number
+
+    def _variable(self, name: str, indices: tuple[int, ...]) -> Variable:
+        tensor = self._tensors[name]
+        place = 0
+        for index, extent in zip(indices, tensor.shape, strict=True):
+            place = place * extent + index
+        return Variable("X" if tensor.kind == "input" else "Y", tensor.start + place)
+
+
+def _children(node: Any, kind: str) -> tuple[Any, ...]:
+    if kind in _COMPARISONS:
+        return (node.lhs, node.rhs)
+    if kind == "Minus":
+        return (node.head, *node.rest)
+    if kind == "Negate":
+        return (node.expr,)
+    children: tuple[Any, ...] = tuple(node.args)
+    return children
+
+
+def _built(kind: str, parts: tuple[Any, ...], offset: int) -> Any:
+    if kind in _COMPARISONS:
+        return Compare(_COMPARISONS[kind], parts[0], parts[1], offset)
+    if kind in _ARITHMETIC:
+        return make_arithmetic(_ARITHMETIC[kind], parts) if len(parts) > 1 or kind == "Negate" else parts[0]
+    return And(parts) if kind == "And" else Or(parts)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a row over variables cannot hold, as terms of its own: products, and sums with inexact coefficients.
+
+A comparison becomes linear in its variables and in such terms, which `exposure` has the graph compute.
+Factors stay as they are written, (x − y)·(x − y) a square: multiplied out they would be bounded worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from vnnverify.vnnlib.ast import Arithmetic, Compare, Number, Term, Variable, fold
+from vnnverify.vnnlib.rows import InexactCoefficient, Statement, state
+
+__all__ = ["Form", "NewTerm", "Power", "Product", "Terms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Σ coefficient·variable + constant. Equal sums are equal."""
+
+    terms: tuple[tuple[Variable, Fraction], ...]  # in the order of kinds and indices, without zeros
+    constant: Fraction = Fraction(0)
+
+    @classmethod
+    def of(cls, terms: Mapping[Variable, Fraction], constant: Fraction) -> Form:
+        """From coefficients by variable."""
+        ordered = sorted(
+            ((v, c) for v, c in terms.items() if c), key=lambda pair: (pair[0].kind, pair[0].index)
+        )
+        return cls(tuple(ordered), constant)
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether it is one variable and nothing else."""
+        return not self.constant and len(self.terms) == 1 and self.terms[0][1] == 1
+
+    def scaled(self, factor: Fraction) -> Form:
+        """The form times a factor other than zero."""
+        return Form(tuple((v, c * factor) for v, c in self.terms), self.constant * factor)
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A form to a whole exponent; 1 for the form itself."""
+
+    form: Form
+    exponent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A form times another one."""
+
+    left: Form
+    right: Form
+
+
+NewTerm = Power | Product
+
+
+@dataclass(slots=True)
+class Terms:
+    """The terms met so far; number k is the variable Z_k. A term may use those before it."""
+
+    found: list[NewTerm] = field(default_factory=list)
+    _known: dict[NewTerm, Variable] = field(default_factory=dict)
+
+    def read(self, comparison: Compare) -> Statement:
+        """What a comparison states, in its variables and in new terms."""
+        difference = self._sum([self._form(comparison.lhs), self._form(comparison.rhs)], [1, -1])
+        try:
+            return state(dict(difference.terms), difference.constant, comparison.operator)
+        except InexactCoefficient:
+            whole = self._variable(Power(Form(difference.terms), 1))
+            return state({whole: Fraction(1)}, difference.constant, comparison.operator)
+
+    def _form(self, term: Term) -> Form:
+        return fold(term, _leaf, self._join)
+
+    def _join(self, node: Arithmetic, parts: list[Form]) -> Form:
+        if node.operator == "*":
+            return self._times(parts)
+        minus = node.operator == "-"
+        first = -1 if minus and len(parts) == 1 else 1
+        return self._sum(parts, [first, *[-1 if minus else 1] * (len(parts) - 1)])
+
+    def _sum(self, parts: Sequence[Form], signs: Sequence[int]) -> Form:
+        terms: dict[Variable, Fraction] = {}
+        constant = Fraction(0)
+        for part, sign in zip(parts, signs, strict=True):
+            constant += sign * part.constant
+            for variable, coefficient in part.terms:
+                terms[variable] = terms.get(variable, Fraction(0)) + sign * coefficient
+        return Form.of(terms, constant)
+
+    def _times(self, parts: Sequence[Form]) -> Form:
+        """The product: constant factors in front, equal factors as a power, the rest from the left."""
+        factor = Fraction(1)
+        powers: dict[Form, int] = {}
+        for part in parts:
+            if not part.terms:
+                factor *= part.constant
+                continue
+            scale = part.terms[0][1]
+            factor *= scale
+            form = part.scaled(1 / scale)
+            powers[form] = powers.get(form, 0) + 1
+        if not factor or not powers:
+            return Form((), factor)
+        product: Form | None = None
+        for form, exponent in powers.items():
+            new = form if exponent == 1 else _single(self._variable(Power(form, exponent)))
+            product = new if product is None else _single(self._variable(Product(product, new)))
+        assert product is not None
+        return product.scaled(factor)
+
+    def _variable(self, term: NewTerm) -> Variable:
+        known = self._known.get(term)
+        if known is None:
+            known = self._known[term] = Variable("Z", len(self.found))
+            self.found.append(term)
+        return known
+
+
+def _single(variable: Variable) -> Form:
+    return Form(((variable, Fraction(1)),))
+
+
+def _leaf(leaf: Number | Variable) -> Form:
+    return Form((), leaf.value) if isinstance(leaf, Number) else _single(leaf)
