@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -11,10 +11,20 @@ import numpy as np
 
 from vnnverify.declared import Declared
 
-__all__ = ["FLOATS", "NetworkDeclaration", "TensorDeclaration", "element_name"]
+__all__ = ["FLOATS", "RANGES", "NetworkDeclaration", "TensorDeclaration", "element_name"]
 
 FLOATS = frozenset(("float16", "float32", "float64", "bfloat16"))
 """Element types whose arithmetic rounds. `real` is none of them."""
+
+RANGES: Mapping[str, tuple[float, float]] = {
+    "float16": (-65504.0, 65504.0),
+    "bfloat16": (-(2.0**128 - 2.0**120), 2.0**128 - 2.0**120),
+    "float32": (-(2.0**128 - 2.0**104), 2.0**128 - 2.0**104),
+    **{f"int{bits}": (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) for bits in (8, 16, 32)},
+    **{f"uint{bits}": (0.0, 2.0**bits - 1) for bits in (8, 16, 32)},
+}
+"""The least and the greatest finite number of those element types for which their difference is no more than
+a float64 can hold."""
 
 
 @dataclass(frozen=True, slots=True)

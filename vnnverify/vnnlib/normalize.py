@@ -18,6 +18,7 @@ from vnnverify.vnnlib.ast import Compare, Variable
 from vnnverify.vnnlib.bounds import derive_bounds
 from vnnverify.vnnlib.cases import Cases, Rows, check_size, read_cases
 from vnnverify.vnnlib.collector import collector_paused
+from vnnverify.vnnlib.declaration import RANGES
 from vnnverify.vnnlib.disjuncts import (
     MAX_DISJUNCTS,
     TooManyDisjuncts,
@@ -129,6 +130,7 @@ def _regions(prop: Property, facts: Cases, unions: list[Cases]) -> _Regions:
         possible &= cases.possible[chosen]
     for k in np.flatnonzero(np.isinf(lower).any(axis=1) | np.isinf(upper).any(axis=1)).tolist():
         derive_bounds(lower[k], upper[k], facts.inputs[0] + _pick(unions, choices, k, "inputs"))
+    _bound_by_type(prop, lower, upper)
     _check_bounds(prop, lower, upper, possible, unions, choices)
     kept = _without_vacuous(prop, lower, upper, possible, unions, choices)
 
@@ -170,6 +172,23 @@ def _where(prop: Property, unions: list[Cases], choices: np.ndarray, k: int) -> 
         for cases, chosen in zip(unions, choices[:, k].tolist(), strict=True)
     ]
     return f" in {' and '.join(parts)}" if parts else ""
+
+
+def _bound_by_type(prop: Property, lower: np.ndarray, upper: np.ndarray) -> None:
+    """Replace the infinite bounds (disjuncts, n) that are left in place by the range of the declared type."""
+    missing = np.flatnonzero((np.isinf(lower) | np.isinf(upper)).any(axis=0))
+    if not missing.size or not prop.networks:
+        return
+    types = prop.input_types()
+    known = [k for k in missing.tolist() if types[k] in RANGES]
+    for k in known:
+        least, most = RANGES[types[k]]
+        lower[:, k] = np.where(np.isneginf(lower[:, k]), least, lower[:, k])
+        upper[:, k] = np.where(np.isposinf(upper[:, k]), most, upper[:, k])
+    if known:
+        name, kind = prop.name(Variable("X", known[0])), types[known[0]]
+        more = f" and {len(known) - 1} more" if len(known) > 1 else ""
+        logger.warning("%s: %s%s: no bound; taken to be any finite %s", prop.source, name, more, kind)
 
 
 def _check_bounds(

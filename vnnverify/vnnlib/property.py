@@ -47,6 +47,16 @@ class Property:
                     return element_name(tensor, index)
         return variable.name
 
+    def input_types(self) -> list[str]:
+        """The declared element type of each variable X; none for VNN-LIB 1.0."""
+        declared = [t.type for network in self.networks for t in network.inputs for _ in range(t.size)]
+        if self.columns is None:
+            return declared
+        types = [""] * self.inputs
+        for column, kind in zip(self.columns, declared, strict=True):
+            types[column] = kind
+        return types
+
     def line(self, offset: int) -> int:
         """The line, from 1, of a position in the text."""
         return place(self.text, offset)[0]
