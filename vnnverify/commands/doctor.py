@@ -23,6 +23,7 @@ _PACKAGES = {
     "scipy": "pip install scipy",
     "lark": "pip install lark",
     "pluggy": "pip install pluggy",
+    "vnnlib": "pip install vnnlib  (properties in VNN-LIB 2.0)",
 }
 
 
