@@ -10,29 +10,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vnnverify.backend import (
-        Backend,
-        ClauseBackend,
-        Context,
-        NoOptions,
-        Outcome,
+    from vnnverify.api import (
+        Counterexample,
         Result,
-        Support,
-        option,
+        Run,
+        export,
+        start,
+        verify,
+        verify_async,
+        verify_many,
     )
+    from vnnverify.backend import Backend, ClauseBackend, Context, NoOptions, Outcome, Support, option
     from vnnverify.deadline import Deadline
     from vnnverify.errors import VnnverifyError
     from vnnverify.hookspecs import BackendInfo, CommandInfo, OperatorInfo, hookimpl
+    from vnnverify.job import Progress
+    from vnnverify.properties import Property
     from vnnverify.query import Clause, Polytope, Query, Region
     from vnnverify.verdict import Guarantee, Verdict
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "Result", "Support", "option"),
+    "api": (
+        "Counterexample",
+        "Result",
+        "Run",
+        "export",
+        "start",
+        "verify",
+        "verify_async",
+        "verify_many",
+    ),
+    "backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "Support", "option"),
     "deadline": ("Deadline",),
     "errors": ("VnnverifyError",),
     "hookspecs": ("BackendInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
+    "job": ("Progress",),
+    "properties": ("Property",),
     "query": ("Clause", "Polytope", "Query", "Region"),
     "verdict": ("Guarantee", "Verdict"),
 }
@@ -45,21 +60,30 @@ __all__ = [
     "ClauseBackend",
     "CommandInfo",
     "Context",
+    "Counterexample",
     "Deadline",
     "Guarantee",
     "NoOptions",
     "OperatorInfo",
     "Outcome",
     "Polytope",
+    "Progress",
+    "Property",
     "Query",
     "Region",
     "Result",
+    "Run",
     "Support",
     "Verdict",
     "VnnverifyError",
     "__version__",
+    "export",
     "hookimpl",
     "option",
+    "start",
+    "verify",
+    "verify_async",
+    "verify_many",
 ]
 
 

@@ -27,7 +27,7 @@ from vnnverify.results.explanation import Explanation
 from vnnverify.results.report import Report, Witness
 from vnnverify.verdict import Guarantee, Verdict
 
-__all__ = ["supervise"]
+__all__ = ["make_report", "supervise"]
 
 GRACE = 1.0
 """Seconds past the limit after which a worker that has not answered is told to stop."""
@@ -83,7 +83,7 @@ def supervise(
         _stop(process)
     if "input_error" in record:
         raise _input_error(record["input_error"], record.get("kind", ""))
-    return _report(job, timeout, started, record)
+    return make_report(job, timeout, started, record)
 
 
 def _input_error(message: str, kind: str) -> VnnverifyError:
@@ -200,7 +200,8 @@ def _cause(code: int | None) -> str:
     return f"killed by {name}{hint}"
 
 
-def _report(job: Job, timeout: float, started: float, record: dict[str, Any]) -> Report:
+def make_report(job: Job, timeout: float, started: float, record: dict[str, Any]) -> Report:
+    """The report of a job from the record of its worker."""
     witness = record.get("witness")
     return Report(
         model=job.model,

@@ -78,15 +78,13 @@ def test_result_formats() -> None:
     ]
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_python_examples_run(number: int) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
+def test_the_python_example_runs() -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     done = subprocess.run(
-        [sys.executable, "-c", blocks[number]], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", block], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    expected = (r"\(.*\) \(.*\)\n", r"unsat \w+ real\n")[number]
+    expected = r"sat False\n\(1, 1, 28, 28\) \[\[[^\]]+\]\]\n"
     assert re.fullmatch(expected, done.stdout), done.stdout
 
 

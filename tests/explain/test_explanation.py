@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from vnnverify import Backend, Clause, Context, Deadline, NoOptions, Outcome, Query, Result, Verdict
+from vnnverify import Backend, Clause, Context, Deadline, NoOptions, Outcome, Query, Verdict
+from vnnverify.backend import Result
 from vnnverify.explain import explain
 from vnnverify.job import Job
 from vnnverify.results import Explanation

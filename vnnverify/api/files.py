@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever a model or a property is given as, it becomes a file for the worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vnnverify.api.exporting import export
+from vnnverify.errors import ModelError, OptionError, SpecError, VnnverifyError
+from vnnverify.results.report import Report
+
+if TYPE_CHECKING:
+    from vnnverify.properties import Property
+
+__all__ = ["Files", "given_as_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files that are verified, and what they are called in a report."""
+
+    model: str
+    query: str
+    model_name: str
+    query_name: str
+    folder: str  # where those lie that were made for this run
+
+    def renamed(self, report: Report) -> Report:
+        """The report without the places of files that are gone by now."""
+        return dataclasses.replace(
+            report,
+            model=self.model_name,
+            query=self.query_name,
+            reason=report.reason.replace(f"{self.folder}{os.sep}", ""),
+        )
+
+    def reworded(self, error: VnnverifyError) -> VnnverifyError:
+        """The error without the places of files that are gone by now."""
+        text = str(error)
+        plain = text.replace(f"{self.folder}{os.sep}", "")
+        return error if plain == text else type(error)(plain)
+
+
+@contextmanager
+def given_as_files(model: Any, prop: Any, input_shape: Sequence[int] | None) -> Iterator[Files]:
+    """The files of a model (path, bytes, `onnx.ModelProto`, `torch.nn.Module`) and of a property (path,
+    VNN-LIB text, `Property`). Those that are made for it are removed afterwards.
+
+    Raises:
+        OptionError: something else was given, or a module without an input shape.
+        ModelError: a module cannot be exported.
+        SpecError: a `Property` is incomplete.
+    """
+    with tempfile.TemporaryDirectory(prefix="vnnverify-") as folder:
+        model_path, model_name = _model_file(model, prop, input_shape, Path(folder))
+        query_path, query_name = _property_file(prop, model_path, Path(folder))
+        yield Files(model_path, query_path, model_name, query_name, folder)
+
+
+def _model_file(model: Any, prop: Any, input_shape: Sequence[int] | None, folder: Path) -> tuple[str, str]:
+    if isinstance(model, str | os.PathLike):
+        return os.fspath(model), os.fspath(model)
+    name = "model.onnx"
+    if isinstance(model, bytes | bytearray | memoryview):
+        data = bytes(model)
+    elif callable(getattr(model, "SerializeToString", None)):  # an onnx.ModelProto
+        data = model.SerializeToString()
+    elif _is_module(model):
+        name = f"{type(model).__name__}.onnx"
+        data = export(model, _shape(prop, input_shape))
+    else:
+        raise OptionError(
+            f"a model is a path, bytes, an onnx.ModelProto or a torch.nn.Module, not {type(model).__name__}"
+        )
+    (folder / name).write_bytes(data)
+    return str(folder / name), name
+
+
+def _is_module(model: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def _shape(prop: Any, input_shape: Sequence[int] | None) -> Sequence[int]:
+    if input_shape is not None:
+        return input_shape
+    if _is_built(prop) and prop.shape:
+        shape: tuple[int, ...] = prop.shape
+        return shape
+    raise OptionError("to export a torch module its input_shape is needed, as in input_shape=(1, 3, 32, 32)")
+
+
+def _is_built(prop: Any) -> bool:
+    return callable(getattr(prop, "to_vnnlib", None))
+
+
+def _property_file(prop: Any, model: str, folder: Path) -> tuple[str, str]:
+    if isinstance(prop, os.PathLike):
+        return os.fspath(prop), os.fspath(prop)
+    if isinstance(prop, str):
+        if not prop.lstrip().startswith(("(", ";")):
+            return prop, prop
+        text = prop
+    elif _is_built(prop):
+        text = prop.to_vnnlib(prop.outputs if prop.outputs is not None else _output_count(prop, model))
+    else:
+        raise OptionError(
+            f"a property is a path, VNN-LIB text or a vnnverify.Property, not {type(prop).__name__}"
+        )
+    path = folder / "property.vnnlib"
+    path.write_text(text, encoding="utf-8")
+    return str(path), path.name
+
+
+def _output_count(prop: Property, model: str) -> int:
+    """How many outputs the model declares, dynamic axes counting as 1.
+
+    Raises:
+        FileError: the model cannot be read.
+        ModelError: it is no ONNX model.
+        SpecError: it does not declare the shape of its outputs.
+    """
+    import onnx
+
+    from vnnverify.files import read_bytes
+
+    try:
+        graph = onnx.load_model_from_string(read_bytes(model)).graph
+    except VnnverifyError:
+        raise
+    except Exception as error:  # protobuf's own exception types differ between its versions
+        raise ModelError(f"{model}: not an ONNX model, or truncated; export it again") from error
+    types = [output.type.tensor_type for output in graph.output]
+    if not types or not all(kind.HasField("shape") for kind in types):
+        raise SpecError(f"{model} does not declare its outputs' shape; give keeps_class(label, classes=…)")
+    return sum(prod(max(1, axis.dim_value) for axis in kind.shape.dim) for kind in types)

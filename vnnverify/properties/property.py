@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A property built in Python: regions of inputs, and what must hold of the outputs there.
+
+It is written down as VNN-LIB text, which states the negation: that text is what is verified, and what a
+witness is judged by. Numbers are written exactly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vnnverify.errors import SpecError
+from vnnverify.properties.arrays import as_array, as_rows
+from vnnverify.properties.requirement import Always, AvoidsClass, KeepsClass, Never, Requirement
+from vnnverify.properties.text import all_of, any_of, exact, row
+
+__all__ = ["Property"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """A box (cut by rows A x <= b), and what must hold in it."""
+
+    lower: np.ndarray  # (n,)
+    upper: np.ndarray  # (n,)
+    rows: tuple[tuple[np.ndarray, float], ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+
+    def region(self) -> list[str]:
+        """The region as VNN-LIB expressions."""
+        bounds = []
+        for index, (low, high) in enumerate(zip(self.lower.tolist(), self.upper.tolist(), strict=True)):
+            bounds += [f"(>= X_{index} {exact(low)})", f"(<= X_{index} {exact(high)})"]
+        return bounds + [row("X", a, "<=", b) for a, b in self.rows]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Property:
+    """What must hold: of every input in some regions, something about the network's outputs.
+
+    Begin with `box` or `linf_ball`, then say what is required: `keeps_class`, `avoids_class`, `always`,
+    `never`. Each call gives a new property to which the requirement is added; `p & q` requires both. The
+    property holds if no input violates any of its requirements.
+    """
+
+    cases: tuple[_Case, ...]
+    shape: tuple[int, ...]  # of the network's input, as given
+
+    @classmethod
+    def box(cls, lower: Any, upper: Any) -> Property:
+        """All x with lower <= x <= upper. Arrays, torch tensors, lists; a number stands for all inputs.
+
+        Raises:
+            SpecError: the shapes differ, a number is not finite, or a lower bound is above its upper bound.
+        """
+        low, high = as_array(lower, "lower"), as_array(upper, "upper")
+        try:
+            low, high = np.broadcast_arrays(low, high)
+        except ValueError:
+            raise SpecError(f"lower has shape {low.shape}, upper {high.shape}") from None
+        shape, low, high = low.shape, low.reshape(-1), high.reshape(-1)
+        if (low > high).any():
+            k = int((low > high).argmax())
+            raise SpecError(f"input {k}: the lower bound {low[k]} is above the upper bound {high[k]}")
+        if not low.size:
+            raise SpecError("the box has no inputs")
+        return cls((_Case(low.copy(), high.copy()),), shape)
+
+    @classmethod
+    def linf_ball(cls, x: Any, eps: Any, clip: tuple[float, float] | None = None) -> Property:
+        """All inputs that differ from x by at most eps in each component, and lie within `clip` if given.
+
+        The ends are computed in float64, which rounds none of the ball's float32 numbers out of it.
+
+        Raises:
+            SpecError: eps is negative, a number is not finite, or `clip` leaves nothing.
+        """
+        center, radius = as_array(x, "x"), as_array(eps, "eps")
+        if (radius < 0).any():
+            raise SpecError("eps is negative")
+        lower, upper = center - radius, center + radius
+        if clip is not None:
+            lower, upper = np.maximum(lower, clip[0]), np.minimum(upper, clip[1])
+        return cls.box(lower, upper)
+
+    def where(self, A: Any, b: Any) -> Property:
+        """Only the inputs with A x <= b: A is (rows, n) and b (rows,), or a row and a number."""
+        A, b = as_rows(A, b)
+        if A.shape[1] != self.inputs:
+            raise SpecError(f"A has {A.shape[1]} columns for {self.inputs} inputs")
+        more = tuple((a, float(c)) for a, c in zip(A, b, strict=True))
+        cases = (dataclasses.replace(case, rows=(*case.rows, *more)) for case in self.cases)
+        return dataclasses.replace(self, cases=tuple(cases))
+
+    def keeps_class(self, label: int, *, margin: float = 0.0, classes: int | None = None) -> Property:
+        """Output `label` stays the greatest, by more than `margin`. A tie is a violation.
+
+        Args:
+            classes: how many outputs there are; by default as many as the model has.
+        """
+        return self._requiring(KeepsClass(_label(label), float(as_array(margin, "margin")), classes))
+
+    def avoids_class(self, label: int, *, classes: int | None = None) -> Property:
+        """Output `label` is never the greatest. A tie is a violation."""
+        return self._requiring(AvoidsClass(_label(label), classes))
+
+    def always(self, A: Any, b: Any) -> Property:
+        """Every output y has A y <= b, row by row: A is (rows, outputs) and b (rows,), or a row and a
+        number."""
+        return self._requiring(Always(*as_rows(A, b)))
+
+    def never(self, A: Any, b: Any) -> Property:
+        """No output y has A y <= b, all rows at once: A is (rows, outputs) and b (rows,), or a row and a
+        number."""
+        return self._requiring(Never(*as_rows(A, b)))
+
+    def outputs_within(self, lower: Any, upper: Any) -> Property:
+        """Every output y has lower <= y <= upper."""
+        low, high = as_array(lower, "lower").reshape(-1), as_array(upper, "upper").reshape(-1)
+        low, high = np.broadcast_arrays(low, high)
+        unit = np.eye(low.size)
+        return self.always(np.concatenate([unit, -unit]), np.concatenate([high, -low]))
+
+    def __and__(self, other: Property) -> Property:
+        """Both properties at once."""
+        if other.inputs != self.inputs:
+            raise SpecError(f"the properties have {self.inputs} and {other.inputs} inputs")
+        return Property((*self.cases, *other.cases), self.shape)
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs there are."""
+        return int(self.cases[0].lower.size)
+
+    @property
+    def outputs(self) -> int | None:
+        """How many outputs the requirements speak of; None if they do not tell.
+
+        Raises:
+            SpecError: they contradict each other.
+        """
+        counts = {r.outputs for case in self.cases for r in case.requirements} - {None}
+        if len(counts) > 1:
+            raise SpecError(f"the requirements speak of {' and '.join(map(str, sorted(counts)))} outputs")  # type: ignore[type-var]
+        return counts.pop() if counts else None
+
+    def to_vnnlib(self, outputs: int | None = None) -> str:
+        """The property as VNN-LIB 1.0 text: satisfiable if and only if the property is violated.
+
+        Args:
+            outputs: how many the network has; needed where the requirements do not tell.
+
+        Raises:
+            SpecError: nothing is required, or the number of outputs is missing or contradicted.
+        """
+        if any(not case.requirements for case in self.cases):
+            raise SpecError(
+                "the property requires nothing of the outputs; add .keeps_class(label), .always(A, b), …"
+            )
+        count = self.outputs if self.outputs is not None else outputs
+        if count is None:
+            raise SpecError("how many outputs are there? give keeps_class(label, classes=…)")
+        if outputs not in (None, count):
+            raise SpecError(f"the property speaks of {count} outputs, the model has {outputs}")
+        lines = [f"(declare-const X_{index} Real)" for index in range(self.inputs)]
+        lines += [f"(declare-const Y_{index} Real)" for index in range(count)]
+        if len(self.cases) == 1:
+            lines += [f"(assert {bound})" for bound in self.cases[0].region()]
+            lines.append(f"(assert {any_of(_violations(self.cases[0], count))})")
+        else:
+            parts = []
+            for case in self.cases:
+                region = case.region()
+                parts += [all_of([*region, violation]) for violation in _violations(case, count)]
+            lines.append(f"(assert {any_of(parts)})")
+        return "\n".join(lines) + "\n"
+
+    def save(self, path: str | os.PathLike[str], outputs: int | None = None) -> None:
+        """Write the VNN-LIB text to a file.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        from vnnverify.results import write_file
+
+        write_file(os.fspath(path), self.to_vnnlib(outputs))
+
+    def __repr__(self) -> str:
+        count = sum(len(case.requirements) for case in self.cases)
+        return f"<Property: {self.inputs} inputs, {len(self.cases)} regions, {count} requirements>"
+
+    def _requiring(self, requirement: Requirement) -> Property:
+        cases = (
+            dataclasses.replace(case, requirements=(*case.requirements, requirement)) for case in self.cases
+        )
+        return dataclasses.replace(self, cases=tuple(cases))
+
+
+def _violations(case: _Case, outputs: int) -> list[str]:
+    found = [text for requirement in case.requirements for text in requirement.violations(outputs)]
+    if not found:
+        raise SpecError(f"with {outputs} outputs there is no other class")
+    return found
+
+
+def _label(label: Any) -> int:
+    number = int(label)
+    if number < 0 or number != label:
+        raise SpecError(f"class {label!r}: expected a whole number from 0")
+    return number

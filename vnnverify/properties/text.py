@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers and comparisons as VNN-LIB text, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import numpy as np
+
+__all__ = ["all_of", "any_of", "exact", "row"]
+
+
+def exact(value: float) -> str:
+    """The decimal text of a finite float64: the short one if that is exactly it, else all of its digits."""
+    short = repr(float(value))
+    whole = Decimal(float(value))
+    return short if Decimal(short) == whole else str(whole)
+
+
+def row(kind: str, coefficients: np.ndarray, operator: str, bound: float) -> str:
+    """The comparison `coefficients · variables  operator  bound`, over variables called kind_0, kind_1, …"""
+    places = np.flatnonzero(coefficients).tolist()
+    if len(places) == 2 and bound == 0.0 and sorted(coefficients[places].tolist()) == [-1.0, 1.0]:
+        left = places[int(coefficients[places[0]] < 0)]
+        right = places[int(coefficients[places[0]] > 0)]
+        return f"({operator} {kind}_{left} {kind}_{right})"
+    terms = [_term(f"{kind}_{index}", float(coefficients[index])) for index in places]
+    total = terms[0] if len(terms) == 1 else f"(+ {' '.join(terms)})" if terms else "0.0"
+    return f"({operator} {total} {exact(bound)})"
+
+
+def _term(name: str, coefficient: float) -> str:
+    return name if coefficient == 1.0 else f"(* {exact(coefficient)} {name})"
+
+
+def all_of(parts: Sequence[str]) -> str:
+    """(and …), or the part itself if there is one."""
+    return parts[0] if len(parts) == 1 else f"(and {' '.join(parts)})"
+
+
+def any_of(parts: Iterable[str]) -> str:
+    """(or …), a part per line."""
+    lines = list(parts)
+    return lines[0] if len(lines) == 1 else "(or\n  " + "\n  ".join(lines) + "\n)"
