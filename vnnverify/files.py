@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vnnverify.errors import FileError
 
-__all__ = ["DEFAULT_LIMIT", "MAX_RATIO", "read_bytes", "read_start"]
+__all__ = ["DEFAULT_LIMIT", "MAX_RATIO", "identity", "read_bytes", "read_start"]
 
 DEFAULT_LIMIT = 4 << 30
 """Largest content accepted, in bytes, compressed or not."""
@@ -72,6 +72,19 @@ def read_start(path: str | os.PathLike[str], size: int = 1 << 20) -> bytes:
         raise FileError(f"{found}: cannot be read ({error})") from error
 
 
+def identity(path: str | os.PathLike[str]) -> tuple[object, ...]:
+    """What changes when `read_bytes` would give another content: the file, its size, when it was written.
+
+    Of a file that is not there, its path.
+    """
+    found = _locate(path)
+    try:
+        status = found.stat()
+    except (OSError, ValueError):
+        return (str(found),)
+    return str(found), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _locate(path: str | os.PathLike[str]) -> Path:
     plain = Path(path)
     compressed = Path(f"{os.fspath(path)}.gz")
@@ -86,7 +99,10 @@ def _locate(path: str | os.PathLike[str]) -> Path:
 def _read(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            size = os.fstat(file.fileno()).st_size  # read() sets aside all it might need; a pipe has size 0
+            content = file.read(min(size, limit) + 1)
+            while len(content) <= limit and (more := file.read(_CHUNK)):
+                content += more
     except FileNotFoundError as error:
         raise FileError(f"{path}: no such file, nor {path.name}.gz; check the path") from error
     except IsADirectoryError as error:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One verification as plain data: what the supervising process tells the worker, and what comes back on the
-way to the result."""
+"""One verification as plain data: what the supervising process tells a worker, and how it gets on."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ class Job:
 
     model: Networks
     query: str
-    seconds: float  # time left when the worker is started
+    seconds: float  # time left when the job is handed over
     backends: tuple[str, ...] = ()  # empty: the automatic strategy
     options: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
@@ -30,6 +29,8 @@ class Job:
     strict_types: bool = False  # whether to refuse a VNN-LIB 2.0 text about floats instead of reals
     explain: bool = False  # whether an undecided verdict is to be followed by an explanation
     progress: bool = False  # whether the worker is to tell how it gets on
+    without: tuple[str, ...] = ()  # backends that are not to be tried
+    number: int = 0  # what tells a worker's jobs apart; all that it says repeats it
 
     def to_json(self) -> str:
         """The job as one JSON text."""
@@ -39,8 +40,8 @@ class Job:
     def from_json(cls, text: str) -> Job:
         """The job that `to_json` wrote."""
         record = json.loads(text)
-        record["backends"] = tuple(record["backends"])
-        return cls(**record)
+        lists = {name: tuple(record[name]) for name in ("backends", "without")}
+        return cls(**{**record, **lists})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections import OrderedDict
 
 from vnnverify.declared import Networks
 from vnnverify.errors import OptionError
+from vnnverify.files import identity, read_bytes
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import Model, load_model
 from vnnverify.networks import join_networks, load_networks
@@ -14,7 +17,48 @@ from vnnverify.query import Query
 from vnnverify.validate import OnnxSource
 from vnnverify.vnnlib import Property, load_property, normalize
 
-__all__ = ["build_query", "load_query"]
+__all__ = ["Models", "build_query", "load_query"]
+
+
+class Models:
+    """Reads models, and gives the same one again as long as its file stays as it is.
+
+    Args:
+        operators: readers of further ONNX operators, from plugins.
+        room: bytes of ONNX data up to which earlier models are kept; the last one always is.
+    """
+
+    def __init__(self, operators: tuple[OperatorInfo, ...] = (), room: int = 256 << 20) -> None:
+        self._operators = operators
+        self._room = room
+        self._kept: OrderedDict[tuple[object, ...], Model] = OrderedDict()
+        self._hashes: dict[tuple[object, ...], str] = {}
+
+    def load(self, path: str, *, opaque: bool = False) -> Model:
+        """The model at `path`. See `load_model`.
+
+        Raises:
+            FileError, ModelError: it cannot be read.
+        """
+        key = (opaque, *identity(path))
+        model = self._kept.pop(key, None)
+        if model is None:
+            model = load_model(path, opaque=opaque, operators=self._operators)
+        self._kept[key] = model
+        while len(self._kept) > 1 and sum(len(m.data) for m in self._kept.values()) > self._room:
+            self._kept.popitem(last=False)
+        return model
+
+    def sha256(self, path: str) -> str:
+        """The checksum of the file's uncompressed content.
+
+        Raises:
+            FileError: it cannot be read.
+        """
+        key = identity(path)
+        if key not in self._hashes:
+            self._hashes[key] = hashlib.sha256(read_bytes(path)).hexdigest()
+        return self._hashes[key]
 
 
 def load_query(
@@ -24,6 +68,7 @@ def load_query(
     opaque: bool = False,
     operators: tuple[OperatorInfo, ...] = (),
     strict_types: bool = False,
+    models: Models | None = None,
 ) -> Query:
     """Read one or several models and a property and bring them into the normal form.
 
@@ -32,6 +77,7 @@ def load_query(
         opaque: accept a model with operators that the importer cannot read, as a black box.
         operators: readers of further ONNX operators, from plugins.
         strict_types: refuse VNN-LIB 2.0 properties about floats instead of real numbers.
+        models: reads the model of a VNN-LIB 1.0 property; default: anew.
 
     Raises:
         OptionError: models are missing or too many.
@@ -46,7 +92,7 @@ def load_query(
                 f"{property_path} is VNN-LIB 1.0, which is about one network; give one --network"
             )
         (model,) = model.values()
-    return build_query(load_model(model, opaque=opaque, operators=operators), prop)
+    return build_query((models or Models(operators)).load(model, opaque=opaque), prop)
 
 
 def build_query(model: Model, prop: Property) -> Query:

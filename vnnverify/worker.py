@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that does the work: `python -m vnnverify.worker`, a job line on stdin, a result line on stdout.
+"""The process that does the work: `python -m vnnverify.worker`, job lines on stdin, answer lines on stdout.
 
-If the job asks for it, lines with `progress` come before the result.
+If the job asks for it, lines with `progress` come before the answer.
 
-A result that says `"explained": true` is followed by a line with its explanation, which nobody needs to
-wait for.
+An answer that says `"explained": true` is followed by a line with its explanation, which nobody needs to
+wait for. One that says `"spent": true` is the last that should be believed of this process.
 
 It is a process of its own so that whatever a backend does (hang, crash, print) costs no more than
 its own verdict. With `--tied` it ends, with all that it has started, as soon as its stdin is closed.
-It is also the one place that sets process-wide state: the thread count.
+It is also the one place that sets process-wide state: the thread count and the limit of memory.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import gc
-import hashlib
 import json
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from vnnverify.condition import condition, cores
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError, VnnverifyError
 from vnnverify.job import Job
@@ -33,10 +36,12 @@ from vnnverify.verdict import Guarantee, Verdict
 
 if TYPE_CHECKING:
     from vnnverify.backend import Backend, Result
+    from vnnverify.loader import Models
     from vnnverify.plugins import Plugins
     from vnnverify.query import Query
+    from vnnverify.strategy import Step
 
-__all__ = ["answers", "main", "verify"]
+__all__ = ["Kept", "answers", "main", "verify"]
 
 EXPLAINING = 0.5
 """Seconds that an explanation may take; so many are kept of the time for it …"""
@@ -45,43 +50,113 @@ EXPLAINING_SHARE = 0.05
 EXPLAINING_LATE = 0.1
 """Seconds that it may take when the limit has passed."""
 
+_OUT_OF_MEMORY = ("MemoryError", "not enough memory", "out of memory")
+"""Python, torch on the CPU, torch on a GPU."""
+
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Kept:
+    """What a worker keeps from job to job."""
+
+    threads: int = 0  # to compute on; 0: as many as there are cores
+    plugins: Plugins | None = None
+    models: Models | None = None
+    again: bool = False  # whether more jobs may follow
+
+
 def main() -> None:
-    """Read one job, write its lines, leave without tearing torch down."""
-    gc.disable()  # reference counting frees the tensors; cycles do not matter in a short process
-    deadline_base = time.monotonic()
+    """Answer jobs until stdin is closed, and leave without tearing torch down."""
+    gc.disable()  # reference counting frees the tensors; cycles are collected between jobs
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever libraries print goes to stderr
-    job = Job.from_json(sys.stdin.readline())
-    if "--tied" in sys.argv[1:]:
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
-    logging.basicConfig(level=_level(job.verbosity), format="%(name)s: %(message)s", stream=sys.stderr)
-    try:
-        for record in answers(job, Deadline(deadline_base + job.seconds), lambda told: _tell(told, answer)):
-            _tell(record, answer)
-    except VnnverifyError as error:
-        logger.debug("bad input", exc_info=True)
-        _tell({"input_error": str(error), "kind": type(error).__name__}, answer)
-    except MemoryError:
-        _tell({"verdict": "error", "reason": "out of memory"}, answer)
+    settings = _settings()
+    jobs: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(jobs, settings.tied), daemon=True).start()
+    if settings.memory:
+        _limit_memory(settings.memory)
+    kept = Kept(settings.threads, again=settings.warm)
+    if settings.warm:
+        _tell(_warm(kept), answer)
+    while True:
+        line, received = jobs.get()
+        if not line:
+            break
+        _work(Job.from_json(line), received, kept, answer)
+        gc.collect()
     sys.stderr.flush()
     os._exit(0)
+
+
+def _settings() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m vnnverify.worker")
+    parser.add_argument("--tied", action="store_true")
+    parser.add_argument("--warm", action="store_true")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--memory", type=int, default=0)
+    return parser.parse_args()
+
+
+def _read(jobs: queue.SimpleQueue[tuple[str, float]], tied: bool) -> None:
+    """Each line with the moment it came; at the end an empty one or, if tied, that of this process group:
+    nobody is left to read the answer."""
+    for line in sys.stdin:
+        jobs.put((line, time.monotonic()))
+    if not tied:
+        jobs.put(("", time.monotonic()))
+        return
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _limit_memory(size: int) -> None:
+    """Let allocations fail beyond `size` bytes, where the system knows how; what this process cannot see
+    to by itself its supervisor does."""
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+
+
+def _warm(kept: Kept) -> dict[str, Any]:
+    """Import what every job needs; whether that worked."""
+    try:
+        import onnxruntime  # noqa: F401
+
+        import vnnverify.loader
+        import vnnverify.strategy  # noqa: F401
+
+        _prepare(kept)
+    except MemoryError:
+        return {"ready": False, "reason": "importing what is needed takes more than the limit of memory"}
+    gc.freeze()
+    return {"ready": True}
+
+
+def _work(job: Job, received: float, kept: Kept, answer: TextIO) -> None:
+    """Answer one job."""
+    logging.basicConfig(format="%(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger().setLevel(_level(job.verbosity))
+
+    def tell(record: dict[str, Any]) -> None:
+        _tell({"number": job.number, **record}, answer)
+
+    try:
+        for record in answers(job, Deadline(received + job.seconds), tell, kept):
+            tell(record)
+    except VnnverifyError as error:
+        logger.debug("bad input", exc_info=True)
+        tell({"input_error": str(error), "kind": type(error).__name__})
+    except MemoryError:
+        tell({"verdict": "error", "reason": "out of memory", "cause": "memory", "spent": True})
 
 
 def _tell(record: dict[str, Any], answer: TextIO) -> None:
     answer.write(json.dumps(record) + "\n")
     answer.flush()
-
-
-def _end_with_stdin() -> None:
-    """Kill this process group when nobody is left to read the answer."""
-    while os.read(0, 1):
-        pass
-    if hasattr(os, "killpg"):
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
 
 
 def _level(verbosity: int) -> int:
@@ -98,50 +173,35 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
 
 
 def answers(
-    job: Job, deadline: Deadline, tell: Callable[[dict[str, Any]], None] = lambda told: None
+    job: Job,
+    deadline: Deadline,
+    tell: Callable[[dict[str, Any]], None] = lambda told: None,
+    kept: Kept | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The result as JSON-able data; then, if it is undecided and the job asks for it, its explanation under
     `explanation`. For that a little of the time is kept.
 
     Args:
         tell: called with the stages of a `Progress` under `progress`, if the job asks for them.
+        kept: from the jobs before; what this one reads is added.
 
     Raises:
         VnnverifyError: a file or an option is bad.
     """
-    from vnnverify.plugins import load_plugins
-
-    plugins = load_plugins()
-    opaque = bool(job.backends) and all(plugins.backend(name).opaque for name in job.backends)
+    kept = kept or Kept()
+    plugins, models = _prepare(kept)
     import torch
 
-    from vnnverify.loader import load_query
     from vnnverify.runner import make_context
-    from vnnverify.strategy import automatic, decide, load_backends, sequence
+    from vnnverify.strategy import decide
 
-    torch.set_num_threads(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    plugins.install_rules()
-    for failure in plugins.failures:
-        logger.info("plugin %s is broken: %s", failure.plugin, failure.reason)
+    before = condition() if kept.again else None
     device = _device(job.device)
-    query = load_query(
-        job.model,
-        job.query,
-        opaque=opaque,
-        operators=tuple(plugins.operators),
-        strict_types=job.strict_types,
-    )
-    hashes = _hashes(job)
-    steps = sequence(job.backends) if job.backends else automatic(query, list(plugins.backends))
-    backends = load_backends(
-        plugins, [step.backend for step in steps], job.options, required=bool(job.backends)
-    )
-    steps = [step for step in steps if step.backend in backends]
-    kept = min(EXPLAINING, EXPLAINING_SHARE * deadline.remaining()) if job.explain else 0.0
+    query, backends, steps = _read_job(job, plugins, models)
+    hashes = _hashes(job, models)
+    spared = min(EXPLAINING, EXPLAINING_SHARE * deadline.remaining()) if job.explain else 0.0
     ctx = make_context(
-        query, Deadline(deadline.at - kept), device=device, dtype=getattr(torch, job.dtype), seed=job.seed
+        query, Deadline(deadline.at - spared), device=device, dtype=getattr(torch, job.dtype), seed=job.seed
     )
     logger.info(
         "%d inputs, %d outputs, %d nodes, %d clauses; trying %s on %s",
@@ -152,14 +212,58 @@ def answers(
         ", ".join(step.backend for step in steps),
         device,
     )
-    report = _reporter(job, tell)
     _tell_query(job, query, [step.backend for step in steps], tell)
-    result = decide(query, steps, backends, ctx, report)
+    result = decide(query, steps, backends, ctx, _reporter(job, tell))
     wanted = job.explain and not result.verdict.decided
-    yield {**_record(query, result, hashes), "explained": wanted}
+    record = _record(query, result, hashes)
+    if before is not None:
+        record["spent"] = record["cause"] == "memory" or condition() != before
+    yield {**record, "explained": wanted}
     if wanted:
         at_most = min(EXPLAINING, max(EXPLAINING_LATE, deadline.remaining()))
         yield {"explanation": _explanation(query, result, job, Deadline.after(at_most), plugins, backends)}
+
+
+def _prepare(kept: Kept) -> tuple[Plugins, Models]:
+    """The plugins and the models read so far; both are made for the first job."""
+    from vnnverify.plugins import load_plugins
+
+    if kept.plugins is None:
+        kept.plugins = load_plugins()
+    import torch
+
+    from vnnverify.loader import Models
+
+    if kept.models is None:
+        kept.plugins.install_rules()
+        for failure in kept.plugins.failures:
+            logger.info("plugin %s is broken: %s", failure.plugin, failure.reason)
+        kept.models = Models(tuple(kept.plugins.operators))
+    torch.set_num_threads(kept.threads or cores())
+    return kept.plugins, kept.models
+
+
+def _read_job(
+    job: Job, plugins: Plugins, models: Models
+) -> tuple[Query, dict[str, Backend[Any]], list[Step]]:
+    """What is asked, and who is to answer it in which order."""
+    from vnnverify.loader import load_query
+    from vnnverify.strategy import automatic, load_backends, sequence
+
+    named = tuple(name for name in job.backends if name not in job.without)
+    opaque = bool(named) and all(plugins.backend(name).opaque for name in named)
+    query = load_query(
+        job.model,
+        job.query,
+        opaque=opaque,
+        operators=tuple(plugins.operators),
+        strict_types=job.strict_types,
+        models=models,
+    )
+    others = [name for name in plugins.backends if name not in job.without]
+    steps = sequence(named) if named else automatic(query, others)
+    backends = load_backends(plugins, [step.backend for step in steps], job.options, required=bool(named))
+    return query, backends, [step for step in steps if step.backend in backends]
 
 
 def _explanation(
@@ -235,18 +339,11 @@ def _device(wish: str) -> str:
     return wish
 
 
-def _hashes(job: Job) -> dict[str, str]:
+def _hashes(job: Job, models: Models) -> dict[str, str]:
     """Checksums of the files; of several models each under the name of its network."""
-    if isinstance(job.model, str):
-        return {"model": _sha256(job.model), "query": _sha256(job.query)}
-    models = {f"model {name}": _sha256(path) for name, path in job.model.items()}
-    return {**models, "query": _sha256(job.query)}
-
-
-def _sha256(path: str) -> str:
-    from vnnverify.files import read_bytes
-
-    return hashlib.sha256(read_bytes(path)).hexdigest()
+    given = {"model": job.model} if isinstance(job.model, str) else job.model
+    named = {name if isinstance(job.model, str) else f"model {name}": path for name, path in given.items()}
+    return {name: models.sha256(path) for name, path in {**named, "query": job.query}.items()}
 
 
 def _record(query: Query, result: Result, hashes: dict[str, str]) -> dict[str, Any]:
@@ -264,6 +361,7 @@ def _record(query: Query, result: Result, hashes: dict[str, str]) -> dict[str, A
         "guarantee": result.guarantee.value,
         "backend": result.backend,
         "stats": dict(result.stats),
+        "cause": _cause(result),
         "layout": {
             "inputs": [dataclasses.asdict(spec) for spec in query.layout.inputs],
             "outputs": [dataclasses.asdict(spec) for spec in query.layout.outputs],
@@ -271,6 +369,13 @@ def _record(query: Query, result: Result, hashes: dict[str, str]) -> dict[str, A
         "sha256": hashes,
         "versions": {"vnnverify": __version__, "torch": torch.__version__},
     }
+
+
+def _cause(result: Result) -> str:
+    """What an `error` comes from; empty for any other verdict."""
+    if result.verdict is not Verdict.ERROR:
+        return ""
+    return "memory" if any(word in result.reason for word in _OUT_OF_MEMORY) else "backend"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from vnnverify.api.files import given_as_files
 from vnnverify.api.result import Result
 from vnnverify.errors import OptionError, VnnverifyError
 from vnnverify.job import Job, Progress
-from vnnverify.results.explanation import Explanation
 from vnnverify.results.report import Report
 from vnnverify.supervisor import make_report, supervise
 from vnnverify.verdict import Verdict
@@ -129,9 +128,7 @@ def _verify_here(job: Job, timeout: float, started: float, progress: Told | None
             record |= part
     finally:
         torch.set_num_threads(threads)
-    why = record.get("explanation")
-    record["explanation"] = None if why is None else Explanation.from_record(why)
-    return make_report(job, timeout, started, record)
+    return make_report(job, timeout, time.monotonic() - started, record)
 
 
 class Run:

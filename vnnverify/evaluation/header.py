@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vnnverify import __version__
+from vnnverify.condition import cores
 from vnnverify.errors import SpecError
 
 __all__ = ["SCHEMA", "Header", "machine", "now", "versions"]
@@ -63,12 +64,11 @@ def now() -> str:
 def machine() -> dict[str, Any]:
     """This computer, as far as it matters to times: name, processor, cores this process may use, bytes of
     memory."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "name": platform.node(),
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": cores,
+        "cores": cores(),
         "memory": _memory(),
     }
 
