@@ -21,7 +21,7 @@ from vnnverify.commands.show import provers, treatment
 from vnnverify.importer.parsing import OLDEST_OPSET
 from vnnverify.importer.reading import read_graph
 from vnnverify.importer.registry import find_reader, supported_operators
-from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Graph, Maximum, Node, Op
+from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Enclosed, Graph, Maximum, Node, Op
 from vnnverify.plugins import load_plugins
 from vnnverify.testing import Network, operator_cases, query_of
 
@@ -31,7 +31,7 @@ PAGE = Path(__file__).with_name("operators.md")
 ROOT = PAGE.parents[1]
 BEGIN, END = "<!-- begin: {} (made by make_operators.py) -->", "<!-- end: {} -->"
 
-TRAITS = (Affine, Elementwise, Bilinear, Maximum, Composite)
+TRAITS = (Affine, Elementwise, Bilinear, Maximum, Enclosed, Composite)
 BOUNDED = ("exact", "relaxed/cases", "relaxed", "by parts")  # best first; then what few or none can do
 
 NEWEST = 99
@@ -40,8 +40,8 @@ NEWEST = 99
 VECTOR, MATRIX, IMAGE = (1, 4), (4, 3), (1, 4, 6, 6)
 
 PLAIN = (
-    "Abs", "Cos", "Dropout", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "Identity", "LeakyRelu", "Log",
-    "Neg", "Reciprocal", "Relu", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Sqrt", "Tanh",
+    "Abs", "Ceil", "Cos", "Dropout", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "Identity", "LeakyRelu",
+    "Log", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Sqrt", "Tanh",
 )  # fmt: skip
 
 
@@ -54,11 +54,13 @@ class Form:
     inputs: tuple[Any, ...]
     attributes: dict[str, Any]
     opset: int
+    kind: str = ""  # "whole" or "truth": what the variables are cast to first
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """What the importer makes of it."""
-        return read_graph(self._model(), ())[0].nodes
+        """What the importer makes of it, without the casts."""
+        nodes = read_graph(self._model(), ())[0].nodes
+        return tuple(node for node in nodes if not node.name.startswith("cast"))
 
     @property
     def opsets(self) -> str:
@@ -73,8 +75,14 @@ class Form:
         names = [f"in{k}" if part is not None else "" for k, part in enumerate(self.inputs)]
         named = list(zip(names, self.inputs, strict=True))
         outputs = ["Y", "Z"] if self.op == "Split" else ["Y"]
+        read, casts = list(names), []
+        for k, part in enumerate(self.inputs):
+            if self.kind and isinstance(part, tuple):
+                read[k] = f"cast{k}"
+                to = TensorProto.BOOL if self.kind == "truth" else TensorProto.INT64
+                casts.append(helper.make_node("Cast", [names[k]], [read[k]], name=read[k], to=to))
         graph = helper.make_graph(
-            [helper.make_node(self.op, names, outputs, name="node", **self.attributes)],
+            [*casts, helper.make_node(self.op, read, outputs, name="node", **self.attributes)],
             "one node",
             [
                 helper.make_tensor_value_info(n, TensorProto.FLOAT, p)
@@ -87,8 +95,8 @@ class Form:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
 
-def form(op: str, *inputs: Any, when: str = "", opset: int = 13, **attributes: Any) -> Form:
-    return Form(op, when, inputs, attributes, opset)
+def form(op: str, *inputs: Any, when: str = "", opset: int = 13, kind: str = "", **attributes: Any) -> Form:
+    return Form(op, when, inputs, attributes, opset, kind)
 
 
 def numbers(*shape: int) -> np.ndarray:
@@ -110,11 +118,31 @@ def forms() -> Iterator[Form]:
     yield form("Clip", VECTOR, numbers(1), numbers(1) + 1, when="constant ends")
     yield form("Softmax", VECTOR, axis=1)
     yield form("Softmax", VECTOR, opset=11)
-    yield form("Cast", VECTOR, when="to a float type", to=TensorProto.FLOAT)
+    yield from _logic()
     yield from _arithmetic()
     yield from _products()
     yield from _reductions()
     yield from _shapes()
+
+
+def _logic() -> Iterator[Form]:
+    yield form("Cast", VECTOR, when="to a float type", to=TensorProto.FLOAT)
+    yield form("Cast", VECTOR, when="to whole numbers", to=TensorProto.INT64)
+    yield form("Cast", VECTOR, when="to truth values", to=TensorProto.BOOL)
+    yield form("CastLike", VECTOR, np.array(0), when="whole numbers", opset=15)
+    for op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"):
+        yield form(op, VECTOR, VECTOR, when="floats", opset=16)
+        yield form(op, VECTOR, VECTOR, when="whole numbers", opset=16, kind="whole")
+    for op in ("And", "Or", "Xor"):
+        yield form(op, VECTOR, VECTOR, kind="truth")
+    yield form("Not", VECTOR, kind="truth")
+    for op in ("ArgMax", "ArgMin"):
+        yield form(op, VECTOR, axis=1)
+        yield form(op, (3, 2), when="of two", axis=1)
+    yield form("Hardmax", VECTOR)
+    yield form("OneHot", VECTOR, np.array(3), np.array([0, 1], np.float32), kind="whole")
+    yield form("Where", np.array([[True, False, True, True]]), VECTOR, VECTOR, when="constant condition")
+    yield form("Where", VECTOR, VECTOR, VECTOR, when="computed condition", kind="truth")
 
 
 def _arithmetic() -> Iterator[Form]:
@@ -126,7 +154,6 @@ def _arithmetic() -> Iterator[Form]:
     yield form("Pow", VECTOR, np.array(2, np.float32), when="constant exponent")
     yield form("Pow", VECTOR, np.array(-2, np.float32), when="constant negative exponent")
     yield form("Pow", VECTOR, np.array(0.5, np.float32), when="exponent 1/2")
-    yield form("Where", np.array([[True, False, True, True]]), VECTOR, VECTOR, when="constant condition")
     yield form("BatchNormalization", IMAGE, *(numbers(4),) * 4)
 
 

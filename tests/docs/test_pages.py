@@ -49,9 +49,9 @@ def test_every_room_is_described_and_exists() -> None:
 
 
 def test_traits_are_those_of_the_code() -> None:
-    from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Maximum, Op
+    from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Enclosed, Maximum, Op
 
-    kinds = {kind.__name__ for kind in (Affine, Bilinear, Composite, Elementwise, Maximum)}
+    kinds = {kind.__name__ for kind in (Affine, Bilinear, Composite, Elementwise, Enclosed, Maximum)}
     assert kinds == {kind.__name__ for kind in Op.__subclasses__() if kind.__module__ == Op.__module__}
     for page in ("architecture.md", "operators.md"):
         text = (ROOT / "docs" / page).read_text(encoding="utf-8")

@@ -41,6 +41,8 @@ class Case:
     low: float
     high: float
     note: str
+    whole: bool = False  # whether the node reads its variables cast to whole numbers
+    kind: int = TensorProto.FLOAT  # of the outputs
 
     @property
     def id(self) -> str:
@@ -52,16 +54,21 @@ class Case:
     def data(self) -> bytes:
         names = [f"in{k}" if i is not None else "" for k, i in enumerate(self.inputs)]
         outs = [f"out{k}" for k in range(self.outputs)]
-        node = helper.make_node(self.op, names, outs, name="the_node", **self.attributes)
+        nodes, read = [], list(names)
+        for k, i in enumerate(self.inputs):
+            if self.whole and isinstance(i, tuple):
+                read[k] = f"whole{k}"
+                nodes.append(helper.make_node("Cast", [names[k]], [read[k]], to=TensorProto.INT64))
+        nodes.append(helper.make_node(self.op, read, outs, name="the_node", **self.attributes))
         graph = helper.make_graph(
-            [node],
+            nodes,
             "one",
             [
                 helper.make_tensor_value_info(n, TensorProto.FLOAT, i)
                 for n, i in zip(names, self.inputs, strict=True)
                 if isinstance(i, tuple)
             ],
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outs],
+            [helper.make_tensor_value_info(n, self.kind, None) for n in outs],
             [
                 numpy_helper.from_array(i, n)
                 for n, i in zip(names, self.inputs, strict=True)
@@ -91,9 +98,11 @@ def case(
     low: float = -2.0,
     high: float = 2.0,
     note: str = "",
+    whole: bool = False,
+    kind: int = TensorProto.FLOAT,
     **attributes: Any,
 ) -> Case:
-    return Case(op, inputs, attributes, opset, outputs, low, high, note)
+    return Case(op, inputs, attributes, opset, outputs, low, high, note, whole, kind)
 
 
 def _pool_cases() -> list[Case]:
@@ -273,6 +282,46 @@ def _scalar_cases() -> list[Case]:
     return found
 
 
+def _logic_cases() -> list[Case]:
+    """Comparisons, truth values, positions; of floats, and of whole numbers between −3 and 3."""
+    shape, number_of = (3, 4), TensorProto.INT64
+    truth: dict[str, Any] = {"kind": TensorProto.BOOL}
+    ints3: dict[str, Any] = {"low": -3.5, "high": 3.5, "whole": True}
+    found = []
+    for op, opset in (("Less", 9), ("Greater", 13), ("LessOrEqual", 16), ("GreaterOrEqual", 12)):
+        found += [
+            case(op, shape, (4,), opset=opset, **truth),
+            case(op, shape, number(0.25), opset=opset, **truth),
+            case(op, weights(4), shape, opset=opset, **truth),
+            case(op, shape, (4,), opset=opset, **truth, **ints3, note="whole"),
+            case(op, shape, np.array(1), opset=opset, **truth, **ints3, note="whole"),
+        ]
+    found += [
+        case("Equal", shape, (4,), **truth),
+        case("Equal", shape, (4,), **truth, **ints3, note="whole"),
+        case("Equal", np.array(2), shape, opset=7, **truth, **ints3, note="whole"),
+        case("Cast", shape, to=number_of, kind=number_of, low=-3, high=3),
+        case("Cast", shape, to=TensorProto.BOOL, **truth),
+        case("Cast", shape, to=TensorProto.BOOL, **truth, **ints3, note="whole"),
+        case("Cast", shape, to=TensorProto.FLOAT, **ints3, note="whole"),
+        case("CastLike", shape, np.array(0), kind=number_of, opset=15),
+        case("ArgMax", shape, axis=1, kind=number_of),
+        case("ArgMax", shape, kind=number_of, keepdims=0, opset=11),
+        case("ArgMin", shape, axis=-1, kind=number_of, keepdims=0),
+        case("ArgMax", (3, 2), axis=1, kind=number_of),
+        case("ArgMin", (3, 2), axis=1, kind=number_of, keepdims=0),
+        case("ArgMax", (6, 2), axis=1, kind=number_of, **ints3, note="ties"),
+        case("ArgMax", (6, 4), axis=1, kind=number_of, **ints3, note="ties", select_last_index=1),
+        case("ArgMin", (6, 2), axis=1, kind=number_of, **ints3, note="ties", select_last_index=1),
+        case("OneHot", shape, np.array(3), np.array([0.5, 2.0], np.float32), **ints3, axis=1),
+        case("OneHot", (4,), np.array([4]), np.array([0, 1], np.float32), **ints3, note="vector"),
+        case("Hardmax", shape, axis=0),
+        case("Round", shape, low=-3, high=3),
+        case("Ceil", shape),
+    ]
+    return found
+
+
 def _arrangement_cases() -> list[Case]:
     block = (2, 3, 4)
     return [
@@ -343,6 +392,7 @@ CASES: list[Case] = [
     *_product_cases(),
     *_arithmetic_cases(),
     *_scalar_cases(),
+    *_logic_cases(),
     *_arrangement_cases(),
 ]
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from vnnverify.domains.relaxation import lines, value_range
 from vnnverify.ir import Elementwise
 from vnnverify.ops.periodic import Cos, Sin
-from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu
+from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, Log, Power, Reciprocal, Softplus, Sqrt
-from vnnverify.ops.steps import Floor, Sign
+from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
 
 WIDE = (-12.0, 12.0)
 FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
@@ -45,8 +45,11 @@ FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
     (Power(0.3), (0.0, 9.0)),
     (Sin(), (-20.0, 20.0)),
     (Cos(), (-20.0, 20.0)),
-    (Sign(), WIDE),
-    (Floor(), WIDE),
+    (Tent(), WIDE),
+    *(
+        (op, WIDE)
+        for op in (Sign(), Step(), Step(inclusive=True), Spike(), Floor(), Ceil(), Trunc(), Round())
+    ),
 ]
 IDS = [f"{op.kind}{index}" for index, (op, _) in enumerate(FUNCTIONS)]
 each_function = pytest.mark.parametrize(("op", "ends"), FUNCTIONS, ids=IDS)

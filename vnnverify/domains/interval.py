@@ -16,9 +16,10 @@ from vnnverify.domains import products, relaxation
 from vnnverify.domains.domain import Domain
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir.graph import Graph, Node, Value
-from vnnverify.ir.op import Affine, Elementwise, Maximum, flat
+from vnnverify.ir.op import Affine, Elementwise, Enclosed, Maximum, flat
 from vnnverify.numerics import gamma, lower_as, round_down, round_up, upper_as
 from vnnverify.ops.bilinear import MatMul, Mul
+from vnnverify.ops.choice import Choice
 from vnnverify.query import Region
 
 __all__ = ["Interval", "bounds", "bounds_of_values", "domain", "supports"]
@@ -73,6 +74,23 @@ def _product(op: Mul, inputs: Sequence[Interval], node: Node) -> Interval:
 @domain.rule(MatMul)
 def _matrix_product(op: MatMul, inputs: Sequence[Interval], node: Node) -> Interval:
     return products.matrix_product(*inputs)
+
+
+@domain.rule(Enclosed)
+def _enclosed(op: Enclosed, inputs: Sequence[Interval], node: Node) -> Interval:
+    return _without_nan(*op.enclosure(*inputs))
+
+
+@domain.rule(Choice)
+def _choice(op: Choice, inputs: Sequence[Interval], node: Node) -> Interval:
+    """The chosen branch where the condition is sure, else both."""
+    (least, most), a, b = inputs
+    low, high = torch.minimum(a[0], b[0]), torch.maximum(a[1], b[1])
+    yes, no = least > 0.5, most <= 0.5
+    return (
+        torch.where(yes, a[0], torch.where(no, b[0], low)),
+        torch.where(yes, a[1], torch.where(no, b[1], high)),
+    )
 
 
 def _without_nan(lower: Tensor, upper: Tensor) -> Interval:

@@ -93,7 +93,8 @@ def lines(op: Elementwise, lower: Tensor, upper: Tensor) -> Lines:
     either end.
 
     Below f on [lower, upper] that is the one which is highest at the middle, above f the lowest there: of
-    all lines with such slopes these enclose the smallest area.
+    all lines with such slopes these enclose the smallest area. Where no line is known (an end is infinite,
+    say), flat ones at the ends of the range.
     """
     own_below, own_above = op.slopes(lower, upper)
     low, high = band(op, lower, upper, own_below)
@@ -115,11 +116,51 @@ def lines(op: Elementwise, lower: Tensor, upper: Tensor) -> Lines:
             torch.where(above, slope, best.above_slope),
             torch.where(above, high, best.above_offset),
         )
-    return best
+    return _flat_where_unknown(op, lower, upper, best)
+
+
+def _flat_where_unknown(op: Elementwise, lower: Tensor, upper: Tensor, best: Lines) -> Lines:
+    no_below, no_above = torch.isinf(best.below_offset), torch.isinf(best.above_offset)
+    if not bool((no_below | no_above).any()):
+        return best
+    least, most = value_range(op, lower, upper)
+    return Lines(
+        best.below_slope.masked_fill(no_below, 0),
+        torch.where(no_below, least, best.below_offset),
+        best.above_slope.masked_fill(no_above, 0),
+        torch.where(no_above, most, best.above_offset),
+    )
 
 
 def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
     """Smallest and largest value of f on [lower, upper], rounded outward."""
     if isinstance(op, Relu):
         return torch.relu(lower), torch.relu(upper)
-    return band(op, lower, upper, torch.zeros_like(lower))
+    largest = torch.finfo(lower.dtype).max
+    low = torch.full_like(lower, float("inf"))
+    high = torch.full_like(lower, -float("inf"))
+    unknown = torch.zeros_like(lower, dtype=torch.bool)
+    for index, point in enumerate((lower, upper, *op.turning_points(torch.zeros_like(lower), lower, upper))):
+        inside = (point >= lower) & (point <= upper)
+        x = torch.where(inside, point, lower)
+        f = op(x)
+        finite = f.clamp(-largest, largest)  # what overflows is at least so large
+        slack = _value_error(op, finite, x, turning=index >= 2)
+        unknown |= f.isnan()
+        low = torch.minimum(low, torch.where(f == -float("inf"), f, finite - slack))
+        high = torch.maximum(high, torch.where(f == float("inf"), f, finite + slack))
+    least, most = op.image
+    low, high = low.clamp(least, most), high.clamp(least, most)
+    return low.masked_fill(unknown, -float("inf")), high.masked_fill(unknown, float("inf"))
+
+
+def _value_error(op: Elementwise, f: Tensor, x: Tensor, *, turning: bool) -> Tensor:
+    """Error of computing f(x), and for a turning point of placing it."""
+    u = unit_roundoff(f.dtype)
+    if op.ulps == 0:
+        return torch.zeros_like(f)
+    slack = u * (op.ulps + 2) * f.abs() + torch.finfo(f.dtype).tiny
+    if turning and op.kinks is None:
+        slack = slack + FUNCTION_ULPS * u * (1 + f.abs())
+        slack = slack + torch.nan_to_num(op.curvature / 2 * (FUNCTION_ULPS * u * x).square())
+    return slack

@@ -49,6 +49,10 @@ class Builder:
         self.nodes.append(Node(op, inputs, output, name))
         return output
 
+    def producer(self, value: Value) -> Node | None:
+        """The node that computes a value; None for an input."""
+        return next((node for node in reversed(self.nodes) if node.output is value), None)
+
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
@@ -61,6 +65,12 @@ class NodeView:
     output_count: int
     opset: int
     builder: Builder
+    types: tuple[np.dtype | None, ...] = ()  # element types of the inputs
+
+    def is_whole(self, index: int) -> bool:
+        """Whether input `index` holds whole numbers or truth values."""
+        found = self.types[index] if index < len(self.types) else None
+        return found is not None and found.kind in "iub"
 
     def attribute(self, key: str, default: Any = None) -> Any:
         """An attribute as a Python value."""

@@ -22,14 +22,14 @@ _LISTS = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS)
 _GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
-def initializers(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
+def initializers(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     """The constants of the graph by name.
 
     Raises:
         ModelError: one holds NaN or infinity.
     """
     found = {}
-    for tensor in proto.graph.initializer:
+    for tensor in graph.initializer:
         array = _array(tensor, f"initializer {tensor.name!r}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(

@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
 import numpy as np
 import onnx
 
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.builder import REMEDY, Builder, NodeView, Operand, as_tensor
+from vnnverify.importer.element_types import result_types
 from vnnverify.importer.folding import can_fold, fold
+from vnnverify.importer.functions import Body, body_of
 from vnnverify.importer.parsing import one_line
 from vnnverify.importer.proto import constant_of, initializers, node_attributes, tensor_spec
 from vnnverify.importer.registry import find_reader
@@ -18,6 +25,9 @@ from vnnverify.ops.arrangement import Constant
 from vnnverify.query import Layout, TensorSpec
 
 __all__ = ["declared_layout", "read_graph"]
+
+MOST_NODES = 1 << 20
+"""Nodes that may be read in all: a few functions that call each other twice make billions."""
 
 
 def declared_layout(proto: onnx.ModelProto) -> Layout:
@@ -46,80 +56,125 @@ def read_graph(proto: onnx.ModelProto, operators: tuple[OperatorInfo, ...]) -> t
         UnsupportedModelError: a node has no reader, or its reader does not know the variant.
     """
     declared = declared_layout(proto)
-    reading = _Reading(proto, operators, declared.inputs)
-    for index, node in enumerate(proto.graph.node):
-        reading.read(node, node.name or f"{node.op_type}_{index}")
+    shared = _Shared(Builder(), operators, {(f.domain, f.name): f for f in proto.functions})
+    opsets = {"" if e.domain == "ai.onnx" else e.domain: e.version for e in proto.opset_import}
+    reading = _Reading(shared, opsets, dict(initializers(proto.graph)))
+    for spec in declared.inputs:
+        reading.enter(spec)
+    reading.read_all(proto.graph.node)
     inputs = tuple(reading.operands[spec.name] for spec in declared.inputs)
     outputs = tuple(reading.output(spec.name) for spec in declared.outputs)
-    graph = Graph(tuple(v for v in inputs if isinstance(v, Value)), outputs, tuple(reading.builder.nodes))
+    graph = Graph(tuple(v for v in inputs if isinstance(v, Value)), outputs, tuple(shared.builder.nodes))
     shaped = (
         TensorSpec(spec.name, v.shape, spec.dtype) for spec, v in zip(declared.outputs, outputs, strict=True)
     )
     return graph, Layout(declared.inputs, tuple(shaped))
 
 
-class _Reading:
-    """What is known so far about each tensor of the model: a value of the graph, or a constant."""
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all scopes of a model have in common."""
 
-    def __init__(
-        self, proto: onnx.ModelProto, operators: tuple[OperatorInfo, ...], inputs: tuple[TensorSpec, ...]
-    ) -> None:
-        self.builder = Builder()
-        self.operands: dict[str, Operand] = dict(initializers(proto))
-        self._operators = operators
-        self._opsets = {"" if e.domain == "ai.onnx" else e.domain: e.version for e in proto.opset_import}
-        self._functions = {(f.domain, f.name) for f in proto.functions}  # they take precedence
-        self._whole: set[Value] = set()  # whole-number or boolean inputs
-        for spec in inputs:
-            value = Value(spec.name, spec.shape)
-            self.operands[spec.name] = value
-            if np.dtype(spec.dtype).kind != "f":
-                self._whole.add(value)
+    builder: Builder
+    operators: tuple[OperatorInfo, ...]
+    functions: dict[tuple[str, str], onnx.FunctionProto]
+    whole: set[Value] = field(default_factory=set)  # whole-number or boolean inputs
+    count: Iterator[int] = field(default_factory=itertools.count)  # of nodes read
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is known so far about each tensor of one scope: a value of the graph, a constant, or left out."""
+
+    shared: _Shared
+    opsets: dict[str, int]
+    operands: dict[str, Operand | None]
+    types: dict[str, np.dtype] = field(default_factory=dict)  # of what is computed
+    path: str = ""  # of the nodes this scope is inside
+
+    def enter(self, spec: TensorSpec) -> None:
+        """An input of the model."""
+        value = Value(spec.name, spec.shape)
+        self.operands[spec.name] = value
+        self.types[spec.name] = np.dtype(spec.dtype)
+        if np.dtype(spec.dtype).kind != "f":
+            self.shared.whole.add(value)
 
     def output(self, name: str) -> Value:
         """An output of the model; a constant one becomes a node."""
         found = self.operands.get(name)
         if found is None:
             raise ModelError(f"output {name!r} is computed by no node; export the model again")
-        return found if isinstance(found, Value) else self.builder.add(Constant(as_tensor(found)), name=name)
+        if isinstance(found, Value):
+            return found
+        return self.shared.builder.add(Constant(as_tensor(found)), name=name)
 
-    def read(self, node: onnx.NodeProto, name: str) -> None:
-        """Enter the outputs of one node."""
+    def read_all(self, nodes: Iterable[onnx.NodeProto]) -> None:
+        """Enter the outputs of nodes that are in order."""
+        for index, node in enumerate(nodes):
+            self._read(node, f"{self.path}{node.name or f'{node.op_type}_{index}'}")
+
+    def _read(self, node: onnx.NodeProto, name: str) -> None:
+        if next(self.shared.count) > MOST_NODES:
+            raise ModelError(f"node {name!r}: the model has more than {MOST_NODES:,} nodes; refused")
         args = tuple(self.operands[key] if key else None for key in node.input)
-        found = self._results(node, name, args)
-        for key, result in zip(node.output, found, strict=False):
+        types = tuple(self._type(key) if key else None for key in node.input)
+        found, made = self._results(node, name, args, types)
+        for key, result, kind in zip(node.output, found, made, strict=False):
             if key:
                 self.operands[key] = result
+                self.types[key] = kind
         missing = [key for key in node.output if key and key not in self.operands]
         if missing:
             raise UnsupportedModelError(
                 f"node {name!r} ({node.op_type}): output {missing[0]!r} is not supported; {REMEDY}"
             )
 
-    def _results(self, node: onnx.NodeProto, name: str, args: tuple[Operand | None, ...]) -> list[Operand]:
+    def _type(self, key: str) -> np.dtype | None:
+        found = self.operands[key]
+        if found is None:
+            return None
+        return found.dtype if isinstance(found, np.ndarray) else self.types[key]
+
+    def _results(
+        self,
+        node: onnx.NodeProto,
+        name: str,
+        args: tuple[Operand | None, ...],
+        types: tuple[np.dtype | None, ...],
+    ) -> tuple[Sequence[Operand], Sequence[np.dtype]]:
         domain = "" if node.domain == "ai.onnx" else node.domain
-        opset = self._opsets.get(domain, 1)
+        opset = int(self.opsets.get(domain, 1))
+        if node.op_type == "If" and not domain and isinstance(args[0], np.ndarray):
+            return self._branch(node, name, bool(args[0].reshape(-1)[0]))
+        if (node.domain, node.op_type) in self.shared.functions:  # they take precedence
+            body = body_of(node, opset, args, types, self.shared.functions)
+            assert body is not None
+            return self._inside(body, name, args, types)
         attributes = node_attributes(node.attribute, name)
-        if not domain and node.op_type == "Constant":
-            return [constant_of(attributes, name)]
-        if not domain and node.op_type in ("Shape", "Size") and isinstance(args[0], Value):
-            shape = np.array(args[0].shape, dtype=np.int64)
-            cut = shape[attributes.get("start", 0) : attributes.get("end")]
-            return [cut if node.op_type == "Shape" else np.array(args[0].size, dtype=np.int64)]
-        if not any(isinstance(a, Value) for a in args) and can_fold(node):
-            return list(fold(node, [a for a in args if not isinstance(a, Value)], opset, name))
-        if node.op_type != "Cast" and any(a in self._whole for a in args if isinstance(a, Value)):
+        made = result_types(node, opset, attributes, types)
+        constants = _known(node, domain, name, attributes, args)
+        if constants is None and not any(isinstance(a, Value) for a in args) and can_fold(node):
+            constants = fold(node, [a for a in args if not isinstance(a, Value)], opset, name)
+        if constants is not None:
+            return constants, made
+        if node.op_type != "Cast" and any(a in self.shared.whole for a in args if isinstance(a, Value)):
             raise UnsupportedModelError(
                 f"node {name!r} ({node.op_type}): reads an input of whole numbers or booleans, which is "
                 f"supported only for Cast; {REMEDY}"
             )
-        reader = find_reader(domain, node.op_type, opset, self._operators)
-        if reader is None or (node.domain, node.op_type) in self._functions:
+        reader = find_reader(domain, node.op_type, opset, self.shared.operators)
+        if reader is None:
+            made_of = body_of(node, opset, args, types, {})
+            if made_of is not None:
+                return self._inside(made_of, name, args, types)
             full = f"{domain}.{node.op_type}" if domain else node.op_type
             raise UnsupportedModelError(
                 f"node {name!r}: operator {full} (opset {opset}) is not supported; {REMEDY}"
             )
-        view = NodeView(name, node.op_type, attributes, args, len(node.output), opset, self.builder)
+        view = NodeView(
+            name, node.op_type, attributes, args, len(node.output), opset, self.shared.builder, types
+        )
         try:
             found = reader(view)
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -127,4 +182,60 @@ class _Reading:
             shapes = " and ".join("nothing" if a is None else str(tuple(a.shape)) for a in args)
             message = f"cannot be applied to {shapes} ({one_line(error)}); export the model again"
             raise view.error(message) from error
-        return [found] if isinstance(found, Value | np.ndarray) else list(found)
+        return [found] if isinstance(found, Value | np.ndarray) else found, made
+
+    def _inside(
+        self,
+        body: Body,
+        name: str,
+        args: Sequence[Operand | None],
+        types: Sequence[np.dtype | None],
+    ) -> tuple[list[Operand], list[np.dtype]]:
+        """The outputs of a function for these arguments."""
+        given = [*args, *[None] * (len(body.inputs) - len(args))]
+        inner = _Reading(
+            self.shared,
+            {**self.opsets, **body.opsets},
+            dict(zip(body.inputs, given, strict=True)),
+            {key: kind for key, kind in zip(body.inputs, types, strict=False) if kind is not None},
+        )
+        return self._finished(inner, name, body.nodes, body.outputs)
+
+    def _branch(self, node: onnx.NodeProto, name: str, chosen: bool) -> tuple[list[Operand], list[np.dtype]]:
+        """The outputs of the branch that a constant condition takes."""
+        wanted = "then_branch" if chosen else "else_branch"
+        graph = next(a.g for a in node.attribute if a.name == wanted)
+        operands = {**self.operands, **initializers(graph)}
+        inner = replace(self, operands=operands, types=dict(self.types))
+        return self._finished(inner, name, graph.node, [v.name for v in graph.output])
+
+    def _finished(
+        self, inner: _Reading, name: str, nodes: Iterable[onnx.NodeProto], outputs: Sequence[str]
+    ) -> tuple[list[Operand], list[np.dtype]]:
+        inner.path = f"{name}/"
+        inner.read_all(nodes)
+        found, made = [], []
+        for key in outputs:
+            operand, kind = inner.operands.get(key), inner._type(key) if key in inner.operands else None
+            if operand is None or kind is None:
+                break
+            found.append(operand)
+            made.append(kind)
+        return found, made
+
+
+def _known(
+    node: onnx.NodeProto,
+    domain: str,
+    name: str,
+    attributes: dict[str, Any],
+    args: tuple[Operand | None, ...],
+) -> list[np.ndarray] | None:
+    """What is constant whatever the inputs are: constants and shapes."""
+    if not domain and node.op_type == "Constant":
+        return [constant_of(attributes, name)]
+    if not domain and node.op_type in ("Shape", "Size") and isinstance(args[0], Value):
+        shape = np.array(args[0].shape, dtype=np.int64)
+        cut = shape[attributes.get("start", 0) : attributes.get("end")]
+        return [cut if node.op_type == "Shape" else np.array(args[0].size, dtype=np.int64)]
+    return None

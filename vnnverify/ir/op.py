@@ -19,7 +19,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from vnnverify.ir.graph import Graph
 
-__all__ = ["Affine", "Bilinear", "Composite", "Elementwise", "Maximum", "Op", "Shape", "flat"]
+__all__ = ["Affine", "Bilinear", "Composite", "Elementwise", "Enclosed", "Maximum", "Op", "Shape", "flat"]
 
 Shape = tuple[int, ...]
 
@@ -141,6 +141,11 @@ class Elementwise(Op):
         return None
 
     @property
+    def image(self) -> tuple[float, float]:
+        """Numbers between which f lies everywhere; known without rounding, they cut what bounds overshoot."""
+        return -float("inf"), float("inf")
+
+    @property
     def ulps(self) -> int:
         """Relative rounding error of computing f, in unit roundoffs."""
         return 1
@@ -165,6 +170,15 @@ class Maximum(Op):
     def groups(self, *shapes: Shape) -> Tensor:
         """Indices (outputs, k) into the concatenation of the flattened inputs; a shorter group
         repeats one of its members."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enclosed(Op):
+    """z = f(x, …), of which nothing more is stated than which values it can take over a box."""
+
+    @abstractmethod
+    def enclosure(self, *inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Bounds (batch, *shape) of the values for inputs between bounds (batch, *in_i), rounded outward."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,6 +37,10 @@ class Sin(Elementwise):
     def ulps(self) -> int:
         return FUNCTION_ULPS
 
+    @property
+    def image(self) -> tuple[float, float]:
+        return -1.0, 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cos(Elementwise):
@@ -59,6 +63,10 @@ class Cos(Elementwise):
     @property
     def ulps(self) -> int:
         return FUNCTION_ULPS
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return -1.0, 1.0
 
 
 def _first_and_last(x: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:

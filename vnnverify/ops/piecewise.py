@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
 
-__all__ = ["Abs", "Clip", "LeakyRelu", "Relu"]
+__all__ = ["Abs", "Clip", "LeakyRelu", "Relu", "Tent"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +42,10 @@ class Relu(Elementwise):
     @property
     def ulps(self) -> int:
         return 0
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +101,10 @@ class Abs(Elementwise):
     def ulps(self) -> int:
         return 0
 
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip(Elementwise):
@@ -121,3 +129,29 @@ class Clip(Elementwise):
     @property
     def ulps(self) -> int:
         return 0
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return self.low, self.high
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tent(Elementwise):
+    """max(0, 1 − |x|): tells of a whole number whether it is zero, and is continuous in between."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.relu(1 - inputs[0].abs())
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.where(x.abs() < 1, -torch.sign(x), torch.zeros_like(x))
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.full_like(lower, kink) for kink in (-1.0, 0.0, 1.0))
+
+    @property
+    def kinks(self) -> tuple[float, ...] | None:
+        return (-1.0, 0.0, 1.0)
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, 1.0

@@ -63,6 +63,10 @@ class Sigmoid(_Sigmoidal):
         r = torch.sqrt(1 - 4 * slope)
         return 2 * (torch.log1p(r) - log(2)) - torch.log(slope)
 
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tanh(_Sigmoidal):
@@ -80,6 +84,10 @@ class Tanh(_Sigmoidal):
         r = torch.sqrt(1 - slope)
         return torch.log1p(r) - torch.log(slope) / 2
 
+    @property
+    def image(self) -> tuple[float, float]:
+        return -1.0, 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Erf(_Sigmoidal):
@@ -93,3 +101,7 @@ class Erf(_Sigmoidal):
 
     def _where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.sqrt(-torch.log(slope * (sqrt(pi) / 2)))
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return -1.0, 1.0

@@ -39,6 +39,10 @@ class Exp(Elementwise):
     def ulps(self) -> int:
         return FUNCTION_ULPS
 
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Elu(Elementwise):
@@ -60,6 +64,10 @@ class Elu(Elementwise):
     def ulps(self) -> int:
         return FUNCTION_ULPS
 
+    @property
+    def image(self) -> tuple[float, float]:
+        return min(-self.alpha, 0.0), float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Softplus(Elementwise):
@@ -77,6 +85,10 @@ class Softplus(Elementwise):
     @property
     def ulps(self) -> int:
         return FUNCTION_ULPS
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +121,10 @@ class Sqrt(Elementwise):
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         return ((0.5 / slope).square(),)
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,3 +163,8 @@ class Power(Elementwise):
     @property
     def ulps(self) -> int:
         return 1 if self.exponent == 2 else FUNCTION_ULPS
+
+    @property
+    def image(self) -> tuple[float, float]:
+        odd = self.exponent % 2 == 1
+        return -float("inf") if odd else 0.0, float("inf")

@@ -13,6 +13,7 @@ from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Composite, Op, Shape
 from vnnverify.ops.arrangement import Select
 from vnnverify.ops.scale import Scale
+from vnnverify.ops.sigmoidal import Sigmoid
 from vnnverify.ops.smooth import Exp, Reciprocal
 from vnnverify.ops.sums import ReduceSum, Sum
 
@@ -31,8 +32,10 @@ class Softmax(Composite):
 
     def decompose(self, *shapes: Shape) -> Graph:
         """1 / (1 + Σ_{j≠i} exp(x_j − x_i)): only differences appear, so a shift common to all x cancels
-        before anything is bounded, and the divisor is never below 1."""
+        before anything is bounded, and the divisor is never below 1. For two, the sigmoid of their gap."""
         shape = shapes[0]
+        if shape[self.axis] == 2:
+            return _of_two(shape, self.axis, self.one.device)
         others, own = (index.to(self.one.device) for index in _pairs(shape, self.axis))
         wide = tuple(others.shape)
         x = Value("x", shape)
@@ -49,6 +52,17 @@ class Softmax(Composite):
         one = self.one.reshape((1,) * len(shape))
         result = add(Reciprocal(), shape, add(Scale(None, one), shape, total))
         return Graph((x,), (result,), tuple(steps))
+
+
+def _of_two(shape: Shape, axis: int, device: torch.device) -> Graph:
+    other = torch.arange(prod(shape), device=device).reshape(shape).flip(axis)
+    x, y, gap, z = (Value(name, shape) for name in ("x", "other", "gap", "z"))
+    steps = (
+        Node(Select.of(other, shape), (x,), y, "softmax"),
+        Node(Sum((1, -1)), (x, y), gap, "softmax"),
+        Node(Sigmoid(), (gap,), z, "softmax"),
+    )
+    return Graph((x,), (z,), steps)
 
 
 def _pairs(shape: Shape, axis: int) -> tuple[Tensor, Tensor]:

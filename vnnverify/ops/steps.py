@@ -9,45 +9,138 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.numerics import round_down
+from vnnverify.numerics import round_down, round_up
 
-__all__ = ["Floor", "Sign"]
+__all__ = ["Ceil", "Floor", "Round", "Sign", "Spike", "Step", "Trunc"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sign(Elementwise):
+class _Steps(Elementwise):
+    """Constant but for jumps, so exact as computed."""
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+    @property
+    def ulps(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Jump(_Steps):
+    """One jump, at zero."""
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        least = torch.full_like(lower, torch.finfo(lower.dtype).tiny)
+        return -least, torch.zeros_like(lower), least
+
+    def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Below, from the jump to the right end, above, from the left end to the jump; flat where the
+        triangle on the other side would be the larger one."""
+        height = self(torch.ones_like(lower)) - self(-torch.ones_like(lower))
+        crossing = (lower < 0) & (upper > 0)
+        rise = torch.where(crossing & (-lower < upper), height / upper, 0)
+        climb = torch.where(crossing & (upper < -lower), height / -lower, 0)
+        return rise, climb
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sign(_Jump):
     """−1, 0 or 1."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         return torch.sign(inputs[0])
 
-    def derivative(self, x: Tensor) -> Tensor:
-        return torch.zeros_like(x)
+    @property
+    def image(self) -> tuple[float, float]:
+        return -1.0, 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step(_Jump):
+    """1 where x > 0, or x >= 0 if it is inclusive, else 0."""
+
+    inclusive: bool = False
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        sign = torch.sign(inputs[0])
+        return 1 + sign.clamp(max=0) if self.inclusive else sign.clamp(min=0)
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spike(_Steps):
+    """1 where x is zero, else 0."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return 1 - torch.sign(inputs[0]).abs()
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         least = torch.full_like(lower, torch.finfo(lower.dtype).tiny)
         return -least, torch.zeros_like(lower), least
 
     @property
-    def ulps(self) -> int:
-        return 0
+    def image(self) -> tuple[float, float]:
+        return 0.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Floor(Elementwise):
+class Floor(_Steps):
     """The largest whole number that is not above x."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         return torch.floor(inputs[0])
-
-    def derivative(self, x: Tensor) -> Tensor:
-        return torch.zeros_like(x)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """Both sides of the first and of the last jump: in between, f(x) − slope·x moves evenly."""
         first, last = torch.floor(lower) + 1, torch.floor(upper)
         return first, round_down(first), last, round_down(last)
 
-    @property
-    def ulps(self) -> int:
-        return 0
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ceil(_Steps):
+    """The smallest whole number that is not below x."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.ceil(inputs[0])
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """Both sides of the first and of the last jump."""
+        first, last = torch.ceil(lower), torch.ceil(upper) - 1
+        return first, round_up(first), last, round_up(last)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trunc(_Steps):
+    """The nearest whole number towards zero: a cast to whole numbers."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.trunc(inputs[0])
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """Both sides of the first and of the last jump on either side of zero, where there is none."""
+        one = torch.ones_like(lower)
+        right = torch.maximum(torch.ceil(lower), one), torch.floor(upper)
+        left = torch.minimum(torch.floor(upper), -one), torch.ceil(lower)
+        return (
+            *right,
+            *(round_down(point) for point in right),
+            *left,
+            *(round_up(point) for point in left),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Round(_Steps):
+    """The nearest whole number; the even one of two."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.round(inputs[0])
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """Both sides of the first and of the last jump."""
+        first, last = torch.ceil(lower - 0.5) + 0.5, torch.floor(upper - 0.5) + 0.5
+        return first, round_down(first), round_up(first), last, round_down(last), round_up(last)

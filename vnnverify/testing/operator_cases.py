@@ -11,18 +11,20 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir import Graph, Node, Op, Shape, Value
+from vnnverify.ops.argmax import ArgMax
 from vnnverify.ops.arrangement import Concat, Expand, Pad, Reshape, Select, Transpose
 from vnnverify.ops.bilinear import MatMul, Mul
+from vnnverify.ops.choice import Choice
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.linear import LeftLinear, Linear
 from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
 from vnnverify.ops.periodic import Cos, Sin
-from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu
+from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, Log, Power, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.softmax import Softmax
-from vnnverify.ops.steps import Floor, Sign
+from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
 from vnnverify.ops.sums import AveragePool, ReduceSum, Sum
 
 __all__ = ["OperatorCase", "operator_cases", "single"]
@@ -84,7 +86,8 @@ def _affine() -> Iterator[OperatorCase]:
 def _elementwise() -> Iterator[OperatorCase]:
     vector = ((4,),)
     functions: tuple[Op, ...] = (Relu(), LeakyRelu(0.25), Abs(), Clip(-1.0, 2.0), Sigmoid(), Tanh(), Erf())
-    functions += (Exp(), Elu(1.5), Softplus(), Sign(), Floor(), Sin(), Cos())
+    functions += (Exp(), Elu(1.5), Softplus(), Sign(), Floor(), Sin(), Cos(), Tent(), Spike())
+    functions += (Ceil(), Round(), Trunc(), Step())
     for op in functions:
         yield OperatorCase(op.kind, op, vector)
     yield OperatorCase("Power/2", Power(2.0), vector)
@@ -103,6 +106,9 @@ def _others() -> Iterator[OperatorCase]:
     yield OperatorCase("Max", Max(), ((4,), (4,)))
     yield OperatorCase("Mul", Mul(), ((4,), (4,)))
     yield OperatorCase("MatMul", MatMul(), ((2, 3), (3, 2)))
+    yield OperatorCase("ArgMax", ArgMax(1, False), ((3, 4),))
+    yield OperatorCase("ArgMax/last", ArgMax(0, True, last=True), ((3, 2),))
+    yield OperatorCase("Choice", Choice(), ((4,), (4,), (4,)), -1.0, 2.0)
     yield OperatorCase("Softmax", Softmax(0), ((4,),))
     yield OperatorCase("Softmax/columns", Softmax(0), ((2, 3),))
 

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vnnverify.domains import Domain
+from vnnverify.domains import Domain, interval
 from vnnverify.domains.relaxation import band
-from vnnverify.ir import Affine, Elementwise, Maximum, Node, flat
+from vnnverify.ir import Affine, Elementwise, Enclosed, Maximum, Node, flat
 from vnnverify.numerics import gamma, unit_roundoff
 from vnnverify.ops.bilinear import MatMul, Mul
+from vnnverify.ops.choice import Choice
 from vnnverify_abstract_domains.zonotope import Symbols, Zonotope, ball, padded
 
 __all__ = ["domain"]
@@ -126,6 +127,29 @@ def _maximum(op: Maximum, inputs: Sequence[Zonotope], node: Node, symbols: Symbo
     generators = joined.gather(2, member[:, None].expand(B, joined.shape[1], N))
     generators = generators.masked_fill(~wins[:, None], 0)
     return _with_symbols(symbols, node, centre, generators, error, ~wins)
+
+
+@domain.rule(Enclosed)
+def _enclosed(op: Enclosed, inputs: Sequence[Zonotope], node: Node, symbols: Symbols) -> Zonotope:
+    """The interval, as a new symbol."""
+    low, high = interval.domain.rule_for(node)(op, [(x.lower, x.upper) for x in inputs], node)
+    shape = (symbols.batch, *node.output.shape)
+    middle, half = ball(low.expand(shape), high.expand(shape))
+    none = middle.new_zeros(symbols.batch, 1, *node.output.shape)
+    return _with_symbols(symbols, node, middle, none, half, half > 0)
+
+
+@domain.rule(Choice)
+def _choice(op: Choice, inputs: Sequence[Zonotope], node: Node, symbols: Symbols) -> Zonotope:
+    """The chosen branch where the condition is sure, else the hull of both, as a new symbol."""
+    condition, a, b = inputs
+    yes, no = condition.lower > 0.5, condition.upper <= 0.5
+    middle, half = ball(torch.minimum(a.lower, b.lower), torch.maximum(a.upper, b.upper))
+    u, v = padded((a, b))
+    centre = torch.where(yes, a.centre, torch.where(no, b.centre, middle))
+    error = torch.where(yes, a.error, torch.where(no, b.error, half))
+    generators = torch.where(yes[:, None], u, torch.where(no[:, None], v, torch.zeros_like(u)))
+    return _with_symbols(symbols, node, centre, generators, error, ~(yes | no))
 
 
 def _with_symbols(

@@ -7,7 +7,7 @@ from importlib import import_module
 
 __all__ = ["register"]
 
-_FAMILIES = ("arithmetic", "pointwise", "pooling", "product", "reduction", "resize", "shape")
+_FAMILIES = ("arithmetic", "logic", "pointwise", "pooling", "product", "reduction", "resize", "shape")
 
 
 def register() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Add, Sub, Mul, Div, Neg, Sum, Pow, Where, BatchNormalization: what depends on constants is settled here."""
+"""Add, Sub, Mul, Div, Neg, Sum, Pow, BatchNormalization: what depends on constants is settled here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vnnverify.ops.scale import Scale
 from vnnverify.ops.smooth import Power, Reciprocal, Sqrt
 from vnnverify.ops.sums import Sum
 
-__all__ = ["scaled"]
+__all__ = ["negated", "scaled", "subtracted"]
 
 
 def scaled(node: NodeView, x: Value, scale: np.ndarray | None, shift: np.ndarray | None) -> Value:
@@ -30,16 +30,33 @@ def _ranked(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
     return (1,) * (rank - len(shape)) + shape
 
 
-@reads("Add", "Sub")
+def negated(node: NodeView, x: Value) -> Value:
+    """−x."""
+    return scaled(node, x, np.array(-1.0), None)
+
+
+def subtracted(node: NodeView, first: int, second: int) -> Value:
+    """Input `first` less input `second`, broadcast to one shape; at least one of them is a value."""
+    a, b = node.operand(first), node.operand(second)
+    if isinstance(a, Value) and isinstance(b, Value):
+        return node.add(Sum((1, -1)), *node.aligned(a, b))
+    if isinstance(a, Value):
+        return scaled(node, a, None, -np.asarray(b, dtype=np.float64))
+    return scaled(node, node.variable(second), np.array(-1.0), np.asarray(a, dtype=np.float64))
+
+
+@reads("Sub")
+def _sub(node: NodeView) -> Operand:
+    return subtracted(node, 0, 1)
+
+
+@reads("Add")
 def _add(node: NodeView) -> Operand:
-    minus = node.op_type == "Sub"
     a, b = node.operand(0), node.operand(1)
     if isinstance(a, Value) and isinstance(b, Value):
-        return node.add(Sum((1, -1 if minus else 1)), *node.variables())
-    if isinstance(a, Value):
-        shift = np.asarray(b, dtype=np.float64)
-        return scaled(node, a, None, -shift if minus else shift)
-    return scaled(node, node.variable(1), np.array(-1.0) if minus else None, np.asarray(a, dtype=np.float64))
+        return node.add(Sum((1, 1)), *node.variables())
+    x, constant = (a, b) if isinstance(a, Value) else (node.variable(1), a)
+    return scaled(node, x, None, np.asarray(constant, dtype=np.float64))
 
 
 @reads("Sum")
@@ -74,7 +91,7 @@ def _div(node: NodeView) -> Operand:
 
 @reads("Neg")
 def _neg(node: NodeView) -> Operand:
-    return scaled(node, node.variable(), np.array(-1.0), None)
+    return negated(node, node.variable())
 
 
 @reads("Pow")
@@ -95,20 +112,6 @@ def _pow(node: NodeView) -> Operand:
     elif abs(exponent) != 1.0:
         power = node.add(Power(abs(exponent)), x)
     return power if exponent > 0 else node.add(Reciprocal(), power)
-
-
-@reads("Where")
-def _where(node: NodeView) -> Operand:
-    """With a constant condition c: c·a + (1 − c)·b."""
-    chosen = np.asarray(node.constant(0, "the condition"), dtype=bool)
-    a, b = node.operand(1), node.operand(2)
-    if isinstance(a, Value) and isinstance(b, Value):
-        left = scaled(node, a, chosen.astype(np.float64), None)
-        right = scaled(node, b, (~chosen).astype(np.float64), None)
-        return node.add(Sum((1, 1)), *node.aligned(left, right))
-    if isinstance(a, Value):
-        return scaled(node, a, chosen.astype(np.float64), np.where(chosen, 0.0, np.asarray(b)))
-    return scaled(node, node.variable(2), (~chosen).astype(np.float64), np.where(chosen, np.asarray(a), 0.0))
 
 
 @reads("BatchNormalization")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from math import sqrt
 
 import numpy as np
-from onnx import TensorProto
 
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import scaled
@@ -19,15 +18,14 @@ from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, Log, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.softmax import Softmax
-from vnnverify.ops.steps import Floor, Sign
+from vnnverify.ops.steps import Ceil, Floor, Round, Sign
 from vnnverify.ops.sums import Sum
 
 __all__: list[str] = []
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
-
 _PLAIN: dict[str, Callable[[], Op]] = {
     "Abs": Abs,
+    "Ceil": Ceil,
     "Cos": Cos,
     "Erf": Erf,
     "Exp": Exp,
@@ -35,6 +33,7 @@ _PLAIN: dict[str, Callable[[], Op]] = {
     "Log": Log,
     "Reciprocal": Reciprocal,
     "Relu": Relu,
+    "Round": Round,
     "Sigmoid": Sigmoid,
     "Sign": Sign,
     "Sin": Sin,
@@ -146,11 +145,3 @@ def _identity(node: NodeView) -> list[Operand]:
     x = node.variable()
     outputs: list[Operand] = [x, np.ones(x.shape, dtype=bool)]
     return outputs[: node.output_count]
-
-
-@reads("Cast")
-def _cast(node: NodeView) -> Operand:
-    """To a float type only; the network is analysed over the real numbers."""
-    if node.attribute("to") not in _FLOATS:
-        raise node.unsupported("a cast of a computed value to whole numbers or booleans")
-    return node.variable()

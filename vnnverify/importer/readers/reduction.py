@@ -5,12 +5,9 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import scaled
+from vnnverify.importer.readers.arithmetic import negated
 from vnnverify.importer.registry import reads
-from vnnverify.ir import Value
 from vnnverify.ops.maximum import Max, ReduceMax
 from vnnverify.ops.sums import ReduceSum
 
@@ -37,10 +34,6 @@ def _reduce_sum(node: NodeView) -> Operand:
     return node.add(ReduceSum(axes, bool(node.attribute("keepdims", 1)), factor, count), x)
 
 
-def _negated(node: NodeView, x: Value) -> Value:
-    return scaled(node, x, np.array(-1.0), None)
-
-
 @reads("ReduceMax", "ReduceMin")
 def _reduce_max(node: NodeView) -> Operand:
     x = node.variable()
@@ -49,7 +42,7 @@ def _reduce_max(node: NodeView) -> Operand:
         return x
     op = ReduceMax(axes, bool(node.attribute("keepdims", 1)))
     if node.op_type == "ReduceMin":
-        return _negated(node, node.add(op, _negated(node, x)))
+        return negated(node, node.add(op, negated(node, x)))
     return node.add(op, x)
 
 
@@ -59,5 +52,5 @@ def _max(node: NodeView) -> Operand:
     if len(values) == 1:
         return values[0]
     if node.op_type == "Min":
-        return _negated(node, node.add(Max(), *(_negated(node, v) for v in values)))
+        return negated(node, node.add(Max(), *(negated(node, v) for v in values)))
     return node.add(Max(), *values)

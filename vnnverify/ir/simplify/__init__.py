@@ -16,6 +16,7 @@ from vnnverify.ir.simplify.fusion import fuse_scales
 from vnnverify.ir.simplify.identities import remove_identities
 from vnnverify.ir.simplify.products import fuse_products
 from vnnverify.ir.simplify.squares import square_products
+from vnnverify.ir.simplify.two_valued import straighten_two_valued
 
 __all__ = [
     "fuse_products",
@@ -25,6 +26,7 @@ __all__ = [
     "remove_identities",
     "simplify",
     "square_products",
+    "straighten_two_valued",
 ]
 
 _PASSES: tuple[Callable[[Graph], Graph], ...] = (
@@ -34,6 +36,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     fuse_scales,
     fuse_products,
     square_products,
+    straighten_two_valued,
 )
 
 

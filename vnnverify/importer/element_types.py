@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Element types of what a node computes, as its ONNX schema states them.
+
+The graph computes with reals; the types tell which of them are whole numbers or truth values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import defs
+
+__all__ = ["result_types"]
+
+_DEFAULT = np.dtype(np.float32)
+
+
+def result_types(
+    node: onnx.NodeProto, opset: int, attributes: Mapping[str, Any], types: Sequence[np.dtype | None]
+) -> list[np.dtype]:
+    """The element types of a node's outputs, given those of its inputs (None: left out).
+
+    What the schema leaves open, as for operators of other domains, counts as float32.
+    """
+    named = attributes.get("to", attributes.get("dtype", attributes.get("output_dtype")))
+    try:
+        schema = defs.get_schema(node.op_type, opset, node.domain if node.domain != "ai.onnx" else "")
+    except defs.SchemaError:
+        return [_DEFAULT] * len(node.output)
+    bound = {
+        constraint.type_param_str: _from_schema(constraint.allowed_type_strs[0])
+        for constraint in schema.type_constraints
+        if len(constraint.allowed_type_strs) == 1
+    }
+    for index, found in enumerate(types):
+        if found is not None and schema.inputs:
+            formal = schema.inputs[min(index, len(schema.inputs) - 1)]
+            bound.setdefault(formal.type_str, found)
+    results = []
+    for index in range(len(node.output)):
+        formal = schema.outputs[min(index, len(schema.outputs) - 1)]
+        if formal.type_str in bound:
+            results.append(bound[formal.type_str])
+        elif formal.type_str.startswith("tensor("):
+            results.append(_from_schema(formal.type_str))
+        elif named:
+            results.append(_from_enum(int(named)))
+        elif node.op_type == "QuantizeLinear":
+            results.append(np.dtype(np.uint8))
+        else:
+            results.append(_DEFAULT)
+    return results
+
+
+def _from_schema(text: str) -> np.dtype:
+    name = text[len("tensor(") : -1]
+    if name == "string":
+        return _DEFAULT
+    return np.dtype({"float": "float32", "double": "float64"}.get(name, name))
+
+
+def _from_enum(kind: int) -> np.dtype:
+    try:
+        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+    except (KeyError, ValueError):
+        return _DEFAULT

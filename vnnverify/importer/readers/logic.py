@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Comparisons, truth values (numbers 0 and 1), choices, positions of maxima, casts to whole numbers.
+
+Of whole numbers, comparisons and tests for zero are read as continuous functions that agree with them on
+whole numbers: so they have lines and kinks like any other, and no jumps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from onnx import TensorProto
+
+from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.readers.arithmetic import negated, scaled, subtracted
+from vnnverify.importer.registry import reads
+from vnnverify.ir import Elementwise, Value
+from vnnverify.ops.argmax import ArgMax
+from vnnverify.ops.arrangement import Reshape, Select, Transpose
+from vnnverify.ops.choice import Choice
+from vnnverify.ops.piecewise import Abs, Clip, Tent
+from vnnverify.ops.steps import Spike, Step, Trunc
+from vnnverify.ops.sums import Sum
+
+__all__: list[str] = []
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
+_ONE = np.array(1.0)
+
+
+def _not(node: NodeView, x: Value) -> Value:
+    return scaled(node, x, np.array(-1.0), _ONE)
+
+
+def _is_zero(node: NodeView, x: Value, whole: bool) -> Value:
+    return node.add(Tent() if whole else Spike(), x)
+
+
+@reads("Less", "Greater", "LessOrEqual", "GreaterOrEqual")
+def _compare(node: NodeView) -> Operand:
+    """a < b as the sign of b − a; of whole numbers, as b − a cut to [0, 1]."""
+    swap = node.op_type.startswith("Greater")
+    inclusive = node.op_type.endswith("OrEqual")
+    gap = subtracted(node, 0, 1) if swap else subtracted(node, 1, 0)
+    if node.is_whole(0):
+        return node.add(Clip(0.0, 1.0), scaled(node, gap, None, _ONE) if inclusive else gap)
+    return node.add(Step(inclusive), gap)
+
+
+@reads("Equal")
+def _equal(node: NodeView) -> Operand:
+    return _is_zero(node, subtracted(node, 0, 1), node.is_whole(0))
+
+
+@reads("Not")
+def _negation(node: NodeView) -> Operand:
+    return _not(node, node.variable())
+
+
+@reads("And", "Or", "Xor")
+def _connective(node: NodeView) -> Operand:
+    """a and b as a + b − 1 cut to [0, 1], a or b as a + b, a xor b as |a − b|."""
+    if node.op_type == "Xor":
+        return node.add(Abs(), subtracted(node, 0, 1))
+    total = node.add(Sum((1, 1)), *node.variables())
+    if node.op_type == "And":
+        total = scaled(node, total, None, np.array(-1.0))
+    return node.add(Clip(0.0, 1.0), total)
+
+
+@reads("Where")
+def _where(node: NodeView) -> Operand:
+    """With a constant condition c: c·a + (1 − c)·b."""
+    condition = node.operand(0)
+    if isinstance(condition, Value):
+        return node.add(Choice(), *node.variables())
+    chosen = np.asarray(condition, dtype=bool)
+    a, b = node.operand(1), node.operand(2)
+    if isinstance(a, Value) and isinstance(b, Value):
+        left = scaled(node, a, chosen.astype(np.float64), None)
+        right = scaled(node, b, (~chosen).astype(np.float64), None)
+        return node.add(Sum((1, 1)), *node.aligned(left, right))
+    if isinstance(a, Value):
+        return scaled(node, a, chosen.astype(np.float64), np.where(chosen, 0.0, np.asarray(b)))
+    return scaled(node, node.variable(2), (~chosen).astype(np.float64), np.where(chosen, np.asarray(a), 0.0))
+
+
+@reads("Cast", "CastLike")
+def _cast(node: NodeView) -> Operand:
+    """Between types that hold the same numbers, nothing; floats are cut towards zero."""
+    if node.op_type == "CastLike":
+        like = node.types[1]
+        assert like is not None
+        to_bool, to_float = like.kind == "b", like.kind not in "iub"
+    else:
+        to = node.attribute("to")
+        to_bool, to_float = to == TensorProto.BOOL, to in _FLOATS
+        if to == TensorProto.STRING:
+            raise node.unsupported("a cast to text")
+    x = node.variable()
+    given = node.types[0]
+    if to_float or (given is not None and given.kind == "b"):
+        return x
+    if to_bool:
+        return _not(node, _is_zero(node, x, node.is_whole(0)))
+    return x if node.is_whole(0) else node.add(Trunc(), x)
+
+
+@reads("ArgMax", "ArgMin")
+def _argmax(node: NodeView) -> Operand:
+    """Of two, the sign of their difference."""
+    x = node.variable()
+    axis = node.axis(int(node.attribute("axis", 0)), len(x.shape))
+    keepdims, last = bool(node.attribute("keepdims", 1)), bool(node.attribute("select_last_index", 0))
+    if node.op_type == "ArgMin":
+        x = negated(node, x)
+    if x.shape[axis] == 2:
+        first, second = (_at(node, x, axis, k) for k in (0, 1))
+        found = node.add(Step(last), node.add(Sum((-1, 1)), first, second))
+        return found if keepdims else node.reshaped(found, found.shape[:axis] + found.shape[axis + 1 :])
+    return node.add(ArgMax(axis, keepdims, last), x)
+
+
+def _at(node: NodeView, x: Value, axis: int, position: int) -> Value:
+    """x at one position of an axis, which is kept."""
+    places = torch.arange(x.size).reshape(x.shape).narrow(axis, position, 1).contiguous()
+    return node.add(Select.of(places, tuple(places.shape)), x)
+
+
+@reads("OneHot")
+def _one_hot(node: NodeView) -> Operand:
+    """off + (on − off)·[index = k] for k along a new axis; a negative index counts from the end."""
+    depth, values = node.constant(1, "the depth"), node.constant(2, "the values")
+    assert depth is not None and values is not None
+    index = node.variable(0)
+    if not node.is_whole(0):
+        index = node.add(Trunc(), index)
+    n = int(depth.reshape(-1)[0])
+    off, on = (float(v) for v in values.reshape(-1))
+    rank = len(index.shape) + 1
+    axis = node.axis(int(node.attribute("axis", -1)), rank)
+    node.within_limit([*index.shape, n])
+    wide = node.reshaped(index, (*index.shape[:axis], 1, *index.shape[axis:]))
+    places = np.arange(n, dtype=np.float64).reshape(-1, *(1,) * (rank - 1 - axis))
+    gap = scaled(node, wide, None, -places)
+    hit = node.add(Tent(), gap)
+    if not _never_negative(node, index):
+        from_end = node.add(Tent(), scaled(node, gap, None, np.array(float(n))))
+        hit = node.add(Sum((1, 1)), hit, from_end)
+    return scaled(node, hit, np.array(on - off), np.array(off))
+
+
+def _never_negative(node: NodeView, x: Value) -> bool:
+    made = node.builder.producer(x)
+    while made is not None and isinstance(made.op, Reshape | Select | Transpose):
+        made = node.builder.producer(made.inputs[0])
+    if made is None:
+        return False
+    return isinstance(made.op, ArgMax) or (isinstance(made.op, Elementwise) and made.op.image[0] >= 0)
+
+
+@reads("Hardmax", since=13)
+def _hardmax(node: NodeView) -> Operand:
+    """1 at the position of the first maximum, else 0."""
+    x = node.variable()
+    axis = node.axis(int(node.attribute("axis", -1)), len(x.shape))
+    index = node.expanded(node.add(ArgMax(axis, True), x), x.shape)
+    places = np.arange(x.shape[axis], dtype=np.float64).reshape(-1, *(1,) * (len(x.shape) - 1 - axis))
+    return node.add(Tent(), scaled(node, index, None, -places))
