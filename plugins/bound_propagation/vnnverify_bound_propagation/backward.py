@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.domains import Domain
-from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value, flat
+from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, unit_roundoff
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
@@ -243,3 +243,14 @@ def _product(
 
     back = along(planes.below_x, planes.above_x), along(planes.below_y, planes.above_y)
     return back, long_sum(along(planes.below_offset, planes.above_offset))
+
+
+@domain.rule(Enclosed)
+def _enclosed(
+    op: Enclosed, coefficients: Tensor, node: Node, rows: Rows, state: State
+) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+    """Constant bounds: the value's interval."""
+    lower, upper = state.interval[node.output]
+    grouped = rows.group(coefficients)
+    add = grouped.clamp(min=0) * rows.spread(lower) + grouped.clamp(max=0) * rows.spread(upper)
+    return (None,) * len(node.inputs), long_sum(add.reshape(coefficients.shape))
