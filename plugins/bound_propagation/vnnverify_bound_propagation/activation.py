@@ -18,7 +18,7 @@ from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Ascent, Dual, Problems, best_splits, bound_by_cases
 from vnnverify_bound_propagation.state import State
 
-__all__ = ["DualBounder", "Goal"]
+__all__ = ["DualBounder", "Goal", "stacked"]
 
 FILTERED = 8
 """Candidates for the next split that are tried by real bounds."""
@@ -74,7 +74,9 @@ class DualBounder:
         self.network = fast
         device = root.lower.device
         self.box = torch.tensor([g.box for g in goals], device=device)
-        self.C, self.d, self.strict, self.real = (t.to(device) for t in _stack(goals, tool.graph.output_size))
+        self.C, self.d, self.strict, self.real = (
+            t.to(device) for t in stacked(goals, tool.graph.output_size)
+        )
         self.lower, self.upper = self.dual.lower[self.box], self.dual.upper[self.box]  # (goals, U)
         ends = [torch.cat([flat(root.interval[v][end]) for v in tool.graph.outputs], 1) for end in (0, 1)]
         self.reach = (ends[1] - ends[0]).amax(dim=1).to(dtype)  # (B,) widest output interval
@@ -221,7 +223,7 @@ class DualBounder:
         return lower
 
 
-def _stack(goals: Sequence[Goal], outputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def stacked(goals: Sequence[Goal], outputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows C (goals, P, m), d, strict and real (goals, P); padding repeats the first row."""
     P = max([1, *(g.polytope.b.numel() for g in goals)])
     C = torch.zeros(len(goals), P, outputs, dtype=torch.float64)

@@ -33,7 +33,7 @@ from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.state import State
 
-__all__ = ["Ascent", "Dual", "Problems", "best_splits", "bound_by_cases"]
+__all__ = ["Ascent", "Dual", "Problems", "best_splits", "bound_by_cases", "onto_simplex"]
 
 RATE, DECAY = 0.25, 0.95
 """Step size of slopes, and what remains of every step size after one step."""
@@ -446,7 +446,7 @@ class _Work:
         p.beta = torch.where(beta * p.beta < 0, 0.0, beta)  # another constraint begins at zero
         if self.margins is not None and p.scale is None:
             size = self.margins.abs().amax(dim=1, keepdim=True).clamp(min=1e-20)
-            p.weight = _simplex(p.weight + rate * self.margins / size)
+            p.weight = onto_simplex(p.weight + rate * self.margins / size)
         elif self.margins is not None and p.scale is not None:
             move = _adam(self.weight_first, self.weight_second, self.margins, self.steps)
             weight = (p.weight + rate / RATE * WEIGHT_RATE * p.scale[:, None] * move).clamp(min=0)
@@ -462,7 +462,7 @@ def _adam(first: Tensor, second: Tensor, gradient: Tensor, step: int) -> Tensor:
     return first * scale / (second.sqrt() + 1e-12)
 
 
-def _simplex(weight: Tensor) -> Tensor:
+def onto_simplex(weight: Tensor) -> Tensor:
     """The nearest point with nonnegative entries that sum to one: (D, P). Source: Duchi et al., ICML 2008."""
     ordered = weight.sort(dim=1, descending=True).values
     count = torch.arange(1, weight.shape[1] + 1, device=weight.device, dtype=weight.dtype)

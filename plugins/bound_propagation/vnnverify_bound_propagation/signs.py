@@ -16,6 +16,8 @@ from vnnverify.numerics import varies
 from vnnverify.search import ActivationResult, ActivationSplit, Specification
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.hinge_search import HingeBounder
+from vnnverify_bound_propagation.hinges import has_one_hidden_layer
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["SignSearch"]
@@ -95,6 +97,8 @@ class SignSearch:
         goals = self._open_goals(tool, state, boxes)
         if not goals:
             return ActivationResult([], stats={"subproblems": 0})
+        if has_one_hidden_layer(tool.graph):
+            return self._shallow(tool, state, goals, ctx)
         goals_at_root, visited = len(goals), 0
         for splits in CASES:
             before = time.monotonic()
@@ -113,6 +117,14 @@ class SignSearch:
                 break
         stats = {**result.stats, "subproblems": visited, "goals": goals_at_root}
         clauses = sorted({goals[k].clause for k in result.open_goals})
+        return dataclasses.replace(result, open_goals=clauses, stats=stats)
+
+    def _shallow(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
+        """The search where every ReLU's argument is affine in the inputs."""
+        bounder = HingeBounder(tool, state, goals, ctx)
+        result = ActivationSplit(bounder, ctx, max_batch=self.max_batch).run(*bounder.start())
+        clauses = sorted({goals[k].clause for k in result.open_goals})
+        stats = {**result.stats, "goals": len(goals), "open_signs": bounder.size}
         return dataclasses.replace(result, open_goals=clauses, stats=stats)
 
     def _trial(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bounds of sub-problems of networks with one hidden layer, for the search over signs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vnnverify import Context
+from vnnverify.search import ActivationBounds, Branches
+from vnnverify_bound_propagation.activation import Goal, stacked
+from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.cells import CELL_ELEMENTS, Cells, ascend, certify, tighten
+from vnnverify_bound_propagation.hinges import Hinges
+from vnnverify_bound_propagation.state import State
+
+__all__ = ["HingeBounder"]
+
+STEPS, ROUNDS = 5, 2
+"""Primal-dual steps before a cell is tightened, and how often both are done."""
+ROOT_STEPS, ROOT_ROUNDS = 40, 5
+"""The same for goals without splits."""
+LEAF_STEPS = 300
+"""Steps where nothing is left to split: a linear program, worth solving well."""
+LEVELS = 4
+"""Most hinges proposed for one cell."""
+CHORD = 0.3
+"""What the height of a hinge over its chord counts in its score, relative to the error at the point found."""
+DESCENTS, DESCENT_STEPS, DESCENT, DESCENT_DECAY = 64, 20, 0.2, 0.85
+"""Points of a batch that are taken downhill, steps, the first step as a part of the box, and how it falls."""
+CELL_BYTES = 1 << 26
+"""Memory that arguments bounded over half-spaces may take at once."""
+
+
+class HingeBounder:
+    """Bounds of cells that are nearly those of their linear programs, and cells shrunk by what they prove.
+
+    Args:
+        tool: bounds the graph, which `has_one_hidden_layer`, in float64.
+        root: what `tool` knows of each box.
+    """
+
+    def __init__(self, tool: Propagator, root: State, goals: Sequence[Goal], ctx: Context) -> None:
+        self.ctx = ctx
+        device = root.lower.device
+        box = torch.tensor([g.box for g in goals], device=device)
+        rows = (t.to(device) for t in stacked(goals, tool.graph.output_size))
+        self.C, self.d, self.strict, self.real = rows
+        self.exact = Hinges.of(tool, root, box, self.C, self.d)
+        self.fast = self.exact.to(ctx.dtype)
+        self.network = tool.graph.to(device, ctx.dtype)
+        self.size = len(self.exact)
+
+    def start(self) -> tuple[Branches, ActivationBounds]:
+        """All goals without splits, and what is known of them."""
+        hinges, dtype = self.fast, self.ctx.dtype
+        G, P, J = hinges.v.shape
+        goal = torch.arange(G, device=hinges.W.device)
+        weight = torch.ones(G, P, device=goal.device, dtype=dtype) / P
+        zero = weight.new_zeros(G, J)
+        point = (hinges.lower + hinges.upper) / 2
+        ends = (hinges.lower, hinges.upper, hinges.low, hinges.high)
+        cells = Cells(goal, *ends, zero, point, weight)
+        branches = Branches.roots(G, goal.device, dtype)
+        return branches, self._bounds(branches, cells, ROOT_STEPS, ROOT_ROUNDS)
+
+    def bound(self, branches: Branches) -> ActivationBounds:
+        memory = branches.memory
+        names = ("lower", "upper", "low", "high", "slope", "point", "weight")
+        cells = Cells(branches.goal, *(memory[name] for name in names))
+        split = branches.element.clamp(min=0)
+        inf = float("inf")
+        for end, side, kind in ((cells.low, 1, "amax"), (cells.high, -1, "amin")):
+            to = torch.where(branches.side == side, branches.threshold, -side * inf).to(end.dtype)
+            end.scatter_reduce_(1, split, to, kind)
+        return self._bounds(branches, cells, STEPS, ROUNDS)
+
+    def _bounds(self, branches: Branches, cells: Cells, steps: int, rounds: int) -> ActivationBounds:
+        D, J = cells.slope.shape
+        lower = torch.full((D,), -float("inf"), dtype=torch.float64, device=cells.slope.device)
+        each = min(J * cells.point.shape[1], CELL_ELEMENTS)
+        at_once = max(1, CELL_BYTES // (16 * max(each, J, 1)))
+        for index in torch.arange(D, device=lower.device).split(at_once):
+            part = cells.take(index)
+            lower[index] = self._improve(part, steps, rounds)
+            cells.put(index, part)
+        element = self._elements(cells)
+        leaf = ((element[:, 0] < 0) & ~(lower > 0)).nonzero()[:, 0]
+        if leaf.numel():
+            part = cells.take(leaf)
+            lower[leaf] = torch.fmax(lower[leaf], self._improve(part, LEAF_STEPS, 1))
+            cells.put(leaf, part)
+            element[leaf] = self._elements(part)
+        names = ("lower", "upper", "low", "high", "slope", "point", "weight")
+        memory = {name: getattr(cells, name) for name in names}
+        point = self._descended(cells.goal, cells.point)
+        none = torch.zeros_like(element, dtype=self.ctx.dtype)
+        bound = torch.where(lower > 0, lower, lower.clamp(max=0)).to(self.ctx.dtype)
+        multiplier = torch.zeros_like(branches.multiplier)
+        return ActivationBounds(
+            bound, multiplier, memory, point, element, none, none[:, :, None].expand(-1, -1, 2)
+        )
+
+    def _improve(self, cells: Cells, steps: int, rounds: int) -> Tensor:
+        """Certified bounds (D,) of cells that are improved and shrunk in place: one where empty."""
+        best = torch.full((len(cells),), -float("inf"), dtype=torch.float64, device=cells.slope.device)
+        left = torch.arange(len(cells), device=best.device)
+        part = cells
+        for _ in range(rounds):
+            ascend(self.fast, part, steps)
+            proof = certify(self.exact, part)
+            proved = (proof.bound > 0) & torch.isfinite(proof.bound)
+            empty = tighten(self.exact, part, proof) | proved
+            best[left] = torch.where(empty, 1.0, torch.fmax(best[left], proof.bound.clamp(max=0)))
+            if part is not cells:
+                cells.put(left, part)
+            keep = ~empty
+            left = left[keep]
+            if not left.numel():
+                break
+            part = cells.take(left)
+        return best
+
+    def _elements(self, cells: Cells) -> Tensor:
+        """Hinges to split (D, k), best first, -1 where none is left that matters."""
+        hinges = self.fast
+        v = hinges.v[cells.goal]  # (D, P, J)
+        v = v[:, 0] if v.shape[1] == 1 else torch.einsum("dp,dpj->dj", cells.weight, v)
+        low, high = cells.low, cells.high
+        if v.shape[1] == 0:
+            return torch.full((len(cells), 1), -1, device=v.device)
+        z = torch.addmm(hinges.b, cells.point, hinges.W.T)
+        z = torch.minimum(torch.maximum(z, low), high)
+        open_ = (low < 0) & (high > 0)
+        chord = high / torch.where(open_, high - low, 1.0)
+        excess = chord * (z - low) - z.clamp(min=0) + CHORD * chord * -low
+        score = torch.where(open_ & (v < 0), -v * excess, -1.0)
+        value, element = score.topk(min(LEVELS, v.shape[1]), dim=1)
+        return torch.where(value >= 0, element, -1)
+
+    def _descended(self, goal: Tensor, point: Tensor) -> Tensor:
+        """The points, the most promising of them taken down the steepest descent of the goal's margin, the
+        largest of its rows, within its box."""
+        hinges = self.fast
+        found, worst = point.clone(), self._margin(goal, point)[0]
+        index = worst.topk(min(DESCENTS, len(worst)), largest=False).indices
+        goal, x, best = goal[index], point[index], worst[index]
+        lower, upper = hinges.lower[goal], hinges.upper[goal]
+        stride = DESCENT * (upper - lower)
+        for _ in range(DESCENT_STEPS):
+            margin, slope = self._margin(goal, x)
+            better = margin < best
+            best = torch.where(better, margin, best)
+            found[index[better]] = x[better]
+            x = torch.minimum(torch.maximum(x - stride * slope.sign(), lower), upper)
+            stride = DESCENT_DECAY * stride
+        return found
+
+    def _margin(self, goal: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The largest row of each goal at x (N, n) and its slope (N, n), in plain arithmetic."""
+        hinges = self.fast
+        z = torch.addmm(hinges.b, x, hinges.W.T)
+        v, a = hinges.v[goal], hinges.a[goal]
+        rows = torch.einsum("npj,nj->np", v, z.clamp(min=0)) + torch.einsum("npk,nk->np", a, x)
+        margin, row = (rows + hinges.c[goal]).max(dim=1)
+        each = torch.arange(len(row), device=row.device)
+        return margin, (v[each, row] * (z > 0)) @ hinges.W + a[each, row]
+
+    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
+        y = self.network(x).to(torch.float64)
+        margin = torch.einsum("npm,nm->np", self.C[goal], y) - self.d[goal]
+        inside = torch.where(self.strict[goal], margin < 0, margin <= 0)
+        return (inside | ~self.real[goal]).all(dim=1)
