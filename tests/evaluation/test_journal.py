@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from vnnverify.errors import FileError, SpecError
+from vnnverify.errors import FileError, OptionError, SpecError
 from vnnverify.evaluation import Header, Record, read_header, read_journal
 from vnnverify.evaluation.header import machine, versions
+from vnnverify.evaluation.journal import Journal, result_name
+from vnnverify.results import Report
+from vnnverify.results.jsonl import read_report
 from vnnverify.verdict import Verdict
 
 RECORD = Record(0, "f", "/f", "a.onnx", "b.vnnlib", 5.0, None, Verdict.UNSAT, 0.5)
@@ -51,3 +54,45 @@ def test_no_run_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(SpecError, match="not the header of a run"):
         read_header(tmp_path)
+
+
+HEADER = Header(("/f/instances.csv",), 3, {"timeout": "5"})
+
+
+def test_run_is_written_and_taken_up_again(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with Journal(folder, HEADER) as journal:
+        journal.add(
+            dataclasses.replace(RECORD, index=1, result="results/f/1.json"), Report("a", "b", Verdict.UNSAT)
+        )
+    assert read_report((folder / "results/f/1.json").read_text()).verdict is Verdict.UNSAT
+    with (folder / "journal.jsonl").open("a") as file:
+        file.write(lines(2)[:30])
+    (folder / ".run.json.17").write_text("half")
+    with Journal(folder, HEADER, resume=True) as journal:
+        assert list(journal.done) == [1]
+        journal.add(RECORD, None)
+    assert [record.index for record in read_journal(folder)] == [0, 1]
+    assert not (folder / ".run.json.17").exists()
+
+
+def test_folder_is_used_once_and_by_one(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with Journal(folder, HEADER):
+        with pytest.raises(FileError, match="exists already; go on with --resume"):
+            Journal(folder, HEADER)
+        with pytest.raises(FileError, match="another run is at work there"):
+            Journal(folder, HEADER, resume=True)
+    Journal(folder, HEADER, resume=True).__exit__(None, None, None)
+    with pytest.raises(OptionError, match="started with timeout '5', not '6'"):
+        Journal(folder, dataclasses.replace(HEADER, options={"timeout": "6"}), resume=True)
+    with pytest.raises(OptionError, match="its run is about 3 instances"):
+        Journal(folder, dataclasses.replace(HEADER, instances=4), resume=True)
+    (tmp_path / "empty").mkdir()
+    Journal(tmp_path / "empty", HEADER).__exit__(None, None, None)
+
+
+def test_result_names_fit_any_file_system() -> None:
+    assert result_name(7, "a/b", "onnx/net.v1.onnx.gz", "x y!.vnnlib") == "results/a_b/00007_net.v1_x_y_.json"
+    long = result_name(0, "..", "n" * 400 + ".onnx", "[(')")
+    assert len(long.rpartition("/")[2]) < 255 and long.startswith("results/_/00000_n")

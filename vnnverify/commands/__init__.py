@@ -18,6 +18,7 @@ from vnnverify.errors import PluginError, VnnverifyError  # noqa: E402
 __all__ = ["app", "main"]
 
 _COMMANDS = {
+    "bench": "decide whole suites of instances, nothing lost if it is killed",
     "backends": "list the installed backends, or the options of one",
     "check": "replay the witness of a result in onnxruntime",
     "doctor": "versions, devices, plugins: what is there and what is missing",

@@ -16,7 +16,7 @@ from vnnverify.results import Report, find_writer, require_writable, write_file
 from vnnverify.supervisor import supervise
 from vnnverify.verdict import Verdict
 
-__all__ = ["command"]
+__all__ = ["command", "parse_device", "parse_options"]
 
 DEFAULT_TIMEOUT = 300.0
 LARGEST_SEED = 2**63 - 1
@@ -92,8 +92,8 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         query=query,
         seconds=given["timeout"],
         backends=names,
-        options=_options(given["options"]),
-        device=_device(given["device"]),
+        options=parse_options(given["options"]),
+        device=parse_device(given["device"]),
         dtype=given["dtype"],
         seed=given["seed"],
         verbosity=given["verbose"],
@@ -122,7 +122,12 @@ def _files(files: tuple[str, ...], networks: tuple[str, ...]) -> tuple[str, str]
     raise OptionError("give one QUERY and --network MODEL, or MODEL and QUERY")
 
 
-def _options(pairs: tuple[str, ...]) -> dict[str, str]:
+def parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What the `-o` options say.
+
+    Raises:
+        OptionError: one is not KEY=VALUE.
+    """
     options = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -132,7 +137,12 @@ def _options(pairs: tuple[str, ...]) -> dict[str, str]:
     return options
 
 
-def _device(text: str) -> str:
+def parse_device(text: str) -> str:
+    """The device, as torch calls it, or `auto`.
+
+    Raises:
+        OptionError: it is none.
+    """
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", text):
         raise OptionError(f"--device {text}: expected auto, cpu, cuda or cuda:N")
     return text

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pool of workers, each spoken to by a thread of its own. What happens comes out in one stream."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from vnnverify.errors import BackendError
+from vnnverify.evaluation.answering import Ask
+from vnnverify.evaluation.instances import Instance
+from vnnverify.evaluation.record import Record
+from vnnverify.evaluation.schedule import Schedule
+from vnnverify.job import Job
+from vnnverify.process import GRACE
+from vnnverify.results import Report
+
+__all__ = ["Begun", "Done", "Worker", "work"]
+
+TRIES = 3
+"""So many times in a row starting a worker may fail before the run gives up."""
+PAUSE = 1.0
+"""Seconds before the next try."""
+
+
+class Worker(Protocol):
+    """A process that answers jobs, here or elsewhere: what the pool needs of `WorkerProcess`."""
+
+    @property
+    def fit(self) -> bool:
+        """Whether it may be given a job."""
+        ...
+
+    def ready(self, seconds: float) -> str:
+        """Wait until it can begin; what keeps it from that, if anything."""
+        ...
+
+    def ask(self, job: Job, seconds: float) -> dict[str, Any]:
+        """What it says about a job, or what became of it, within so many seconds."""
+        ...
+
+    def stop(self) -> None:
+        """End it and all that it has started. May be called by any thread, also more than once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A worker took an instance."""
+
+    worker: int
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An instance is answered."""
+
+    worker: int
+    instance: Instance
+    record: Record
+    report: Report | None
+
+
+Answer = Callable[[Instance, Ask, int], tuple[Record, Report | None]]
+
+
+def work(
+    schedule: Schedule, workers: int, hire: Callable[[int], Worker], answer: Answer, ready_within: float
+) -> Generator[Begun | Done, None, None]:
+    """Have all instances of the schedule answered.
+
+    When the iteration ends, also early, all workers have ended.
+
+    Args:
+        workers: how many work at a time.
+        hire: starts the worker with this number, from 0, without waiting for it.
+        answer: asks the worker with this number about an instance.
+        ready_within: seconds that a worker may take to start.
+
+    Raises:
+        BackendError: workers do not start.
+    """
+    events: queue.SimpleQueue[Begun | Done | BaseException | None] = queue.SimpleQueue()
+    seats = [_Seat(number, hire, ready_within) for number in range(workers)]
+
+    def run(seat: _Seat) -> None:
+        try:
+            while not seat.closed and (instance := schedule.next(seat.number)) is not None:
+                seat.prepare()
+                events.put(Begun(seat.number, instance))
+                record, report = answer(instance, seat.ask, seat.number)
+                if not seat.closed:
+                    events.put(Done(seat.number, instance, record, report))
+                seat.tidy()
+            events.put(None)
+        except BaseException as error:  # passed on to the one who iterates
+            events.put(error)
+
+    for seat in seats:
+        threading.Thread(target=run, args=(seat,), daemon=True).start()
+    try:
+        running = workers
+        while running:
+            event = events.get()
+            if isinstance(event, BaseException):
+                raise event
+            if event is None:
+                running -= 1
+            else:
+                yield event
+    finally:
+        _close(seats)
+
+
+class _Seat:
+    """A place in the pool: its worker, and the next one when that is no longer fit."""
+
+    def __init__(self, number: int, hire: Callable[[int], Worker], ready_within: float) -> None:
+        self.number = number
+        self._closed = threading.Event()
+        self._hire = hire
+        self._ready_within = ready_within
+        self._worker: Worker | None = None
+        self._lock = threading.Lock()  # a worker is never started once the seat is closed
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is ended; nothing that is answered now counts."""
+        return self._closed.is_set()
+
+    def prepare(self) -> None:
+        """See to it that there is a worker that can begin.
+
+        Raises:
+            BackendError: it does not start.
+        """
+        self.tidy()
+        why = ""
+        for attempt in range(TRIES):
+            if self._worker is not None or self._closed.is_set():
+                return
+            time.sleep(PAUSE * attempt)
+            with self._lock:
+                if self._closed.is_set():
+                    return
+                self._worker = worker = self._hire(self.number)
+            why = worker.ready(self._ready_within)
+            self.tidy()
+        if self._worker is None and not self._closed.is_set():
+            raise BackendError(f"worker {self.number} does not start: {why}; go on with --resume")
+
+    def ask(self, job: Job) -> dict[str, Any]:
+        """Ask the worker, a new one if the last question was too much for it."""
+        self.prepare()
+        worker = self._worker
+        if worker is None:
+            return {"verdict": "error", "reason": "the run was ended", "cause": "killed"}
+        return worker.ask(job, job.seconds + GRACE)
+
+    def tidy(self) -> None:
+        """End a worker that is not fit any more."""
+        worker = self._worker
+        if worker is not None and not worker.fit:
+            worker.stop()
+            self._worker = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed.set()
+        worker = self._worker
+        if worker is not None:
+            worker.stop()
+
+
+def _close(seats: list[_Seat]) -> None:
+    """End all workers at once, however long each takes."""
+    threads = [threading.Thread(target=seat.close) for seat in seats]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        with contextlib.suppress(RuntimeError):
+            thread.join()
