@@ -22,6 +22,7 @@ _COMMANDS = {
     "backends": "list the installed backends, or the options of one",
     "check": "replay the witness of a result in onnxruntime",
     "doctor": "versions, devices, plugins: what is there and what is missing",
+    "report": "one HTML page about whole runs",
     "show": "what a model is made of, and how each operator is bounded",
     "verify": "decide a property of a model: sat, unsat, unknown or timeout",
 }

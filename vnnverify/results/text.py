@@ -11,7 +11,7 @@ from vnnverify.results.explanation import Explanation
 from vnnverify.results.report import Report
 from vnnverify.verdict import Guarantee, Verdict
 
-__all__ = ["TextWriter"]
+__all__ = ["TextWriter", "explained"]
 
 _MEANING = {
     Verdict.UNSAT: ("green", "property holds: no input in the region is unsafe"),
@@ -95,9 +95,13 @@ def _tried(report: Report) -> Iterator[tuple[str, str, str]]:
 
 
 def _explained(why: Explanation | None) -> Iterator[tuple[str, str]]:
-    if why is None:
-        return
-    yield "", ""
+    if why is not None:
+        yield "", ""
+        yield from explained(why)
+
+
+def explained(why: Explanation) -> Iterator[tuple[str, str]]:
+    """An explanation as rows of a name and a sentence; a name is left out where the one above goes on."""
     yield "open", f"{len(why.open_clauses)} of {why.clauses} clauses: {_listed(why.open_clauses)}"
     if why.unsafe:
         yield "hardest", why.unsafe if why.hardest is None else f"clause {why.hardest}: {why.unsafe}"
