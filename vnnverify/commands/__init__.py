@@ -24,8 +24,11 @@ _COMMANDS = {
     "doctor": "versions, devices, plugins: what is there and what is missing",
     "report": "one HTML page about whole runs",
     "show": "what a model is made of, and how each operator is bounded",
+    "supports": "capabilities, as the VNN-LIB 2.0 standard asks for them",
     "verify": "decide a property of a model: sat, unsat, unknown or timeout",
 }
+
+_ALIASES = {"capabilities": "supports"}  # the standard's text uses both
 
 
 class _Interrupted(Exception):
@@ -45,6 +48,7 @@ class _Commands(click.Group):
         return sorted({*_COMMANDS, *_plugin_commands()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = _ALIASES.get(cmd_name, cmd_name)
         if cmd_name in _COMMANDS:
             command: click.Command = import_module(f"vnnverify.commands.{cmd_name}").command
             return command
@@ -70,10 +74,20 @@ def _plugin_commands() -> dict[str, Any]:
     return load_plugins().commands
 
 
+def _print_name(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo("vnnverify")
+        ctx.exit()
+
+
 @click.group(
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(__version__, prog_name="vnnverify")
+@click.version_option(__version__, message="%(version)s")
+@click.option(
+    "--name", is_flag=True, is_eager=True, expose_value=False, callback=_print_name,
+    help="Show the verifier's name and exit.",
+)  # fmt: skip
 def app() -> None:
     """Neural-network verification: an ONNX model, a VNN-LIB property, a checked verdict."""
 

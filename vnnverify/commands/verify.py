@@ -9,10 +9,14 @@ from typing import Any
 
 import click
 
+from vnnverify.commands.networks import read_networks
+from vnnverify.declared import Networks
+from vnnverify.dialect import is_second_file
 from vnnverify.errors import OptionError
 from vnnverify.job import Job
 from vnnverify.plugins import load_plugins
-from vnnverify.results import Report, find_writer, require_writable, write_file
+from vnnverify.results import Report, ResultWriter, find_writer, require_writable, write_file
+from vnnverify.results.vnnlib2 import Vnnlib2Writer
 from vnnverify.supervisor import supervise
 from vnnverify.verdict import Verdict
 
@@ -32,8 +36,9 @@ def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
 @click.command("verify")
 @click.argument("files", nargs=-1, required=True, metavar="QUERY | MODEL QUERY")
 @click.option(
-    "--network", "networks", multiple=True, metavar="[NAME=]MODEL", help="The ONNX model (.gz is fine)."
-)
+    "--network", "networks", multiple=True, metavar="[NAME=]MODEL",
+    help="The ONNX model (.gz is fine); one for each network of a VNN-LIB 2.0 text.",
+)  # fmt: skip
 @click.option(
     "--timeout", type=float, callback=_limit, default=DEFAULT_TIMEOUT, show_default=True,
     metavar="SECONDS", help="Wall time in all, start-up included.",
@@ -55,10 +60,13 @@ def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
     "--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, metavar="INTEGER",
     help="Seed of every random choice.",
 )  # fmt: skip
+@click.option("--strict-types", is_flag=True, help="Refuse VNN-LIB 2.0 texts about floats instead of reals.")
 @click.option("--result-file", metavar="FILE", help="Also write the result to FILE, atomically.")
+@click.option("--format", "style", metavar="NAME", help="Format of FILE [default: that of stdout].")
 @click.option(
-    "--format", "style", default="vnncomp", show_default=True, metavar="NAME", help="Format of FILE."
-)
+    "--serialise-assignments", "--assignments", "folder", metavar="FOLDER",
+    help="Write the witness of a VNN-LIB 2.0 text to FOLDER, a tensor a file, instead of to stdout.",
+)  # fmt: skip
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON line instead of the verdict and witness."
 )
@@ -80,11 +88,13 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
     vnnverify verify models_onnx/tiny.onnx specs/tiny_sat.vnnlib --timeout 60
     """
     model, query = _files(files, networks)
+    second = is_second_file(query)
+    stdout = "vnnlib2" if second else "vnncomp"
     plugins = load_plugins()
     names = tuple(name.strip() for name in given["backends"].split(",") if name.strip())
     for name in names:
         plugins.backend(name)
-    writer = find_writer(given["style"], plugins.writers)
+    writer = find_writer(given["style"] or stdout, plugins.writers)
     if given["result_file"]:
         require_writable(given["result_file"])
     job = Job(
@@ -97,26 +107,31 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         dtype=given["dtype"],
         seed=given["seed"],
         verbosity=given["verbose"],
+        strict_types=given["strict_types"],
         explain=given["verbose"] > 0 or given["as_json"],
     )
     report = supervise(job, given["timeout"], ctx.obj["started"])
+    folder = given["folder"] if second and report.witness is not None else None
     try:
+        if folder is not None:
+            _serialise(report, folder)
         if given["result_file"]:
             write_file(given["result_file"], writer.write(report))
     finally:
-        _print(report, as_json=given["as_json"])
+        style = "json" if given["as_json"] else stdout
+        _print(report, Vnnlib2Writer(assignment=False) if folder else find_writer(style))
     return 1 if report.verdict is Verdict.ERROR else 0
 
 
-def _files(files: tuple[str, ...], networks: tuple[str, ...]) -> tuple[str, str]:
-    """Model and query, from either way of naming them."""
-    if len(networks) > 1:
-        raise OptionError("several --network options: properties over several networks are not supported yet")
-    if networks and len(files) == 1:
-        name, equals, path = networks[0].partition("=")
-        return (path if equals and "/" not in name and "\\" not in name else networks[0]), files[0]
-    if not networks and len(files) == 2:
+def _files(files: tuple[str, ...], options: tuple[str, ...]) -> tuple[Networks, str]:
+    """Models and query, from either way of naming them."""
+    networks = read_networks(options)
+    if networks is None and len(files) == 2:
         return files[0], files[1]
+    if networks is not None and len(files) == 1:
+        if not isinstance(networks, str) and len(networks) == 1 and not is_second_file(files[0]):
+            (networks,) = networks.values()  # VNN-LIB 1.0 has no names
+        return networks, files[0]
     if len(files) == 1:
         raise OptionError(f"no model given for {files[0]}; add --network MODEL.onnx")
     raise OptionError("give one QUERY and --network MODEL, or MODEL and QUERY")
@@ -148,11 +163,17 @@ def parse_device(text: str) -> str:
     return text
 
 
-def _print(report: Report, *, as_json: bool) -> None:
+def _serialise(report: Report, folder: str) -> None:
+    from vnnverify.results.serialised import serialise
+
+    if report.witness is not None:
+        serialise(report.witness, folder)
+
+
+def _print(report: Report, writer: ResultWriter) -> None:
     from vnnverify.results.text import TextWriter
 
-    stdout = find_writer("json" if as_json else "vnncomp").write(report)
-    click.echo(stdout, nl=False)
+    click.echo(writer.write(report), nl=False)
     sys.stdout.flush()
-    if not as_json:
+    if writer.name != "json":
         click.echo(TextWriter(color=sys.stderr.isatty()).write(report), nl=False, err=True)

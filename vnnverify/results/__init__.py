@@ -13,6 +13,7 @@ from vnnverify.results.jsonl import JsonWriter
 from vnnverify.results.report import Report, ResultWriter, Witness
 from vnnverify.results.text import TextWriter
 from vnnverify.results.vnncomp import VnncompWriter
+from vnnverify.results.vnnlib2 import Vnnlib2Writer
 
 __all__ = [
     "Explanation",
@@ -32,7 +33,7 @@ def find_writer(name: str, more: Iterable[ResultWriter] = ()) -> ResultWriter:
         OptionError: nobody writes that format.
     """
     writers: dict[str, ResultWriter] = {
-        w.name: w for w in (*more, JsonWriter(), TextWriter(), VnncompWriter())
+        w.name: w for w in (*more, JsonWriter(), TextWriter(), VnncompWriter(), Vnnlib2Writer())
     }
     if name not in writers:
         raise OptionError(f"no result format {name!r}; there are: {', '.join(sorted(writers))}")
