@@ -47,7 +47,13 @@ def load_networks(
         OptionError: models are missing, or given for networks that have none of their own.
         ModelError, SpecError: a model is malformed, or does not fit its declaration.
     """
-    _check_types(prop, strict=strict_types)
+    floats = sorted({t.type for network in prop.networks for t in network.tensors} & FLOATS)
+    if floats and strict_types:
+        raise SpecError(
+            f"declares {' and '.join(floats)}, but proofs are about real numbers (--strict-types); "
+            "declare the tensors real, or leave the option out",
+            source=prop.source,
+        )
     paths = assign_models(prop, given)
     read: dict[object, Model] = {}
     models = []
@@ -57,7 +63,14 @@ def load_networks(
         if key not in read:
             read[key] = _load(network, path, opaque=opaque, operators=operators)
         models.append(read[key])
-    return join_networks(prop, models)
+    query = join_networks(prop, models)
+    if floats:
+        logger.warning(
+            "%s declares %s: proofs are about the real numbers, witnesses about the floats",
+            prop.source,
+            " and ".join(floats),
+        )
+    return query
 
 
 def join_networks(prop: Property, models: Sequence[Model]) -> Query:
@@ -105,22 +118,6 @@ def assign_models(prop: Property, given: Networks) -> dict[str, str]:
                 f"no model given for network {name} of {prop.source}; add --network {name}=MODEL.onnx"
             )
     return dict(given)
-
-
-def _check_types(prop: Property, *, strict: bool) -> None:
-    types = sorted({t.type for network in prop.networks for t in network.tensors} & FLOATS)
-    if types and strict:
-        raise SpecError(
-            f"declares {' and '.join(types)}, but proofs are about real numbers (--strict-types); "
-            "declare the tensors real, or leave the option out",
-            source=prop.source,
-        )
-    if types:
-        logger.warning(
-            "%s declares %s: proofs are about the real numbers, witnesses about the floats",
-            prop.source,
-            types[0],
-        )
 
 
 def _load(

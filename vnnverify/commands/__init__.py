@@ -25,6 +25,7 @@ _COMMANDS = {
     "report": "one HTML page about whole runs",
     "show": "what a model is made of, and how each operator is bounded",
     "supports": "capabilities, as the VNN-LIB 2.0 standard asks for them",
+    "translate": "a VNN-LIB 1.0 property as VNN-LIB 2.0",
     "verify": "decide a property of a model: sat, unsat, unknown or timeout",
 }
 
