@@ -177,11 +177,11 @@ MISUSE: dict[str, tuple[list[str], str]] = {
     "device": (["--device", "abacus"], "--device abacus: expected auto, cpu, cuda or cuda:N"),
     "dtype": (["--dtype", "float8"], "'--dtype': 'float8' is not one of 'float32', 'float64'"),
     "pair": (["-o", "samples"], "-o samples: expected KEY=VALUE"),
-    "format": (["--format", "haiku"], "no result format 'haiku'; there are: json, text, vnncomp"),
+    "format": (["--format", "haiku"], "no result format 'haiku'; there are: json, text, vnncomp, vnnlib2"),
     "third file": (["more.vnnlib"], "give one QUERY and --network MODEL, or MODEL and QUERY"),
     "folder": (["--result-file", "absent/out.txt"], "the folder 'absent' does not exist; create it first"),
     "folder as file": (["--result-file", "specs"], "specs: is a folder; name a file in it"),
-    "networks": (["--network", "a.onnx", "--network", "b.onnx"], "several --network .* not supported yet"),
+    "networks": (["--network", "a.onnx", "--network", "b.onnx"], "--network a.onnx: of several models each needs a name, as in --network f=a.onnx"),
 }  # fmt: skip
 
 

@@ -32,10 +32,12 @@ def command(result: str, query: str | None, networks: tuple[str, ...]) -> int:
     """
     import torch
 
+    from vnnverify.dialect import is_second_file
     from vnnverify.files import read_bytes
     from vnnverify.loader import load_query
     from vnnverify.results.jsonl import read_report
     from vnnverify.results.vnncomp import read_witness
+    from vnnverify.results.vnnlib2 import assigned, read_assignment
 
     models = read_networks(networks)
     text = read_bytes(result).decode(errors="replace")
@@ -46,11 +48,15 @@ def command(result: str, query: str | None, networks: tuple[str, ...]) -> int:
             raise SpecError(
                 f"verdict is {report.verdict.value}; only `sat` results hold a witness", source=result
             )
+    elif query is not None and is_second_file(query):
+        witness = read_assignment(text, result)
     else:
         witness = read_witness(text, result)
     if models is None or query is None:
         raise OptionError(f"{result} does not name its files; give QUERY and --network MODEL")
     question = load_query(models, query, opaque=True)
+    if not witness.y and witness.tensors:
+        witness = assigned(witness, question.layout.tensors, result)
     count = sum(math.prod(spec.shape) for spec in question.layout.inputs)
     if len(witness.x) != count:
         raise SpecError(f"the witness has {len(witness.x)} inputs, the model {count}", source=result)

@@ -51,8 +51,6 @@ def _instantiate(graph: onnx.GraphProto, shapes: Sequence[Shape]) -> bool:
                 changed = True
     if changed:  # shapes stated inside may be those of another extent
         del graph.value_info[:]
-        for value in graph.output:
-            value.type.tensor_type.ClearField("shape")
     return changed
 
 

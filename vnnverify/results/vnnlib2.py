@@ -9,7 +9,9 @@ an exponent, which the language has none of, and read back to the very same floa
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import zip_longest
 from math import prod
 
 from vnnverify.declared import Declared
@@ -17,7 +19,7 @@ from vnnverify.errors import SpecError
 from vnnverify.results.report import Report, Witness
 from vnnverify.verdict import Verdict
 
-__all__ = ["Vnnlib2Writer", "read_assignment", "values_of"]
+__all__ = ["Vnnlib2Writer", "assigned", "read_assignment", "values_of"]
 
 _WORDS = {Verdict.TIMEOUT: "timed-out", Verdict.ERROR: "unknown"}
 _HEADER = re.compile(r"(\S+)\s+(\S+)\s+\[([0-9,\s]*)\]")
@@ -49,8 +51,8 @@ def values_of(witness: Witness, tensor: Declared) -> tuple[float, ...]:
 
 
 def read_assignment(text: str, source: str = "") -> Witness:
-    """The values of an assignment, in the order of the text: those of the tensors that are inputs cannot be
-    told from others here, so all stand in `x`, and each tensor says where.
+    """The values of an assignment, in the order of the text. Which tensors are inputs is not told there: all
+    stand in `x`, until `assigned` sorts them.
 
     Raises:
         SpecError: it is malformed.
@@ -77,6 +79,26 @@ def read_assignment(text: str, source: str = "") -> Witness:
     if len(values) < wanted or not tensors:
         raise SpecError(f"the assignment ends after {len(values)} of {wanted} values", source=source)
     return Witness(tuple(values), (), tensors=tuple(tensors))
+
+
+def assigned(witness: Witness, declared: Sequence[Declared], source: str = "") -> Witness:
+    """What `read_assignment` read as the values of the tensors that a property declares.
+
+    Raises:
+        SpecError: they are others, in name, shape or order.
+    """
+    for found, wanted in zip_longest(witness.tensors, declared):
+        if found is None or wanted is None or (found.name, found.shape) != (wanted.name, wanted.shape):
+            expected = "no more" if wanted is None else f"{wanted.name} {list(wanted.shape)}"
+            got = "nothing" if found is None else f"{found.name} {list(found.shape)}"
+            raise SpecError(
+                f"the assignment holds {got} where the property declares {expected}", source=source
+            )
+    pairs = list(zip(witness.tensors, declared, strict=True))
+    flat: dict[bool, list[float]] = {True: [], False: []}
+    for found, wanted in sorted(pairs, key=lambda pair: pair[1].start):
+        flat[wanted.kind == "input"].extend(values_of(witness, found))
+    return Witness(tuple(flat[True]), tuple(flat[False]), tensors=tuple(declared))
 
 
 def _tensors(witness: Witness) -> tuple[Declared, ...]:

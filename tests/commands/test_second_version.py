@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of VNN-LIB 2.0: verdict words, assignments, files, capabilities, and translation."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from vnnverify.capabilities import CAPABILITIES, OPSETS, built_in_operators
+from vnnverify.importer.parsing import OLDEST_OPSET
+from vnnverify.importer.registry import supported_operators
+from vnnverify.results.vnnlib2 import read_assignment
+
+DECLARED = (
+    "(vnnlib-version <2.0>)\n(declare-network N (declare-input X {0} [1,2]) (declare-output Y {0} [1,2]))\n"
+)
+BOX = "".join(f"(assert (and (>= X[0,{k}] -1.0) (<= X[0,{k}] 1.0)))\n" for k in range(2))
+
+
+@pytest.fixture
+def query(tmp_path: Path) -> Callable[..., Path]:
+    """A property of the tiny network, Y_0 = max(X_0, X_1), Y_1 = |X_0 − X_1|, with these assertions."""
+
+    def write(*assertions: str, kind: str = "float32") -> Path:
+        path = tmp_path / "p.vnnlib"
+        path.write_text(DECLARED.format(kind) + BOX + "".join(f"(assert {a})\n" for a in assertions))
+        return path
+
+    return write
+
+
+def test_sat_is_a_word_and_tensors(
+    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path
+) -> None:
+    spec = query("(>= (* Y[0,0] Y[0,1]) 0.5)", "(== X[0,0] 0.75)")
+    done = inside("verify", spec, "--network", f"N={tiny}", "--timeout", "60.0")
+    assert done.code == 0
+    lines = done.stdout.splitlines()
+    assert (lines[0], lines[1], lines[2], lines[4]) == ("sat", "X float32 [1,2]", "0.75", "Y float32 [1,2]")
+    assert len(lines) == 7
+    x, y = [float(v) for v in lines[2:4]], [float(v) for v in lines[5:7]]
+    assert y == [max(x), abs(np.float32(x[0]) - np.float32(x[1]))] and y[0] * y[1] >= 0.5
+    assert read_assignment(done.stdout).x == (*x, *y)
+
+
+def test_assignment_as_files(
+    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path, tmp_path: Path
+) -> None:
+    spec = query("(>= Y[0,1] 0.5)")
+    done = inside("verify", spec, "--network", tiny, "--serialise-assignments", tmp_path / "out")
+    assert (done.code, done.stdout) == (0, "sat\n")
+    found = {}
+    for path in (tmp_path / "out").iterdir():
+        tensor = onnx.TensorProto.FromString(path.read_bytes())
+        found[path.name] = numpy_helper.to_array(tensor)
+    assert {(name, array.dtype.name, array.shape) for name, array in found.items()} == {
+        ("X.pb", "float32", (1, 2)),
+        ("Y.pb", "float32", (1, 2)),
+    }
+    assert found["Y.pb"][0, 1] == abs(found["X.pb"][0, 0] - found["X.pb"][0, 1]) >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("assertions", "arguments", "word"),
+    [(["(>= Y[0,0] 1.5)"], [], "unsat"), (["(>= Y[0,0] 1.5)"], ["--timeout", "0"], "timed-out")],
+)
+def test_words(
+    inside: Callable[..., Any],
+    query: Callable[..., Path],
+    tiny: Path,
+    assertions: list[str],
+    arguments: list[str],
+    word: str,
+) -> None:
+    done = inside("verify", query(*assertions), "--network", tiny, *arguments)
+    assert (done.code, done.stdout) == (0, f"{word}\n")
+
+
+def test_real_queries_are_not_warned_about(
+    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path
+) -> None:
+    done = inside("verify", query("(>= Y[0,0] 1.5)", kind="real"), "--network", tiny, "--strict-types")
+    assert done.stdout == "unsat\n" and done.stderr.startswith("unsat: property holds")
+
+
+def test_result_of_a_run_is_checked(
+    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path, tmp_path: Path
+) -> None:
+    spec = query("(>= Y[0,1] 0.5)")
+    inside("verify", spec, "--network", f"N={tiny}", "--result-file", tmp_path / "r.json", "--format", "json")
+    inside("verify", spec, "--network", f"N={tiny}", "--result-file", tmp_path / "r.txt")
+    assert inside("check", tmp_path / "r.json").stdout == "valid\n"
+    assert inside("check", tmp_path / "r.txt", spec, "--network", f"N={tiny}").stdout == "valid\n"
+    lines = (tmp_path / "r.txt").read_text().splitlines()
+    lines[2] = "1.5"
+    (tmp_path / "r.txt").write_text("\n".join(lines))
+    done = inside("check", tmp_path / "r.txt", spec, "--network", f"N={tiny}")
+    assert done.code == 1 and done.stdout.startswith("invalid: the point lies outside the box")
+
+
+BAD = {
+    "no model": ([], r"no model given for .*p\.vnnlib; add --network MODEL\.onnx"),
+    "name": (["--network", "M={tiny}"], r"p\.vnnlib declares no network 'M'; it declares N"),
+    "twice": (["--network", "N={tiny}", "--network", "N={tiny}"], "--network N is given twice"),
+    "nameless": (["--network", "N={tiny}", "--network", "b.onnx"], "of several models each needs a name"),
+    "strict": (
+        ["--network", "N={tiny}", "--strict-types"],
+        r"declares float32, but proofs are about real numbers",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "text"), BAD.values(), ids=BAD)
+def test_misuse_is_one_line(
+    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path, arguments: list[str], text: str
+) -> None:
+    done = inside("verify", query("(>= Y[0,0] 1.5)"), *(a.format(tiny=tiny) for a in arguments))
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
+    assert importlib.import_module("re").search(text, done.stderr), done.stderr
+
+
+def test_every_capability_of_the_standard(inside: Callable[..., Any]) -> None:
+    assert len(CAPABILITIES) == 11
+    for name, lines in CAPABILITIES.items():
+        done = inside("supports", f"--{name}")
+        assert (done.code, done.stdout.splitlines(), done.stderr) == (0, list(lines()), "")
+    assert inside("capabilities", "--hidden-node-theories").stdout == "NH\nH\n"
+    assert inside("supports", "--multiple-inputs-output-theories").stdout == "SIO\nMIO\n"
+    for arguments in ([], ["--hidden-node-theories", "--vnnlib-versions"], ["--nope"]):
+        assert inside("supports", *arguments).code == 2
+
+
+def test_operators_are_those_of_the_readers() -> None:
+    assert set(supported_operators()) <= set(built_in_operators())
+    assert set(built_in_operators()) - set(supported_operators()) == {
+        "Constant",
+        "ConstantOfShape",
+        "Shape",
+        "Size",
+    }
+    assert OPSETS[0] == OLDEST_OPSET and OPSETS[1] <= onnx.defs.onnx_opset_version()
+
+
+def test_name_and_version(inside: Callable[..., Any]) -> None:
+    assert inside("--name").stdout == "vnnverify\n"
+    assert inside("--version").stdout == f"{importlib.import_module('vnnverify').__version__}\n"
+
+
+@pytest.mark.parametrize("spec", ["tiny_sat", "tiny_unsat"])
+def test_translation_is_decided_alike(
+    inside: Callable[..., Any], tiny: Path, specs: Path, tmp_path: Path, spec: str
+) -> None:
+    old, new = specs / f"{spec}.vnnlib", tmp_path / "new.vnnlib"
+    assert inside("translate", old, "--network", tiny, "--output", new).code == 0
+    assert inside("translate", old, "--network", tiny).stdout == new.read_text()
+    answers = [inside("verify", q, "--network", tiny).stdout.split("\n")[0] for q in (old, new)]
+    assert answers == [spec.removeprefix("tiny_")] * 2
+    assert inside("translate", new, "--network", tiny).code == 2
+
+
+def test_translation_keeps_every_number_and_operator(
+    inside: Callable[..., Any], tiny: Path, tmp_path: Path, property_text: Callable[..., str]
+) -> None:
+    path = tmp_path / "old.vnnlib"
+    path.write_text(
+        property_text("(or (= (* 2 X_0) 1e-3) (and (< (- Y_1) .5) (> 7 (+ X_1 -0.1E2))))", box="")
+    )
+    done = inside("translate", path, "--network", tiny, "--name", "net")
+    assert done.stdout == (
+        "(vnnlib-version <2.0>)\n(declare-network net\n    (declare-input X float32 [1,2])\n"
+        "    (declare-output Y float32 [1,2])\n)\n"
+        "(assert (or (== (* 2.0 X[0,0]) 0.001) (and (< (- Y[0,1]) 0.5) (> 7.0 (+ X[0,1] -10.0)))))\n"
+    )
