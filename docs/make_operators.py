@@ -154,6 +154,7 @@ def _arithmetic() -> Iterator[Form]:
     yield form("Pow", VECTOR, np.array(2, np.float32), when="constant exponent")
     yield form("Pow", VECTOR, np.array(-2, np.float32), when="constant negative exponent")
     yield form("Pow", VECTOR, np.array(0.5, np.float32), when="exponent 1/2")
+    yield form("Pow", np.array(2, np.float32), VECTOR, when="constant to a variable exponent")
     yield form("BatchNormalization", IMAGE, *(numbers(4),) * 4)
 
 

@@ -181,7 +181,7 @@ MISUSE: dict[str, tuple[list[str], str]] = {
     "third file": (["more.vnnlib"], "give one QUERY and --network MODEL, or MODEL and QUERY"),
     "folder": (["--result-file", "absent/out.txt"], "the folder 'absent' does not exist; create it first"),
     "folder as file": (["--result-file", "specs"], "specs: is a folder; name a file in it"),
-    "networks": (["--network", "a.onnx", "--network", "b.onnx"], "--network a.onnx: of several models each needs a name, as in --network f=a.onnx"),
+    "networks": (["--network", "a.onnx", "--network", "b.onnx"], "of several models each needs a name"),
 }  # fmt: skip
 
 

@@ -259,6 +259,8 @@ def _scalar_cases() -> list[Case]:
         case("Pow", shape, number(2), note="square"),
         case("Pow", shape, number(3), note="cube"),
         case("Pow", shape, number(-1), low=0.2, note="reciprocal"),
+        case("Pow", shape, np.array([0, 1, 2, -1, 0.5], np.float32), low=0.2, note="each its own"),
+        case("Pow", np.array([2, 0.3, 1, 7, 1.5], np.float32), shape, note="to a variable"),
         case("Relu", shape, opset=7),
         case("LeakyRelu", shape),
         case("LeakyRelu", shape, alpha=0.3),

@@ -6,13 +6,15 @@ from __future__ import annotations
 from decimal import Decimal, localcontext
 
 import numpy as np
+import torch
 
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
+from vnnverify.ops.arrangement import Concat, Constant, Select
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.scale import Scale
-from vnnverify.ops.smooth import Power, Reciprocal, Sqrt
+from vnnverify.ops.smooth import Exp, Power, Reciprocal, Sqrt
 from vnnverify.ops.sums import Sum
 
 __all__ = ["negated", "scaled", "subtracted"]
@@ -96,16 +98,37 @@ def _neg(node: NodeView) -> Operand:
 
 @reads("Pow")
 def _pow(node: NodeView) -> Operand:
-    """A constant exponent, the same for all elements."""
-    found = np.asarray(node.constant(1, "the exponent"))
-    exponents = {float(p) for p in found.reshape(-1)}
-    if len(exponents) != 1:
-        raise node.unsupported("exponents that differ from element to element")
-    exponent = exponents.pop()
-    base = node.variable()
-    x = node.expanded(base, node.broadcast(base.shape, found.shape))
-    if exponent == 0.0:
-        return np.ones(x.shape)
+    """Constant exponents, each element with its own; or a positive constant to a variable exponent."""
+    base, exponent = node.operand(0), node.operand(1)
+    if isinstance(exponent, Value):
+        if isinstance(base, Value):
+            raise node.unsupported("a power of two variables")
+        constant = np.asarray(base, dtype=np.float64)
+        if not (constant > 0).all():
+            raise node.unsupported("a power of a constant that is not positive")
+        return node.add(Exp(), scaled(node, exponent, np.log(constant), None))
+    x = node.variable()
+    exponents = np.asarray(exponent, dtype=np.float64)
+    x = node.expanded(x, node.broadcast(x.shape, exponents.shape))
+    each = np.broadcast_to(exponents, x.shape).reshape(-1)
+    kinds, which = np.unique(each, return_inverse=True)
+    if len(kinds) == 1:
+        return np.ones(x.shape) if not kinds[0] else _to_the(node, x, float(kinds[0]))
+    places = [np.flatnonzero(which == k) for k in range(len(kinds))]
+    flat = node.reshaped(x, (x.size,))
+    parts = []
+    for kind, chosen in zip(kinds.tolist(), places, strict=True):
+        if kind:
+            part = node.add(Select.of(torch.from_numpy(chosen), (len(chosen),)), flat)
+            parts.append(_to_the(node, part, kind))
+        else:
+            parts.append(node.add(Constant(as_tensor(np.ones(len(chosen))))))
+    back = torch.from_numpy(np.argsort(np.concatenate(places)))
+    return node.add(Select.of(back, x.shape), node.add(Concat(0), *parts))
+
+
+def _to_the(node: NodeView, x: Value, exponent: float) -> Value:
+    """x to a constant exponent other than 0."""
     power = x
     if abs(exponent) == 0.5:
         power = node.add(Sqrt(), x)
