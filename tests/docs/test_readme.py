@@ -11,7 +11,6 @@ import tomllib
 from pathlib import Path
 
 import click
-import pytest
 
 from vnnverify.commands import app
 from vnnverify.plugins import load_plugins
