@@ -110,7 +110,9 @@ def test_formats_by_name() -> None:
             return report.verdict.value
 
     assert find_writer("runes", [Runes()]).write(Report("m", "q", Verdict.UNSAT)) == "unsat"
-    with pytest.raises(OptionError, match=r"^no result format 'runes'; there are: json, text, vnncomp, vnnlib2$"):
+    with pytest.raises(
+        OptionError, match=r"^no result format 'runes'; there are: json, text, vnncomp, vnnlib2$"
+    ):
         find_writer("runes")
 
 
