@@ -19,7 +19,7 @@ from vnnverify.ir.op import Elementwise
 from vnnverify.numerics import FUNCTION_ULPS, round_down, round_up, unit_roundoff
 from vnnverify.ops.piecewise import Relu
 
-__all__ = ["Lines", "band", "lines", "value_range"]
+__all__ = ["Lines", "band", "contact", "lines", "value_range"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +57,20 @@ def band(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[
         bad = torch.isnan(g) | ~torch.isfinite(slack)
         low, high = low.masked_fill(bad, -float("inf")), high.masked_fill(bad, float("inf"))
     return low, high
+
+
+def contact(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor, *, least: bool) -> Tensor:
+    """Where f(x) − slope·x is least (or largest) on [lower, upper], as computed; finite. For optimisers: no
+    bound rests on it."""
+    best = torch.full_like(lower, float("inf"))
+    at = lower
+    for point in (lower, upper, *op.turning_points(slope, lower, upper)):
+        x = torch.where((point >= lower) & (point <= upper), point, lower)
+        value = op(x) - slope * x
+        value = value if least else -value
+        better = value < best
+        best, at = torch.where(better, value, best), torch.where(better, x, at)
+    return torch.nan_to_num(at, posinf=0.0, neginf=0.0)
 
 
 @band.register

@@ -68,8 +68,8 @@ class DualBounder:
     ) -> None:
         self.ctx, self.dtype, self.steps = ctx, dtype, steps
         self.exact = Dual(tool.graph, root)
-        fast = tool.graph.to(root.lower.device, dtype)
-        self.dual = Dual(fast, Propagator.relaxed(fast, root.to(dtype)))
+        fast, known = Propagator.in_type(dtype, tool.graph, root)
+        self.dual = Dual(fast, known)
         self.rows_at_once = tool.rows_at_once(root.lower.device)
         self.network = fast
         device = root.lower.device

@@ -18,9 +18,11 @@ from vnnverify import Deadline
 from vnnverify.domains import interval
 from vnnverify.ir import Affine, Elementwise, Graph, Node, Op, Value, flat
 from vnnverify.numerics import unit_roundoff, varies
+from vnnverify.ops.piecewise import Relu
 from vnnverify.search import Specification
 from vnnverify_bound_propagation import backward, forward, windows
 from vnnverify_bound_propagation.dual import Dual, bound_by_cases
+from vnnverify_bound_propagation.lines import Optimised, optimise
 from vnnverify_bound_propagation.state import State
 from vnnverify_bound_propagation.threads import in_threads
 
@@ -70,6 +72,7 @@ class Propagator:
         self.memory = memory
         self.refine_at_most = refine_at_most
         self.plan = _plan(self.graph)
+        self.only_relus = all(isinstance(node.op, Affine | Relu) for node in self.graph.nodes)
 
     def rows_at_once(self, device: torch.device) -> int:
         """Backward rows of one pass: within the memory budget (about four copies of a row are alive), and
@@ -123,11 +126,17 @@ class Propagator:
         return torch.cat([state.lower.new_zeros(state.batch, 2, 0), *parts], dim=2)
 
     @staticmethod
-    def relaxed(graph: Graph, state: State) -> State:
-        """`state`, which knows intervals only, with the lines and rounding errors of every node."""
-        for node in graph.nodes:
-            state.note(node)
-        return state
+    def in_type(dtype: torch.dtype, graph: Graph, state: State) -> tuple[Graph, State]:
+        """The graph, and what is known of its boxes, in another float type: the intervals rounded outward,
+        and for every nonlinear node the slopes that `state` has for it, if any."""
+        other, found = graph.to(state.lower.device, dtype), state.to(dtype)
+        for node, was in zip(other.nodes, graph.nodes, strict=True):
+            lines = state.lines.get(was) or state.planes.get(was)
+            if lines is None:
+                found.note(node)
+            else:
+                found.note_slopes(node, lines)
+        return other, found
 
     def _form(self, node: Node, forms: dict[Value, forward.Form | None], state: State) -> forward.Form | None:
         rule = forward.domain.find(node.op)
@@ -217,15 +226,17 @@ class Propagator:
             state.interval[node.output] = _intersect(state.interval[node.output], found)
             state.note(node)
             if node.output in self.plan.refine and not deadline.expired:
-                self._ascend(node.output, state, steps, deadline, splits)
+                if self.only_relus:
+                    self._ascend(node.output, state, steps, deadline, splits)
+                else:
+                    self._optimise(node.output, state, steps, deadline)
 
     def _ascend(self, value: Value, state: State, steps: int, deadline: Deadline, splits: int) -> None:
         """Bounds with optimised slopes for the elements whose sign is still open."""
         exact = Dual(self.plan.below[value], state)
         if exact.size == 0:
             return
-        part = exact.graph.to(state.lower.device, torch.float32)
-        fast = Dual(part, self.relaxed(part, state.to(torch.float32)))
+        fast = Dual(*self.in_type(torch.float32, exact.graph, state))
         lower, upper = (flat(end).clone() for end in state.interval[value])
         box, element = ((lower < 0) & (upper > 0)).nonzero(as_tuple=True)
         step = max(1, self.rows_at_once(lower.device) // 2)
@@ -245,6 +256,53 @@ class Propagator:
             upper[b, e] = torch.fmin(upper[b, e], -above)
         shape = state.interval[value][0].shape
         state.interval[value] = _uncross(lower.reshape(shape), upper.reshape(shape))
+
+    def _optimise(self, value: Value, state: State, steps: int, deadline: Deadline) -> None:
+        """Bounds with optimised lines of every operator for the elements that are not known well enough."""
+        graph = self.plan.below[value]
+        part, fast = self.in_type(torch.float32, graph, state)
+        lower, upper = (flat(end).clone() for end in state.interval[value])
+        open_ = (lower < 0) & (upper > 0) if value in self.plan.signs else varies(lower, upper)
+        box, element = open_.nonzero(as_tuple=True)
+        step = self.rows_optimised(graph)
+        for start in range(0, box.numel(), step):
+            if deadline.expired:
+                break
+            b, e = box[start : start + step], element[start : start + step]
+            count = b.numel()
+            unit = lower.new_zeros(2 * count, value.size)
+            unit[torch.arange(2 * count), e.repeat(2)] = (
+                torch.tensor([1.0, -1.0]).repeat_interleave(count).to(unit)
+            )
+            rows = {value: unit.reshape(-1, *value.shape)}
+            found = optimise(
+                (graph, part), (state, fast), rows, unit.new_zeros(2 * count), b.repeat(2), steps, deadline
+            ).lower
+            lower[b, e] = torch.fmax(lower[b, e], found[:count])
+            upper[b, e] = torch.fmin(upper[b, e], -found[count:])
+        shape = state.interval[value][0].shape
+        state.interval[value] = _uncross(lower.reshape(shape), upper.reshape(shape))
+
+    def optimised_margins(
+        self, state: State, A: Tensor, b: Tensor, box: Tensor, steps: int, deadline: Deadline
+    ) -> Optimised:
+        """Lower bounds of A y − b (R,) over each row's box (R,), with lines of every operator of its own."""
+        part, fast = self.in_type(torch.float32, self.graph, state)
+        start, at = {}, 0
+        for value in self.graph.outputs:
+            rows = A[:, at : at + value.size].reshape(-1, *value.shape)
+            start[value] = start[value] + rows if value in start else rows
+            at += value.size
+        size = torch.cat([flat(state.magnitude(v)) for v in self.graph.outputs], 1).amax(dim=0)
+        u = unit_roundoff(A.dtype)
+        const = -b - u * (A.abs() @ size) - u * b.abs()
+        return optimise((self.graph, part), (state, fast), start, const, box, steps, deadline)
+
+    def rows_optimised(self, graph: Graph) -> int:
+        """Elements of which both ends are optimised at once: each row has lines of its own, of which about a
+        dozen copies are alive."""
+        numbers = sum(v.size for node in graph.nodes for v in (node.output, *node.inputs))
+        return max(1, min(512, self.memory // (2 * 12 * 4 * max(numbers, 1))))
 
     def margins(self, state: State, spec: Specification) -> tuple[backward.Linear, Tensor]:
         """Linear lower bounds of the margins of `spec` (B boxes × S rows, box-major), and the estimated

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -30,6 +30,9 @@ neurons split for each bound."""
 PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25
 """A search between the rounds ends when it seems to need more splits one below the other than this, or after
 this part of the time left. No round follows one after which the next would take more than the last part."""
+GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, 4, 0.6
+"""Where there are more than ReLUs: gradient steps for the lines of a goal and of an inner bound, and the most
+of the time left that the inner bounds may take."""
 PLAIN_SHARE, INNER_SHARE, ROOT_SHARE = 0.5, 0.3, 0.5
 """Most of the time left that each may take: plain root bounds, optimised inner bounds, and rounds of
 tightening under the output's constraints."""
@@ -100,7 +103,11 @@ class SignSearch:
         if has_one_hidden_layer(tool.graph):
             return self._shallow(tool, state, goals, ctx)
         goals_at_root, visited = len(goals), 0
-        for splits in CASES:
+        if not tool.only_relus:
+            state, goals = self._with_own_lines(tool, state, goals, ctx)
+            if not goals:
+                return ActivationResult([], stats={"subproblems": 0, "goals": goals_at_root})
+        for splits in CASES if tool.only_relus else (None,):
             before = time.monotonic()
             if splits is not None:
                 tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
@@ -111,7 +118,7 @@ class SignSearch:
                 break
             goals = [goals[k] for k in result.open_goals]
             next_is_dear = splits is not None and 4 * spent > NEXT_SHARE * ctx.deadline.remaining()
-            if next_is_dear or splits == CASES[-1]:
+            if next_is_dear or splits == CASES[-1] or not tool.only_relus:
                 result = self._last(tool, state, goals, ctx, min(splits or 0, 2))
                 visited += result.stats["subproblems"]
                 break
@@ -126,6 +133,38 @@ class SignSearch:
         clauses = sorted({goals[k].clause for k in result.open_goals})
         stats = {**result.stats, "goals": len(goals), "open_signs": bounder.size}
         return dataclasses.replace(result, open_goals=clauses, stats=stats)
+
+    def _with_own_lines(
+        self, tool: Propagator, state: State, goals: list[Goal], ctx: Context
+    ) -> tuple[State, list[Goal]]:
+        """The goals that stay open when lines are optimised for each of them, and then for each inner bound
+        as well; and a state with a box for each of them, which holds its lines."""
+        own, goals = self._optimised(tool, state, goals, ctx.deadline)
+        if goals and not ctx.deadline.expired:
+            tool.improve(state, LINE_STEPS, ctx.deadline.share(LINES_SHARE))
+            own, goals = self._optimised(tool, state, goals, ctx.deadline)
+        return own, [dataclasses.replace(goal, box=k) for k, goal in enumerate(goals)]
+
+    def _optimised(
+        self, tool: Propagator, state: State, goals: list[Goal], deadline: Deadline
+    ) -> tuple[State, list[Goal]]:
+        """Those goals no row of which is proved by lines of its own, and for each of them the state of the
+        box with the lines of its best row."""
+        own, open_ = [], []
+        for part in _batches(goals, tool.rows_optimised(tool.graph)):
+            rows = torch.cat([g.polytope.A for g in part]).to(state.lower.device)
+            limit = torch.cat([g.polytope.b for g in part]).to(state.lower.device)
+            count = torch.tensor([g.polytope.b.numel() for g in part], device=rows.device)
+            goal = torch.arange(len(part), device=rows.device).repeat_interleave(count)
+            box = torch.tensor([g.box for g in part], device=rows.device)[goal]
+            found = tool.optimised_margins(state, rows, limit, box, GOAL_STEPS, deadline)
+            for k in range(len(part)):
+                mine = (goal == k).nonzero()[:, 0]
+                best = int(mine[found.lower[mine].argmax()]) if mine.numel() else -1
+                if best < 0 or not (math.isfinite(found.lower[best]) and found.lower[best] > 0):
+                    own.append(found.state.of_box(best) if best >= 0 else state.of_box(part[k].box))
+                    open_.append(part[k])
+        return State.stacked(own) if own else state, open_
 
     def _trial(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
         """A search that gives up early. `open_goals` of the result are indices of `goals`."""
@@ -166,6 +205,18 @@ class SignSearch:
                     polytopes = self.query.clauses[k].unsafe
                     goals.extend(Goal(k, box, p) for p, still in zip(polytopes, row, strict=False) if still)
         return goals
+
+
+def _batches(goals: list[Goal], rows: int) -> Iterator[list[Goal]]:
+    """The goals in turn, with about so many rows at a time."""
+    part: list[Goal] = []
+    for goal in goals:
+        part.append(goal)
+        if sum(g.polytope.b.numel() for g in part) >= rows:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _named(result: ActivationResult, bounder: DualBounder) -> ActivationResult:

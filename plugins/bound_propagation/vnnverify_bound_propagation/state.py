@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from vnnverify.domains import relaxation
-from vnnverify.domains.planes import Planes, mccormick
+from vnnverify.domains.planes import Planes, mccormick, offsets
 from vnnverify.domains.relaxation import Lines
-from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value, flat
+from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, lower_as, unit_roundoff, upper_as
 from vnnverify.ops.bilinear import Mul
 
@@ -84,6 +85,28 @@ class State:
             state.planes[node] = Planes(*(getattr(planes, name)[one] for name in planes.__slots__))
         return state
 
+    @classmethod
+    def stacked(cls, boxes: Sequence[State]) -> State:
+        """The boxes of several states of one graph in one; a rounding error that holds for all of them."""
+
+        def join(parts: Sequence[Tensor]) -> Tensor:
+            return torch.cat(list(parts))
+
+        first = boxes[0]
+        state = cls(join([s.lower for s in boxes]), join([s.upper for s in boxes]))
+        for value in first.interval:
+            low, high = zip(*(s.interval[value] for s in boxes), strict=True)
+            state.interval[value] = join(low), join(high)
+        for node, lines in first.lines.items():
+            names = lines.__slots__
+            state.lines[node] = Lines(*(join([getattr(s.lines[node], n) for s in boxes]) for n in names))
+        for node, planes in first.planes.items():
+            names = planes.__slots__
+            state.planes[node] = Planes(*(join([getattr(s.planes[node], n) for s in boxes]) for n in names))
+        for node in first.error:
+            state.error[node] = torch.stack([s.error[node] for s in boxes]).amax(dim=0)
+        return state
+
     def magnitude(self, value: Value) -> Tensor:
         """The largest |element| over each box: (B, *shape)."""
         lower, upper = self.interval[value]
@@ -109,6 +132,9 @@ class State:
         elif isinstance(node.op, Mul):
             x, y = node.inputs
             self.note_planes(node, mccormick(self.interval[x], self.interval[y]))
+        elif isinstance(node.op, Enclosed):
+            loss = sum_error(node.output.size, self.lower.dtype) * self.magnitude(node.output)
+            self.error[node] = flat(loss).amax(dim=0)
 
     def note_maximum(self, node: Node, op: Maximum) -> None:
         """Rounding error of one backward step through a maximum: the long sum over the constants above,
@@ -164,3 +190,20 @@ class State:
         loss = 2 * unit_roundoff(dtype) * (slope_x * x + slope_y * y)
         loss = loss + sum_error(node.output.size, dtype) * offset
         self.error[node] = flat(loss).amax(dim=0)
+
+    def note_slopes(self, node: Node, chosen: Lines | Planes) -> None:
+        """Lines or planes with slopes chosen elsewhere, perhaps in another float type, and offsets that hold
+        over this state's boxes."""
+        dtype = self.lower.dtype
+        if isinstance(chosen, Planes):
+            x, y = (self.interval[v] for v in node.inputs)
+            below = chosen.below_x.to(dtype), chosen.below_y.to(dtype)
+            above = chosen.above_x.to(dtype), chosen.above_y.to(dtype)
+            low, high = offsets(x, y, *below)[0], offsets(x, y, *above)[1]
+            self.note_planes(node, Planes(*below, low, *above, high))
+            return
+        assert isinstance(node.op, Elementwise)
+        ends = self.interval[node.inputs[0]]
+        under, over = chosen.below_slope.to(dtype), chosen.above_slope.to(dtype)
+        low, high = relaxation.band(node.op, *ends, under)[0], relaxation.band(node.op, *ends, over)[1]
+        self.note_lines(node, node.op, Lines(under, low, over, high))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Optimised lines: never worse than the first ones, and sound at samples."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from vnnverify_bound_propagation.bounds import Propagator
+
+from vnnverify import Deadline
+from vnnverify.ir import Elementwise, Graph, Node, Value
+from vnnverify.ops.bilinear import Mul
+from vnnverify.ops.linear import Linear
+from vnnverify.ops.periodic import Sin
+from vnnverify.ops.piecewise import Relu
+from vnnverify.ops.sigmoidal import Sigmoid, Tanh
+from vnnverify.ops.smooth import Exp
+
+
+def network(op: Elementwise, seed: int = 0) -> Graph:
+    """A product of two branches with `op` in one and ReLU in the other: 4 -> 12 -> 3."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def linear(out: int, into: int) -> Linear:
+        weight = torch.randn(out, into, generator=generator, dtype=torch.float64) / into**0.5
+        return Linear(weight, torch.randn(out, generator=generator, dtype=torch.float64) / 4)
+
+    x, a, b, f, g, h, z, y = (
+        Value(n, (s,)) for n, s in zip("xabfghzy", (4, 12, 12, 12, 12, 12, 12, 3), strict=True)
+    )
+    nodes = [
+        Node(linear(12, 4), (x,), a, "a"),
+        Node(op, (a,), f, "f"),
+        Node(linear(12, 12), (f,), b, "b"),
+        Node(Relu(), (b,), g, "g"),
+        Node(Mul(), (f, g), h, "h"),
+        Node(Tanh(), (h,), z, "z"),
+        Node(linear(3, 12), (z,), y, "y"),
+    ]
+    return Graph((x,), (y,), tuple(nodes))
+
+
+@pytest.mark.parametrize("op", [Sigmoid(), Exp(), Sin(), Relu()], ids=lambda op: op.kind)
+def test_bounds_rise_and_hold_at_samples(op: Elementwise) -> None:
+    graph = network(op)
+    tool = Propagator(graph, None, torch.float64)
+    lower, upper = torch.full((2, 4), -0.5).double(), torch.tensor([[0.5] * 4, [0.1] * 4]).double()
+    state = tool.propagate(lower, upper, Deadline.never())
+    A = torch.cat([torch.eye(3), -torch.eye(3)]).double().repeat(2, 1)
+    b, box = torch.zeros(12).double(), torch.arange(2).repeat_interleave(6)
+    plain = tool.optimised_margins(state, A, b, box, 0, Deadline.never()).lower
+    found = tool.optimised_margins(state, A, b, box, 15, Deadline.never()).lower
+    assert bool((found >= plain - 1e-6).all()) and float((found - plain).max()) > 1e-3
+    tool.improve(state, 4, Deadline.never())
+    best = tool.optimised_margins(state, A, b, box, 15, Deadline.never())
+    assert bool((best.lower >= found - 1e-3).all())
+    t = torch.rand(500, 1, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    t[:100] = t[:100].round()
+    for k in (0, 1):
+        y = graph(lower[k] + t[:, 0] * (upper[k] - lower[k]))
+        margins = y @ A[box == k].T
+        assert bool((margins >= best.lower[box == k]).all())
+    for name, (low, high) in state.interval.items():
+        values = tool.graph.evaluate(lower[1] + t[:, 0] * (upper[1] - lower[1]))[name]
+        assert bool((values >= low[1]).all() and (values <= high[1]).all()), name.name
+
+
+def test_no_time_leaves_the_first_lines() -> None:
+    graph = network(Sigmoid())
+    tool = Propagator(graph, None, torch.float64)
+    lower, upper = torch.full((1, 4), -0.5).double(), torch.full((1, 4), 0.5).double()
+    state = tool.propagate(lower, upper, Deadline.never())
+    A, b, box = torch.eye(3).double(), torch.zeros(3).double(), torch.zeros(3, dtype=torch.long)
+    hasty = tool.optimised_margins(state, A, b, box, 50, Deadline.after(0)).lower
+    plain = tool.optimised_margins(state, A, b, box, 0, Deadline.never()).lower
+    assert torch.allclose(hasty, plain)

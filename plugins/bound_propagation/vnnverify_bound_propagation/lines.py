@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linear lower bounds with optimised lines and planes of every nonlinear operator, for each row by itself.
+
+    max over the slopes of  min over x in the box of  A x + c
+
+Any slope gives a valid bound, since its offset is the best one (`domains.relaxation`, `domains.planes`). So
+the ascent computes in plain floating point, and its best slopes are evaluated once more with every rounding
+error counted. An offset is a minimum over points of f(x) − s·x: its derivative is −x at the point that
+attains it (Danskin), so nothing has to be differentiated through the choice of that point.
+
+Source: Xu et al., arXiv:2011.13824, whose slopes of ReLUs these generalise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from vnnverify import Deadline
+from vnnverify.domains import planes, relaxation
+from vnnverify.domains.planes import Ends, Planes
+from vnnverify.domains.relaxation import Lines
+from vnnverify.ir import Elementwise, Graph, Node, Value
+from vnnverify.ops.bilinear import Mul
+from vnnverify_bound_propagation import backward
+from vnnverify_bound_propagation.state import State
+
+__all__ = ["Optimised", "optimise"]
+
+RATE, DECAY = 0.2, 0.95
+"""Step size of slopes, relative to half the range that is worth looking at, and what remains of it after a
+step."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Optimised:
+    """What an ascent has found for R rows."""
+
+    lower: Tensor  # (R,) sound bounds
+    state: State  # one box a row, with the lines that attain them
+
+
+class _Choice:
+    """The slopes of one node's lines below and above: s = middle + radius·p with p in [−1, 1]."""
+
+    def __init__(self, node: Node, state: State) -> None:
+        self.node = node
+        self.ends = [state.interval[v] for v in node.inputs]
+        if isinstance(node.op, Mul):  # between McCormick's two planes, from halfway on
+            zero = torch.zeros_like(self.ends[0][0])
+            self.middle, self.radius, start = (zero, zero), (zero + 1, zero + 1), (zero, zero)
+        else:
+            assert isinstance(node.op, Elementwise)
+            own = state.lines[node]
+            self.middle, self.radius = _range(node.op, *self.ends[0], own)
+            slopes = own.below_slope, own.above_slope
+            start = tuple(
+                torch.where(r > 0, (s - m) / r.clamp(min=1e-30), 0.0)
+                for s, m, r in zip(slopes, self.middle, self.radius, strict=True)
+            )
+        self.below, self.above = (
+            p.clone().requires_grad_(bool((r > 0).any())) for p, r in zip(start, self.radius, strict=True)
+        )
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [p for p in (self.below, self.above) if p.requires_grad]
+
+    def lines(self) -> Lines | Planes:
+        """The lines or planes at the current parameters, differentiable in them."""
+        if isinstance(self.node.op, Mul):
+            return self._planes()
+        assert isinstance(self.node.op, Elementwise)
+        below = self.middle[0] + self.radius[0] * self.below
+        above = self.middle[1] + self.radius[1] * self.above
+        low = _offset(self.node.op, self.ends[0], below, least=True)
+        high = _offset(self.node.op, self.ends[0], above, least=False)
+        return Lines(below, low, above, high)
+
+    def _planes(self) -> Planes:
+        (lx, ux), (ly, uy) = self.ends
+        known = torch.isfinite(ux - lx) & torch.isfinite(uy - ly)
+
+        def between(a: Tensor, b: Tensor, p: Tensor) -> Tensor:
+            return torch.where(known, (a + b) / 2 + (b - a) / 2 * p, 0.0)
+
+        below = between(ly, uy, self.below), between(lx, ux, self.below)
+        above = between(uy, ly, self.above), between(lx, ux, self.above)
+        low = _plane_offset(self.ends, below, least=True)
+        high = _plane_offset(self.ends, above, least=False)
+        return Planes(*below, low, *above, high)
+
+
+def _range(
+    op: Elementwise, lower: Tensor, upper: Tensor, own: Lines
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Middle and radius of the slopes worth looking at, below and above: those between the derivatives at the
+    ends and in the middle. No others where a line touches f at both ends, for then it is best everywhere."""
+    slopes = [op.derivative(x) for x in (lower, (lower + upper) / 2, upper)]
+    slopes = [torch.where(torch.isfinite(s), s, own.below_slope) for s in slopes]
+    slopes = torch.stack([*slopes, own.below_slope, own.above_slope])
+    low, high = slopes.amin(dim=0), slopes.amax(dim=0)
+    at = torch.stack([lower, upper])
+    value = op(at)
+    size = value.abs().amax(dim=0) + (value[1] - value[0]).abs()
+    middles, radii = [], []
+    for slope, offset in ((own.below_slope, own.below_offset), (own.above_slope, own.above_offset)):
+        gap = (value - slope * at - offset).abs().amax(dim=0)
+        moves = (gap > 1e-5 * size) & torch.isfinite(gap) & torch.isfinite(high - low) & (upper > lower)
+        middles.append(torch.where(moves, (low + high) / 2, slope))
+        radii.append(torch.where(moves, (high - low) / 2, 0.0))
+    return (middles[0], middles[1]), (radii[0], radii[1])
+
+
+def _offset(op: Elementwise, ends: Ends, slope: Tensor, *, least: bool) -> Tensor:
+    with torch.no_grad():
+        fixed = slope.detach()
+        offset = relaxation.band(op, *ends, fixed)[0 if least else 1]
+        point = relaxation.contact(op, *ends, fixed, least=least)
+    return offset - (slope - fixed) * point
+
+
+def _plane_offset(ends: Sequence[Ends], slopes: tuple[Tensor, Tensor], *, least: bool) -> Tensor:
+    (lx, ux), (ly, uy) = ends
+    with torch.no_grad():
+        p, q = (s.detach() for s in slopes)
+        offset = planes.offsets((lx, ux), (ly, uy), p, q)[0 if least else 1]
+        x = torch.stack([lx, lx, ux, ux])
+        y = torch.stack([ly, uy, ly, uy])
+        value = torch.nan_to_num(x * y - p * x - q * y)
+        index = (value.argmin(dim=0) if least else value.argmax(dim=0))[None]
+        x, y = (torch.nan_to_num(c.gather(0, index)[0]) for c in (x, y))
+    return offset - (slopes[0] - p) * x - (slopes[1] - q) * y
+
+
+def _each(state: State, box: Tensor) -> State:
+    """The state of every row's box: intervals, lines and planes (R, …)."""
+
+    def take(t: Tensor) -> Tensor:
+        return t.expand(box.numel(), *t.shape[1:]) if state.batch == 1 else t[box]
+
+    rows = State(take(state.lower), take(state.upper), error=dict(state.error))
+    rows.interval = {v: (take(low), take(high)) for v, (low, high) in state.interval.items()}
+    rows.lines = {n: Lines(*(take(getattr(s, f.name)) for f in fields(s))) for n, s in state.lines.items()}
+    rows.planes = {n: Planes(*(take(getattr(s, f.name)) for f in fields(s))) for n, s in state.planes.items()}
+    return rows
+
+
+def optimise(
+    graphs: tuple[Graph, Graph],
+    states: tuple[State, State],
+    start: Mapping[Value, Tensor],
+    const: Tensor,
+    box: Tensor,
+    steps: int,
+    deadline: Deadline,
+) -> Optimised:
+    """Lower bounds of Σ_v start[v]·v + const over each row's box.
+
+    Args:
+        graphs: the same prepared graph in float64 and in the type of the ascent.
+        states: what is known of the boxes, in either type, with lines and planes of every nonlinear node.
+        start: coefficients (R, *shape) in float64.
+        const: (R,) in float64.
+        box: (R,) the box of each row.
+    """
+    exact, fast = graphs
+    R = const.numel()
+    rows = backward.Rows(R, per_box=1)
+    work, proof = _each(states[1], box), _each(states[0], box)
+    work.error = {}
+    choices = [_Choice(n, work) for n in fast.nodes if isinstance(n.op, Elementwise | Mul)]
+    parameters = [p for choice in choices for p in choice.parameters]
+    dtype = work.lower.dtype
+    rough = {v: t.to(dtype) for v, t in start.items()}
+    best = torch.full((R,), -float("inf"), dtype=dtype, device=const.device)
+    kept = [p.detach().clone() for p in parameters]
+    adam = torch.optim.Adam(parameters, lr=RATE) if parameters else None
+    for step in range(steps + 1):
+        with torch.enable_grad():
+            for choice in choices:
+                _place(work, choice)
+            found = backward.lower_bounds(fast, work, rough, rows, const.to(dtype)).lower
+            if adam is not None and step < steps:
+                adam.zero_grad()
+                torch.nan_to_num(found, neginf=0.0).sum().backward()
+        better = found.detach() > best
+        best = torch.where(better, found.detach(), best)
+        for old, new in zip(kept, parameters, strict=True):
+            old[better] = new.detach()[better]
+        if adam is None or step == steps or deadline.expired:
+            break
+        _step(adam, parameters, RATE * DECAY**step)
+    with torch.no_grad():
+        for old, new in zip(kept, parameters, strict=True):
+            new.copy_(old)
+        nodes = {n.output: n for n in exact.nodes}
+        for choice in choices:
+            _certified(proof, choice, nodes[choice.node.output])
+        found = backward.lower_bounds(exact, proof, start, rows, const).lower
+    return Optimised(found, proof)
+
+
+def _place(state: State, choice: _Choice) -> None:
+    lines = choice.lines()
+    if isinstance(lines, Planes):
+        state.planes[choice.node] = lines
+    else:
+        state.lines[choice.node] = lines
+
+
+def _step(adam: torch.optim.Adam, parameters: list[Tensor], rate: float) -> None:
+    """One projected step upwards."""
+    for group in adam.param_groups:
+        group["lr"] = rate
+    with torch.no_grad():
+        for p in parameters:
+            if p.grad is not None:
+                p.grad = torch.nan_to_num(-p.grad)
+    adam.step()
+    with torch.no_grad():
+        for p in parameters:
+            p.clamp_(-1, 1)
+
+
+def _certified(state: State, choice: _Choice, node: Node) -> None:
+    """The chosen slopes with offsets of the exact type. Lines that are best everywhere stay as they are."""
+    chosen = choice.lines()
+    if isinstance(chosen, Lines):
+        own = state.lines[node]
+        below = torch.where(choice.radius[0] > 0, chosen.below_slope.to(own.below_slope), own.below_slope)
+        above = torch.where(choice.radius[1] > 0, chosen.above_slope.to(own.above_slope), own.above_slope)
+        chosen = Lines(below, chosen.below_offset, above, chosen.above_offset)
+    state.note_slopes(node, chosen)
