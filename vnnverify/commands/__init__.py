@@ -18,10 +18,11 @@ from vnnverify.errors import PluginError, VnnverifyError  # noqa: E402
 __all__ = ["app", "main"]
 
 _COMMANDS = {
-    "bench": "decide whole suites of instances, nothing lost if it is killed",
     "backends": "list the installed backends, or the options of one",
+    "bench": "decide whole suites of instances, nothing lost if it is killed",
     "check": "replay the witness of a result in onnxruntime",
     "doctor": "versions, devices, plugins: what is there and what is missing",
+    "merge": "join the parts of a suite that was decided in shards",
     "report": "one HTML page about whole runs",
     "show": "what a model is made of, and how each operator is bounded",
     "supports": "capabilities, as the VNN-LIB 2.0 standard asks for them",
