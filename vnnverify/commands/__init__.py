@@ -24,6 +24,7 @@ _COMMANDS = {
     "doctor": "versions, devices, plugins: what is there and what is missing",
     "merge": "join the parts of a suite that was decided in shards",
     "report": "one HTML page about whole runs",
+    "score": "points by the competition's rules, for runs of any tool",
     "show": "what a model is made of, and how each operator is bounded",
     "supports": "capabilities, as the VNN-LIB 2.0 standard asks for them",
     "translate": "a VNN-LIB 1.0 property as VNN-LIB 2.0",

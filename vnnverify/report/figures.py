@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from vnnverify.evaluation.record import Record
-from vnnverify.report.summary import subproblems
+from vnnverify.results.tables import subproblems
 
 __all__ = ["Figure", "cactus", "scatter", "subproblem_histogram", "time_histogram"]
 

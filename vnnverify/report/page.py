@@ -12,8 +12,9 @@ from vnnverify import __version__
 from vnnverify.errors import PluginError, SpecError
 from vnnverify.evaluation.record import Record
 from vnnverify.report.rows import Gathering, row
-from vnnverify.report.summary import Summary, backends, families, subproblems
+from vnnverify.report.summary import Summary, backends, families
 from vnnverify.results.runs import Run, instance_name
+from vnnverify.results.tables import subproblems
 
 __all__ = ["build_page"]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from vnnverify.evaluation.record import Record
 from vnnverify.report.pictures import box_of, image_shape, pictures
-from vnnverify.report.summary import subproblems
 from vnnverify.results.report import Report, Witness
 from vnnverify.results.runs import Run, instance_name, report_of, witness_of
+from vnnverify.results.tables import subproblems
 from vnnverify.results.text import explained
 
 __all__ = ["Gathering", "row"]

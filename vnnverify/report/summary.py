@@ -12,10 +12,7 @@ from typing import Any
 from vnnverify.evaluation.record import Record
 from vnnverify.verdict import Verdict
 
-__all__ = ["BackendSummary", "Summary", "backends", "families", "subproblems"]
-
-_VISITED = ("subproblems", "boxes", "nodes")
-"""Counters of backends that say how many sub-problems they looked at."""
+__all__ = ["BackendSummary", "Summary", "backends", "families"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +90,6 @@ def backends(records: Iterable[Record]) -> list[BackendSummary]:
             )
         )
     return sorted(found, key=lambda b: -(b.unsat + b.sat))
-
-
-def subproblems(record: Record) -> int:
-    """How many sub-problems all backends looked at."""
-    turns = [turn for name in record.stats for turn in _turns(record, name)]
-    return sum(int(turn[key]) for turn in turns for key in _VISITED if isinstance(turn.get(key), int))
 
 
 def _turns(record: Record, name: str) -> list[dict[str, Any]]:

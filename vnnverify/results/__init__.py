@@ -55,7 +55,7 @@ def require_writable(path: str) -> None:
         raise FileError(f"{path}: no permission to write there; choose another place")
 
 
-def write_file(path: str, content: str) -> None:
+def write_file(path: str, content: str | bytes) -> None:
     """Write a file whole or not at all: into a temporary neighbour, then rename.
 
     What exists and is no regular file (a pipe, a device) is written to as it stands.
@@ -64,22 +64,23 @@ def write_file(path: str, content: str) -> None:
         FileError: the folder is missing, read-only or full.
     """
     target = Path(path)
+    data = content.encode() if isinstance(content, str) else content
     try:
         if target.exists() and not target.is_file():
-            target.write_text(content, encoding="utf-8")
+            target.write_bytes(data)
         else:
-            _replace(target, content)
+            _replace(target, data)
     except OSError as error:
         raise FileError(
             f"{path}: cannot be written ({error.strerror}); check the folder and the disk"
         ) from error
 
 
-def _replace(target: Path, content: str) -> None:
+def _replace(target: Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(content)
+        with temporary.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)

@@ -26,7 +26,17 @@ from vnnverify.results.report import Report, Witness
 from vnnverify.results.vnncomp import read_witness
 from vnnverify.verdict import Verdict
 
-__all__ = ["Run", "instance_name", "read_run", "read_table", "report_of", "witness_of"]
+__all__ = [
+    "Name",
+    "Run",
+    "instance_name",
+    "name_of",
+    "read_run",
+    "read_table",
+    "report_of",
+    "stores_witnesses",
+    "witness_of",
+]
 
 _COLUMNS = 6
 _WORDS = (
@@ -46,6 +56,10 @@ _WORDS = (
 """How the competition's scorer reads a word: by its beginning, in any case."""
 
 
+Name = tuple[str, str, str]
+"""Family, network, property."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run's records, in the order of their list, and where it lies."""
@@ -56,11 +70,15 @@ class Run:
     header: Header | None = None  # of a run of ours
 
 
-def instance_name(record: Record) -> tuple[str, str, str]:
-    """What an instance is called in every tool's run: family, network and property without folders, endings
-    and the year that some tables put before the family."""
-    family = re.sub(r"^20\d\d_", "", record.family)
-    return family, _stem(record.model), _stem(record.query)
+def instance_name(record: Record) -> Name:
+    """What the instance of a record is called in every tool's run. See `name_of`."""
+    return name_of(record.family, record.model, record.query)
+
+
+def name_of(family: str, model: str, query: str) -> Name:
+    """Family, network and property without folders, endings, and the year that some tables put before the
+    family."""
+    return re.sub(r"^20\d\d_", "", family), _stem(model), _stem(query)
 
 
 def _stem(path: str) -> str:
@@ -79,7 +97,8 @@ def read_run(path: str | Path, name: str = "") -> Run:
         SpecError: it cannot be read.
     """
     place = Path(path)
-    name = name or (place.name if place.is_dir() or place.name != TABLE else place.resolve().parent.name)
+    if not name and place.is_file():
+        name = place.resolve().parent.name if place.name == TABLE else place.name.split(".")[0]
     if (place / JOURNAL).is_file():
         try:
             header = read_header(place)
@@ -146,6 +165,11 @@ def _verdict(word: str) -> Verdict:
     if not word:
         return Verdict.UNKNOWN
     raise ValueError(f"result {word[:40]!r} is none of sat, unsat, unknown, timeout, error")
+
+
+def stores_witnesses(run: Run) -> bool:
+    """Whether witnesses are kept with this run at all: a table alone has none."""
+    return run.header is not None or any(run.folder.glob("**/*.counterexample*"))
 
 
 def report_of(run: Run, record: Record) -> Report | None:
