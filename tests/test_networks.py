@@ -100,7 +100,9 @@ def test_equal_network_shares_the_model_and_equal_inputs_are_one(load: Load) -> 
         + BOX
         + "(assert (== X[0,1] A[0,1]))(assert (<= (- A[0,0] X[0,0]) 0.25))"
     )
-    query = load(text + "(assert (>= A[0,0] X[0,0]))(assert (< B[0,0] Y[0,0]))", {"f": "f.onnx"})
+    text += "(assert (>= A[0,0] X[0,0]))(assert (< B[0,0] Y[0,0]))"
+    assert load(text, {"f": "f.onnx", "g": "./f.onnx"}).layout.columns == (0, 1, 2, 1)
+    query = load(text, {"f": "f.onnx"})
     assert (query.graph.input_size, query.layout.columns) == (3, (0, 1, 2, 1))
     (clause,) = query.clauses
     assert (clause.region.lower.tolist(), clause.region.upper.tolist()) == ([-1, -1, -1], [1, 1, 1.25])
@@ -173,8 +175,8 @@ BAD = {
     "unknown": (ONE, {"h": "f.onnx"}, "p.vnnlib declares no network 'h'; it declares f"),
     "equal": (
         TWO.format(relation="equal-to"),
-        {"f": "f.onnx", "g": "f.onnx"},
-        "network g is equal-to f and takes its model; drop --network g=…",
+        {"f": "f.onnx", "g": "g.onnx"},
+        "network g is equal-to f, but its model g.onnx is not f.onnx",
     ),
     "no file": (ONE, "absent.onnx", "absent.onnx: no such file"),
 }  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which version of VNN-LIB a text is written in: told by its first statement, never by its path."""
+"""What the start of a VNN-LIB text tells without parsing it: its version, and which networks are equal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import re
 from vnnverify.errors import FileError
 from vnnverify.files import read_start
 
-__all__ = ["is_second", "is_second_file"]
+__all__ = ["equal_networks", "is_second", "is_second_file"]
 
 _FIRST = re.compile(r"\ufeff?(?:\s|;[^\r\n]*(?:[\r\n]|\Z))*\(\s*([^\s()]+)\s*<?\s*([^\s()<>]*)")
+_COMMENT = re.compile(r";[^\r\n]*")
+_EQUAL = re.compile(r"\(declare-network\s+(\w+)\s*\(equal-to\s+(\w+)\s*\)")
 _DECLARATIONS = frozenset(("declare-network", "declare-input", "declare-hidden", "declare-output"))
 
 
@@ -26,8 +28,18 @@ def is_second(text: str) -> bool:
 
 
 def is_second_file(path: str) -> bool:
-    """Whether a file, plain or gzipped, is VNN-LIB 2; False if it cannot be read."""
+    """Whether a file, plain or gzipped, is VNN-LIB 2, told by its first statement and never by its path;
+    False if it cannot be read."""
+    return is_second(_start(path))
+
+
+def equal_networks(path: str) -> dict[str, str]:
+    """The networks that a file declares `equal-to` another one, and to which; none if it cannot be read."""
+    return dict(_EQUAL.findall(_COMMENT.sub("", _start(path))))
+
+
+def _start(path: str) -> str:
     try:
-        return is_second(read_start(path).decode("utf-8", errors="replace"))
+        return read_start(path).decode("utf-8", errors="replace")
     except FileError:
-        return False
+        return ""

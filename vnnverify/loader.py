@@ -12,7 +12,7 @@ from vnnverify.errors import OptionError
 from vnnverify.files import identity, read_bytes
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import Model, load_model
-from vnnverify.networks import join_networks, load_networks
+from vnnverify.networks import join_networks, load_networks, model_of
 from vnnverify.query import Query
 from vnnverify.validate import OnnxSource
 from vnnverify.vnnlib import Property, load_property, normalize
@@ -104,7 +104,7 @@ def build_query(model: Model, prop: Property) -> Query:
     """
     if prop.networks:
         if len(prop.networks) > 1:
-            raise OptionError(f"{prop.source} is about several networks")
-        return join_networks(prop, [model])
+            raise OptionError(f"{prop.source} is about several networks; `verify` takes a model for each")
+        return join_networks(prop, [model_of(prop.networks[0], model)])
     query = normalize(prop, model.graph, model.layout, OnnxSource(model, prop, ()))
     return dataclasses.replace(query, source=OnnxSource(model, prop, query.clauses))

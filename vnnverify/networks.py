@@ -23,7 +23,7 @@ from vnnverify.vnnlib import Property, normalize
 from vnnverify.vnnlib.declaration import FLOATS, NetworkDeclaration, TensorDeclaration
 from vnnverify.vnnlib.merging import merge_equal_inputs
 
-__all__ = ["assign_models", "join_networks", "load_networks"]
+__all__ = ["assign_models", "join_networks", "load_networks", "model_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,16 @@ def load_networks(
     return query
 
 
+def model_of(network: NetworkDeclaration, model: Model) -> Model:
+    """The model with its dynamic axes as declared, and the declared hidden nodes as outputs.
+
+    Raises:
+        ModelError: it has no such node.
+    """
+    data = _adapted(network, model.data, model.path)
+    return model if data is model.data else read_model(data, path=model.path)
+
+
 def join_networks(prop: Property, models: Sequence[Model]) -> Query:
     """The query of a VNN-LIB 2.0 property about its networks' models, one for each.
 
@@ -95,8 +105,10 @@ def join_networks(prop: Property, models: Sequence[Model]) -> Query:
 def assign_models(prop: Property, given: Networks) -> dict[str, str]:
     """The path of the model of each network that needs one of its own.
 
+    Lists of instances name a model for `equal-to` networks too; it has to be the same file.
+
     Raises:
-        OptionError: models are missing, or given for networks that have none of their own.
+        OptionError: models are missing, too many, or an equal network has another model.
     """
     needed = [network.name for network in prop.networks if not network.equal_to]
     equal = {network.name: network.equal_to for network in prop.networks if network.equal_to}
@@ -106,30 +118,34 @@ def assign_models(prop: Property, given: Networks) -> dict[str, str]:
             raise OptionError(f"{prop.source} is about several networks; give {usage}")
         return {needed[0]: given}
     for name in given:
-        if name in equal:
-            raise OptionError(
-                f"network {name} is equal-to {equal[name]} and takes its model; drop --network {name}=…"
-            )
-        if name not in needed:
-            raise OptionError(f"{prop.source} declares no network {name!r}; it declares {', '.join(needed)}")
+        if name not in needed and name not in equal:
+            declared = ", ".join(needed)
+            raise OptionError(f"{prop.source} declares no network {name!r}; it declares {declared}")
     for name in needed:
         if name not in given:
             raise OptionError(
                 f"no model given for network {name} of {prop.source}; add --network {name}=MODEL.onnx"
             )
-    return dict(given)
+    for name, other in equal.items():
+        if name in given and read_bytes(given[name]) != read_bytes(given[other]):
+            raise OptionError(
+                f"network {name} is equal-to {other}, but its model {given[name]} is not {given[other]}"
+            )
+    return {name: given[name] for name in needed}
 
 
 def _load(
     network: NetworkDeclaration, path: str, *, opaque: bool, operators: tuple[OperatorInfo, ...]
 ) -> Model:
+    data = _adapted(network, read_bytes(path), path)
+    return read_model(data, path=path, opaque=opaque, operators=operators)
+
+
+def _adapted(network: NetworkDeclaration, data: bytes, path: str) -> bytes:
     try:
-        data = adapted(
-            read_bytes(path), [t.shape for t in network.inputs], [(t.node, t.shape) for t in network.hidden]
-        )
+        return adapted(data, [t.shape for t in network.inputs], [(t.node, t.shape) for t in network.hidden])
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    return read_model(data, path=path, opaque=opaque, operators=operators)
 
 
 def _check_fit(prop: Property, network: NetworkDeclaration, model: Model) -> None:

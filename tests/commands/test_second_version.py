@@ -126,6 +126,19 @@ def test_misuse_is_one_line(
     assert importlib.import_module("re").search(text, done.stderr), done.stderr
 
 
+def test_a_model_too_many_is_one_line(inside: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "p.vnnlib"
+    equal = (
+        DECLARED.format("real").replace("N (", "M (equal-to N) (").replace(" X ", " A ").replace(" Y ", " B ")
+    )
+    path.write_text(DECLARED.format("real") + equal.split("\n", 1)[1] + BOX + "(assert (<= B[0,0] Y[0,0]))")
+    done = inside("verify", path, "--network", f"N={tiny}", "--network", f"M={tiny}")
+    assert (done.code, done.stdout) == (2, "")
+    assert (
+        done.stderr == "vnnverify: error: network M is equal-to N and takes its model; drop --network M=…\n"
+    )
+
+
 def test_every_capability_of_the_standard(inside: Callable[..., Any]) -> None:
     assert len(CAPABILITIES) == 11
     for name, lines in CAPABILITIES.items():

@@ -11,7 +11,7 @@ import click
 
 from vnnverify.commands.networks import read_networks
 from vnnverify.declared import Networks
-from vnnverify.dialect import is_second_file
+from vnnverify.dialect import equal_networks, is_second_file
 from vnnverify.errors import OptionError
 from vnnverify.job import Job
 from vnnverify.plugins import load_plugins
@@ -131,6 +131,11 @@ def _files(files: tuple[str, ...], options: tuple[str, ...]) -> tuple[Networks, 
     if networks is not None and len(files) == 1:
         if not isinstance(networks, str) and len(networks) == 1 and not is_second_file(files[0]):
             (networks,) = networks.values()  # VNN-LIB 1.0 has no names
+        for name, other in () if isinstance(networks, str) else equal_networks(files[0]).items():
+            if name in networks:
+                raise OptionError(
+                    f"network {name} is equal-to {other} and takes its model; drop --network {name}=…"
+                )
         return networks, files[0]
     if len(files) == 1:
         raise OptionError(f"no model given for {files[0]}; add --network MODEL.onnx")

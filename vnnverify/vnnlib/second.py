@@ -50,6 +50,7 @@ _COMPARISONS = {
     "Equal": "=",
     "NotEqual": "!=",
 }
+_LEAVES = frozenset(("Var", "Float", "Int"))
 _ARITHMETIC = {"Plus": "+", "Multiply": "*", "Minus": "-", "Negate": "-"}
 
 
@@ -135,9 +136,16 @@ class _Converter:
         while pending:
             current, parts_done = pending.pop()
             kind = type(current).__name__
-            if kind in ("Var", "Float", "Int"):
+            if kind in _LEAVES:
                 values.append(self._leaf(current, kind))
                 continue
+            if kind in _COMPARISONS:  # the common case, without a detour over the stack
+                lhs, rhs = current.lhs, current.rhs
+                left, right = type(lhs).__name__, type(rhs).__name__
+                if left in _LEAVES and right in _LEAVES:
+                    parts = self._leaf(lhs, left), self._leaf(rhs, right)
+                    values.append(Compare(_COMPARISONS[kind], *parts, offset))
+                    continue
             children = _children(current, kind)
             if not parts_done:
                 pending.append((current, True))
