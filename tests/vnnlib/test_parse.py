@@ -126,9 +126,14 @@ def test_equal_comparisons_are_shared_but_assertions_keep_their_places() -> None
         ("(assert (<= X_0 1)\n(assert (<= X_0 1))", 2, 1, "is a ) missing before"),
         ("(assert (and (<= X_0 1)\n(declare-const X_0 Real)))", 2, 1, "is a ) missing before"),
         ("(check-sat)\n(assert (<= X_0 1))", 2, 1, "after (check-sat)"),
-        ("(vnnlib-version <2.0>)\n(declare-network N)", 1, 1, "VNN-LIB 2.0 is not supported yet"),
-        ("; x\n(declare-network N (declare-input X Real []))", 2, 20, "VNN-LIB 2.0 is not supported yet"),
-        ("(declare-network N)", 1, 1, "VNN-LIB 2.0 is not supported yet"),
+        ("(vnnlib-version <2.0>)\n(declare-network N)", 1, 1, "a statement of VNN-LIB 2.0 in a text of 1.0"),
+        (
+            "; x\n(declare-network N (declare-input X Real []))",
+            2,
+            20,
+            "a statement of VNN-LIB 2.0 in a text of 1.0",
+        ),
+        ("(declare-network N)", 1, 1, "a statement of VNN-LIB 2.0 in a text of 1.0"),
     ],
 )
 def test_refuses_with_the_place_and_the_cause(text: str, line: int, column: int, message: str) -> None:

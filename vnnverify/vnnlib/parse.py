@@ -259,7 +259,9 @@ class _Parser:
         self.declarations.append(Declaration(name, sort, offset))
 
     def second_version(self, offset: int) -> SpecError:
-        return self.fail("VNN-LIB 2.0 is not supported yet; write the property in VNN-LIB 1.0", offset)
+        return self.fail(
+            "a statement of VNN-LIB 2.0 in a text of 1.0; start it with (vnnlib-version <2.0>)", offset
+        )
 
     def check_statement(self, head: str, offset: int, depth: int) -> None:
         if depth:

@@ -118,19 +118,19 @@ def load_property(path: str | os.PathLike[str]) -> Property:
             column=len(before) - before.rfind(b"\n"),
             source=os.fspath(path),
         ) from error
-    if is_second(text):
-        from vnnverify.vnnlib.second import parse_second
-
-        return parse_second(text, os.fspath(path))
     return parse_property(text, os.fspath(path))
 
 
 def parse_property(text: str, source: str = "") -> Property:
-    """Read and check VNN-LIB 1.0 text.
+    """Read and check VNN-LIB text of either version.
 
     Raises:
         SpecError: a syntax error, an undeclared, duplicate or badly numbered variable, an unknown sort.
     """
+    if is_second(text):
+        from vnnverify.vnnlib.second import parse_second
+
+        return parse_second(text, source)
     script = parse(text, source)
     text = text.removeprefix("\ufeff")
     counts = _declared(script, text, source)
