@@ -74,6 +74,23 @@ def test_properties_built_in_python() -> None:
     assert vnnverify.verify(TINY, box.keeps_class(0), **QUICK).holds is False
 
 
+TWO = """
+(vnnlib-version <2.0>)
+(declare-network f (declare-input X real [1,2]) (declare-output Y real [1,2]))
+(declare-network g (declare-input V real [1,2]) (declare-output W real [1,2]))
+(assert (and (>= X[0,0] -1.0) (<= X[0,0] 1.0) (>= X[0,1] -1.0) (<= X[0,1] 1.0)))
+(assert (and (== V[0,0] X[0,0]) (== V[0,1] X[0,1])))
+(assert (> (- Y[0,0] W[0,0]) 0.5))
+"""
+
+
+def test_several_models_by_name() -> None:
+    result = vnnverify.verify({"f": TINY, "g": TINY.read_bytes()}, TWO, **{**QUICK, "timeout": 10.0})
+    assert result.verdict is not Verdict.SAT and result.report.model == {"f": str(TINY), "g": "g.onnx"}
+    with pytest.raises(OptionError, match=r"several models need a property in VNN-LIB 2\.0"):
+        vnnverify.verify({"f": TINY, "g": TINY}, Property.box([0, 0], [1, 1]).keeps_class(0), **QUICK)
+
+
 def test_module_is_exported_and_left_as_it_was() -> None:
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Dropout(0.5), torch.nn.Linear(4, 3))

@@ -11,11 +11,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import vnnverify
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 def test_the_blocks_run_in_order(page: Callable[[str], str]) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", page("docs/python.md"), re.MULTILINE | re.DOTALL)
     assert len(blocks) > 8

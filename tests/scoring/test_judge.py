@@ -10,6 +10,7 @@ import pytest
 
 from vnnverify.evaluation.instances import Instance
 from vnnverify.results import Witness
+from vnnverify.results.vnnlib2 import read_assignment
 from vnnverify.scoring.judge import Standing, judge
 
 ROOT = Path(__file__).parents[2]
@@ -52,3 +53,30 @@ def test_what_cannot_be_run_is_not_judged(tmp_path: Path) -> None:
     missing = Instance(0, "f", str(tmp_path), "none.onnx", "none.vnnlib", 10.0)
     found, why = judge(Witness((0.0, 0.0), ()), missing)
     assert found is Standing.UNJUDGED and "none.vnnlib" in why
+
+
+SECOND = """
+(vnnlib-version <2.0>)
+(declare-network f (declare-input X real [1,2]) (declare-output Y real [1,2]))
+(assert (and (>= X[0,0] -1.0) (<= X[0,0] 0.5) (>= X[0,1] -1.0) (<= X[0,1] 0.5)))
+(assert (>= Y[0,0] 0.25))
+"""
+ASSIGNED = "sat\nX real [1,2]\n{}\n0.0\nY real [1,2]\n0.5\n0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "standing"),
+    [
+        ("0.5", Standing.CORRECT),
+        ("0.50005", Standing.TOLERANCE),
+        ("0.6", Standing.INVALID),
+        ("0.1", Standing.INVALID),
+    ],
+)
+def test_assignments_of_the_second_version(first: str, standing: Standing, tmp_path: Path) -> None:
+    (tmp_path / "q.vnnlib").write_text(SECOND)
+    instance = Instance(0, "f", str(ROOT / "models_onnx"), "tiny.onnx", str(tmp_path / "q.vnnlib"), 10.0)
+    witness = read_assignment(ASSIGNED.format(first))
+    assert judge(witness, instance)[0] is standing
+    wrong = read_assignment(ASSIGNED.format(first).replace("Y real", "Z real"))
+    assert judge(wrong, instance)[0] is Standing.INVALID

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vnnverify.api.exporting import export
+from vnnverify.declared import Networks
 from vnnverify.errors import ModelError, OptionError, SpecError, VnnverifyError
 from vnnverify.results.report import Report
 
@@ -28,9 +29,9 @@ __all__ = ["Files", "given_as_files"]
 class Files:
     """The files that are verified, and what they are called in a report."""
 
-    model: str
+    model: Networks
     query: str
-    model_name: str
+    model_name: Networks
     query_name: str
     folder: str  # where those lie that were made for this run
 
@@ -52,8 +53,9 @@ class Files:
 
 @contextmanager
 def given_as_files(model: Any, prop: Any, input_shape: Sequence[int] | None) -> Iterator[Files]:
-    """The files of a model (path, bytes, `onnx.ModelProto`, `torch.nn.Module`) and of a property (path,
-    VNN-LIB text, `Property`). Those that are made for it are removed afterwards.
+    """The files of a model (path, bytes, `onnx.ModelProto`, `torch.nn.Module`, or several by the names that a
+    VNN-LIB 2.0 property gives them) and of a property (path, VNN-LIB text, `Property`). Those that are made
+    for it are removed afterwards.
 
     Raises:
         OptionError: something else was given, or a module without an input shape.
@@ -61,21 +63,31 @@ def given_as_files(model: Any, prop: Any, input_shape: Sequence[int] | None) -> 
         SpecError: a `Property` is incomplete.
     """
     with tempfile.TemporaryDirectory(prefix="vnnverify-") as folder:
-        model_path, model_name = _model_file(model, prop, input_shape, Path(folder))
-        query_path, query_name = _property_file(prop, model_path, Path(folder))
-        yield Files(model_path, query_path, model_name, query_name, folder)
+        if isinstance(model, Mapping):
+            found = {
+                key: _model_file(part, prop, input_shape, Path(folder), f"{key}.onnx")
+                for key, part in model.items()
+            }
+            paths: Networks = {key: path for key, (path, _) in found.items()}
+            names: Networks = {key: name for key, (_, name) in found.items()}
+        else:
+            paths, names = _model_file(model, prop, input_shape, Path(folder), "model.onnx")
+        query_path, query_name = _property_file(prop, paths, Path(folder))
+        yield Files(paths, query_path, names, query_name, folder)
 
 
-def _model_file(model: Any, prop: Any, input_shape: Sequence[int] | None, folder: Path) -> tuple[str, str]:
+def _model_file(
+    model: Any, prop: Any, input_shape: Sequence[int] | None, folder: Path, name: str
+) -> tuple[str, str]:
+    """Path and name of one model's file; a module's is called by its class if `name` is the usual one."""
     if isinstance(model, str | os.PathLike):
         return os.fspath(model), os.fspath(model)
-    name = "model.onnx"
     if isinstance(model, bytes | bytearray | memoryview):
         data = bytes(model)
     elif callable(getattr(model, "SerializeToString", None)):  # an onnx.ModelProto
         data = model.SerializeToString()
     elif _is_module(model):
-        name = f"{type(model).__name__}.onnx"
+        name = f"{type(model).__name__}.onnx" if name == "model.onnx" else name
         data = export(model, _shape(prop, input_shape))
     else:
         raise OptionError(
@@ -103,7 +115,7 @@ def _is_built(prop: Any) -> bool:
     return callable(getattr(prop, "to_vnnlib", None))
 
 
-def _property_file(prop: Any, model: str, folder: Path) -> tuple[str, str]:
+def _property_file(prop: Any, model: Networks, folder: Path) -> tuple[str, str]:
     if isinstance(prop, os.PathLike):
         return os.fspath(prop), os.fspath(prop)
     if isinstance(prop, str):
@@ -111,6 +123,8 @@ def _property_file(prop: Any, model: str, folder: Path) -> tuple[str, str]:
             return prop, prop
         text = prop
     elif _is_built(prop):
+        if not isinstance(model, str):
+            raise OptionError("several models need a property in VNN-LIB 2.0, which names them")
         text = prop.to_vnnlib(prop.outputs if prop.outputs is not None else _output_count(prop, model))
     else:
         raise OptionError(

@@ -24,6 +24,7 @@ from vnnverify.files import read_bytes
 from vnnverify.results.jsonl import read_report
 from vnnverify.results.report import Report, Witness
 from vnnverify.results.vnncomp import read_witness
+from vnnverify.results.vnnlib2 import read_assignment
 from vnnverify.verdict import Verdict
 
 __all__ = [
@@ -181,7 +182,8 @@ def report_of(run: Run, record: Record) -> Report | None:
 
 
 def witness_of(run: Run, record: Record) -> Witness | None:
-    """The witness that was stored for a `sat`, wherever it is; None if it is nowhere.
+    """The witness that was stored for a `sat`, wherever it is; None if it is nowhere. What `read_assignment`
+    reads of a published file is still to be assigned to the property's tensors.
 
     Raises:
         SpecError: there is a file, but it holds no witness.
@@ -193,7 +195,13 @@ def witness_of(run: Run, record: Record) -> Witness | None:
         return report.witness
     for path in _witness_files(run, record):
         if path.is_file():
-            return read_witness(read_bytes(path).decode(errors="replace"), str(path))
+            text = read_bytes(path).decode(errors="replace")
+            read = (
+                read_witness
+                if text.lstrip().removeprefix("sat").lstrip().startswith("(")
+                else read_assignment
+            )
+            return read(text, str(path))
     return None
 
 

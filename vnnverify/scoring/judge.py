@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from vnnverify.errors import VnnverifyError
+from vnnverify.errors import SpecError, VnnverifyError
 from vnnverify.evaluation.instances import Instance
 from vnnverify.results.report import Witness
 
@@ -94,9 +94,15 @@ def _judge_networks(witness: Witness, instance: Instance) -> tuple[Standing, str
     import torch
 
     from vnnverify.loader import load_query
+    from vnnverify.results.vnnlib2 import assigned
 
-    source = load_query(instance.networks, instance.query_path, opaque=True).source
-    replay = source.replay(torch.tensor(witness.x, dtype=torch.float64))
+    query = load_query(instance.networks, instance.query_path, opaque=True)
+    if witness.tensors and not witness.y:
+        try:
+            witness = assigned(witness, query.layout.tensors)
+        except SpecError as error:
+            return Standing.INVALID, str(error)
+    replay = query.source.replay(torch.tensor(witness.x, dtype=torch.float64))
     if not replay.valid:
         return Standing.INVALID, replay.reason
     away = _distance(replay.x, witness.x)
