@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,7 +13,7 @@ from vnnverify.errors import BackendError
 from vnnverify.evaluation import pool
 from vnnverify.evaluation.answering import Manner, answer
 from vnnverify.evaluation.instances import Instance
-from vnnverify.evaluation.pool import Begun, Done, work
+from vnnverify.evaluation.pool import Begun, Done, WorkerLost, work
 from vnnverify.evaluation.schedule import Schedule
 from vnnverify.job import Job
 
@@ -24,6 +24,7 @@ class Pretender:
     """Answers `unsat`; fails on the queries given."""
 
     stopped = 0
+    sunk: ClassVar[list[str]] = []
 
     def __init__(self, fails: set[str], starts: bool = True) -> None:
         self.fit, self._fails, self._starts = True, fails, starts
@@ -38,6 +39,10 @@ class Pretender:
         if name in self._fails:
             self.fit = False
             return {"verdict": "error", "reason": "fell off", "cause": "crash"}
+        if name == "sinks" or (name == "p5" and "p5" not in Pretender.sunk):
+            Pretender.sunk.append(name)
+            self.fit = False
+            raise WorkerLost("gone")
         if name == "waits":
             self._end.wait(60.0)
         return {"verdict": "unsat", "backend": "faith"}
@@ -46,6 +51,11 @@ class Pretender:
         self.fit = False
         self._end.set()
         Pretender.stopped += 1
+
+
+@pytest.fixture(autouse=True)
+def nothing_sinks() -> None:
+    Pretender.sunk[:] = ["p5"]
 
 
 def run(
@@ -82,6 +92,27 @@ def test_start_is_tried_again_then_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     assert (len(done), len(hired)) == (12, 3)
     with pytest.raises(BackendError, match="worker 0 does not start: no chair; go on with --resume"):
         run(INSTANCES, 1, set(), [False] * 3)
+
+
+def test_instance_of_a_lost_worker_goes_to_another_but_not_for_ever() -> None:
+    Pretender.sunk.clear()
+    sinks = Instance(12, "f", "/f", "net0", "sinks", 5.0)
+    done, _ = run([*INSTANCES, sinks], 2, set())
+    assert sorted(d.instance.index for d in done) == list(range(13))
+    assert [(d.record.cause, d.record.reason) for d in done if d.instance is sinks] == [("killed", "gone")]
+    assert sorted(Pretender.sunk) == ["p5", "sinks", "sinks", "sinks"]
+
+
+def test_one_place_that_cannot_be_filled_is_left_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "PAUSE", 0.0)
+    lock = threading.Lock()
+
+    def hire(number: int) -> Pretender:
+        with lock:
+            return Pretender(set(), starts=number == 1)
+
+    stream = work(Schedule(INSTANCES), 2, hire, lambda i, ask, n: answer(i, Manner(), ask, str(n)), 1.0)
+    assert {event.worker for event in stream if isinstance(event, Done)} == {1}
 
 
 def test_leaving_early_ends_all_workers_at_once() -> None:

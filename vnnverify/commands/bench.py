@@ -7,11 +7,11 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,11 @@ from vnnverify.commands.verify import parse_device, parse_options
 from vnnverify.errors import FileError, OptionError
 from vnnverify.plugins import load_plugins
 from vnnverify.verdict import Verdict
+
+if TYPE_CHECKING:
+    from vnnverify.evaluation.answering import Manner
+    from vnnverify.evaluation.pool import Worker
+    from vnnverify.evaluation.summary import Summary
 
 __all__ = ["command"]
 
@@ -54,6 +59,11 @@ ATTACK = "falsification"
     help="Only instances known to be sat, without the attack; none may be unsat.",
 )
 @click.option("--memory-limit", metavar="SIZE", help="Of each worker, as in 8G.")
+@click.option(
+    "--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="Where the workers are: on this machine, or on a Ray cluster.",
+)  # fmt: skip
+@click.option("--ray-address", metavar="ADDRESS", help="Of the cluster [default: one is started here].")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON line.")
 @click.option("--quiet", "-q", is_flag=True, help="Do not tell how it gets on.")
 def command(lists: tuple[str, ...], out: str, **given: Any) -> int:
@@ -100,12 +110,11 @@ def _begun(out: str, given: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, 
 
 
 def _run(lists: Sequence[str], asked: dict[str, Any], out: str, given: dict[str, Any]) -> int:
-    from vnnverify.condition import cores
     from vnnverify.evaluation.expected import expected_beside, read_expected
     from vnnverify.evaluation.header import Header, machine, now, versions
     from vnnverify.evaluation.instances import Limit, find_lists, read_instances, select, shard
     from vnnverify.evaluation.progress import make_watcher
-    from vnnverify.evaluation.run import local_workers, run
+    from vnnverify.evaluation.run import run
 
     found = find_lists(lists)
     known = read_expected(Path(asked["expected"])) if asked["expected"] else expected_beside(found)
@@ -118,18 +127,17 @@ def _run(lists: Sequence[str], asked: dict[str, Any], out: str, given: dict[str,
     if not instances:
         raise FileError(f"{', '.join(lists)}: no instances are left to answer; see --only and --no-falsify")
     header = Header(tuple(map(str, found)), len(instances), asked, machine(), versions(), now())
-    hire = local_workers(
-        out, threads=max(1, cores() // given["jobs"]), memory=_bytes(given["memory_limit"] or "0")
-    )
+    manner = _manner(asked)
     try:
-        with _terminable():
+        with _workers(given, out, manner.device) as hire, _terminable():
             summary = run(
                 instances,
-                _manner(asked),
+                manner,
                 out,
                 header,
                 hire,
                 workers=given["jobs"],
+                place=given["executor"],
                 resume=given["resume"],
                 watch=None if given["quiet"] else make_watcher,
             )
@@ -141,7 +149,23 @@ def _run(lists: Sequence[str], asked: dict[str, Any], out: str, given: dict[str,
     return 1 if summary.wrong else 0
 
 
-def _manner(asked: dict[str, Any]) -> Any:
+@contextmanager
+def _workers(given: dict[str, Any], out: str, device: str) -> Iterator[Callable[[int], Worker]]:
+    """What starts the workers, wherever they are."""
+    from vnnverify.condition import cores
+    from vnnverify.evaluation.run import local_workers
+
+    memory = _bytes(given["memory_limit"] or "0")
+    if given["executor"] == "local":
+        yield local_workers(out, threads=max(1, cores() // given["jobs"]), memory=memory)
+        return
+    from vnnverify.evaluation.cluster import cluster_workers
+
+    with cluster_workers(given["ray_address"], given["jobs"], device=device, memory=memory) as hire:
+        yield hire
+
+
+def _manner(asked: dict[str, Any]) -> Manner:
     """How to ask, from what was asked for.
 
     Raises:
@@ -206,5 +230,5 @@ def _print_what_is_there(out: str, instances: int, *, as_json: bool) -> None:
     _print(Summary(instances, tuple(read_journal(out))), as_json=as_json)
 
 
-def _print(summary: Any, *, as_json: bool) -> None:
+def _print(summary: Summary, *, as_json: bool) -> None:
     click.echo(json.dumps(summary.to_record()) if as_json else "\n".join(summary.lines()))

@@ -20,7 +20,7 @@ from vnnverify.results import Report
 from vnnverify.supervisor import make_report
 from vnnverify.verdict import Verdict
 
-__all__ = ["Ask", "Manner", "answer"]
+__all__ = ["Ask", "Manner", "answer", "answer_of_none"]
 
 INLINE = 256
 """Most numbers of a witness that the journal's line holds; the result file has any."""
@@ -67,6 +67,11 @@ def answer(instance: Instance, manner: Manner, ask: Ask, worker: str) -> tuple[R
     found = [_ask_once(instance, manner, ask, side) for side in sides]
     record, report = found[0] if len(found) == 1 else _agreed(list(zip(sides, found, strict=True)))
     return dataclasses.replace(record, worker=worker, started=begun, finished=now()), report
+
+
+def answer_of_none(instance: Instance, reason: str) -> Record:
+    """The record of an instance that brings down whatever works on it."""
+    return _record(instance, Verdict.ERROR, 0.0, reason=reason, cause="killed", finished=now())
 
 
 def _ask_once(instance: Instance, manner: Manner, ask: Ask, side: str) -> tuple[Record, Report | None]:

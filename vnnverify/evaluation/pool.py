@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vnnverify.errors import BackendError
-from vnnverify.evaluation.answering import Ask
+from vnnverify.evaluation.answering import Ask, answer_of_none
 from vnnverify.evaluation.instances import Instance
 from vnnverify.evaluation.record import Record
 from vnnverify.evaluation.schedule import Schedule
@@ -20,12 +21,18 @@ from vnnverify.job import Job
 from vnnverify.process import GRACE
 from vnnverify.results import Report
 
-__all__ = ["Begun", "Done", "Worker", "work"]
+__all__ = ["Begun", "Done", "Worker", "WorkerLost", "work"]
+
+logger = logging.getLogger(__name__)
 
 TRIES = 3
 """So many times in a row starting a worker may fail before the run gives up."""
 PAUSE = 1.0
 """Seconds before the next try."""
+
+
+class WorkerLost(Exception):
+    """A worker is gone for no reason of its own, as when its machine is; somebody else may take its job."""
 
 
 class Worker(Protocol):
@@ -41,7 +48,11 @@ class Worker(Protocol):
         ...
 
     def ask(self, job: Job, seconds: float) -> dict[str, Any]:
-        """What it says about a job, or what became of it, within so many seconds."""
+        """What it says about a job, or what became of it, within so many seconds.
+
+        Raises:
+            WorkerLost: nothing is known.
+        """
         ...
 
     def stop(self) -> None:
@@ -86,35 +97,43 @@ def work(
     Raises:
         BackendError: workers do not start.
     """
-    events: queue.SimpleQueue[Begun | Done | BaseException | None] = queue.SimpleQueue()
+    events: queue.SimpleQueue[Begun | Done | BaseException] = queue.SimpleQueue()
     seats = [_Seat(number, hire, ready_within) for number in range(workers)]
 
     def run(seat: _Seat) -> None:
         try:
-            while not seat.closed and (instance := schedule.next(seat.number)) is not None:
-                seat.prepare()
+            seat.prepare()
+            while (instance := schedule.next(seat.number)) is not None and not seat.closed:
                 events.put(Begun(seat.number, instance))
-                record, report = answer(instance, seat.ask, seat.number)
-                if not seat.closed:
+                try:
+                    record, report = answer(instance, seat.ask, seat.number)
+                except (WorkerLost, BackendError) as error:
+                    if not schedule.back(instance):
+                        events.put(Done(seat.number, instance, answer_of_none(instance, str(error)), None))
+                    if isinstance(error, BackendError):
+                        raise
+                else:
                     events.put(Done(seat.number, instance, record, report))
-                seat.tidy()
-            events.put(None)
+                seat.prepare()
         except BaseException as error:  # passed on to the one who iterates
             events.put(error)
 
     for seat in seats:
         threading.Thread(target=run, args=(seat,), daemon=True).start()
     try:
-        running = workers
-        while running:
+        left, running = schedule.size, workers
+        while left:
             event = events.get()
             if isinstance(event, BaseException):
-                raise event
-            if event is None:
                 running -= 1
-            else:
-                yield event
+                if not running or not isinstance(event, BackendError):
+                    raise event
+                logger.warning("%s; the others go on", event)
+                continue
+            left -= isinstance(event, Done)
+            yield event
     finally:
+        schedule.close()
         _close(seats)
 
 

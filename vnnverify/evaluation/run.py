@@ -36,6 +36,7 @@ def run(
     hire: Callable[[int], Worker],
     *,
     workers: int = 1,
+    place: str = "local",
     resume: bool = False,
     watch: Callable[[int, list[Record]], Watcher] | None = None,
 ) -> Summary:
@@ -46,6 +47,7 @@ def run(
     Args:
         hire: starts a worker; see `pool.work`.
         workers: how many work at a time.
+        place: where they are, for the record.
         watch: makes who hears what happens, from the number of instances and what is already done.
 
     Raises:
@@ -55,12 +57,12 @@ def run(
     """
 
     def answered(instance: Instance, ask: Ask, worker: int) -> tuple[Record, Report | None]:
-        return answer(instance, manner, ask, f"local-{worker}")
+        return answer(instance, manner, ask, f"{place}-{worker}")
 
     with Journal(folder, header, resume=resume) as journal:
         left = _left(instances, journal.done, str(folder))
         watcher = None if watch is None else watch(len(instances), list(journal.done.values()))
-        stream = work(Schedule(left), min(workers, max(1, len(left))), hire, answered, READY_WITHIN)
+        stream = work(Schedule(left), min(workers, len(left)), hire, answered, READY_WITHIN)
         try:
             with closing(stream):
                 for event in stream:
