@@ -14,11 +14,18 @@ from vnnverify_falsification.concrete import try_centres, try_corners
 from vnnverify_falsification.gradient import descend, gives_gradient
 from vnnverify_falsification.hunt import BLIND_BATCH, Hunt
 from vnnverify_falsification.local_search import wander
+from vnnverify_falsification.refine import refine, refined_points
 
 __all__ = ["Falsification", "FalsificationOptions"]
 
 BLIND_ROUND = 5
 """Where there are gradients, every so many rounds one searches without them."""
+
+SAMPLED_BATCHES = 1
+"""Batches of uniform points at most in each of the first boxes: large networks have better uses for time."""
+
+REFINED_ROUND = 2
+"""Where targets have several rows, every so many rounds one takes all of them into account at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class Falsification(Backend[FalsificationOptions]):
         smooth = gives_gradient(hunt)
         if not smooth:
             hunt.batch = min(hunt.batch, BLIND_BATCH)
-        try_corners(hunt, self.options.boxes, self.options.samples)
+        try_corners(hunt, self.options.boxes, min(self.options.samples, SAMPLED_BATCHES * hunt.batch))
         cursor = 0
         for number in range(self.options.rounds):
             if hunt.over():
@@ -84,7 +91,10 @@ class Falsification(Backend[FalsificationOptions]):
             cursor += target.numel()
             start = _starts(hunt, target, number)
             steps = self.options.steps * luby(number + 1)
-            if smooth and number % BLIND_ROUND != BLIND_ROUND - 1:
+            if smooth and hunt.targets.conjunctive and number % REFINED_ROUND == 1:
+                few = slice(refined_points(hunt))
+                refine(hunt, target[few], start[few])
+            elif smooth and number % BLIND_ROUND != BLIND_ROUND - 1:
                 descend(hunt, target, start, steps, variant=number)
             else:
                 wander(hunt, target, start, steps)

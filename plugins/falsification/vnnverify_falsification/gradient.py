@@ -95,4 +95,5 @@ def _diversified(hunt: Hunt, start: Tensor, lower: Tensor, width: Tensor) -> Ten
             (gradient,) = torch.autograd.grad((y * weights).sum(), u)
         gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
         u = (u.detach() + DIVERSIFY_STEP * gradient.sign()).clamp(0.0, 1.0)
+        hunt.points += u.shape[0]
     return u

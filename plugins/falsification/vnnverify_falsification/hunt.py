@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vnnverify import Clause, Context, Query
 from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Graph, Maximum
+from vnnverify_falsification.surrogate import attackable
 from vnnverify_falsification.targets import Targets
 
 __all__ = ["BLIND_BATCH", "Hunt", "batch_size"]
@@ -38,7 +39,7 @@ class Hunt:
         self.clauses = clauses
         self.inputs = query.graph.input_size
         self.outputs = query.graph.output_size
-        self.graph = query.graph.to(ctx.device, ctx.dtype)
+        self.graph = attackable(query.graph.to(ctx.device, ctx.dtype), clauses)
         self.targets = Targets.of(clauses, self.inputs, ctx.device, ctx.dtype)
         per_point = self.targets.of_clause.shape[1] * self.targets.row.shape[1] + self.targets.rows.shape[0]
         self.batch = batch_size(query.graph, per_point, ctx, memory_mb)

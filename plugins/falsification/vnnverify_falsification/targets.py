@@ -66,6 +66,11 @@ class Targets:
     def __len__(self) -> int:
         return self.clause.numel()
 
+    @property
+    def conjunctive(self) -> bool:
+        """Whether some target has more than one row."""
+        return self.row.shape[1] > 1
+
     def products(self, x: Tensor, y: Tensor) -> Tensor:
         """Every distinct row at the points: x (batch, n), y (batch, m) -> (batch, distinct)."""
         return (torch.cat([y, x], dim=1) if self.joined else y) @ self.rows.T
