@@ -19,6 +19,7 @@ from vnnverify.domains import interval
 from vnnverify.ir import Affine, Elementwise, Graph, Node, Op, Value, flat
 from vnnverify.numerics import unit_roundoff, varies
 from vnnverify.ops.piecewise import Relu
+from vnnverify.ops.scale import Scale
 from vnnverify.search import Specification
 from vnnverify_bound_propagation import backward, forward, windows
 from vnnverify_bound_propagation.dual import Dual, bound_by_cases
@@ -359,7 +360,10 @@ def _uncross(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
 def _plan(graph: Graph) -> _Plan:
     exact = dict.fromkeys(graph.inputs, 0)  # values of which intervals are exact: how many sums led to them
     source: dict[Value, Value] = {}  # copies, and what they are copied from
-    users: dict[Value, list[Op]] = {}  # nonlinear operators, by what their inputs are copied from
+    shifted: set[Value] = (
+        set()
+    )  # copies that were scaled or shifted: their signs are not those of their source
+    users: dict[Value, list[Op | None]] = {}  # nonlinear operators, by what their inputs are copied from
     nonlinear: set[Value] = set()
     for node in graph.nodes:
         if isinstance(node.op, Affine):
@@ -367,18 +371,22 @@ def _plan(graph: Graph) -> _Plan:
                 sums = max((exact[v] for v in node.inputs), default=0) + (node.op.fan_in > 1)
                 if sums <= 1:
                     exact[node.output] = sums
-            if node.op.fan_in == 0 and len(node.inputs) == 1 and node.inputs[0].size <= node.output.size:
-                source[node.output] = source.get(node.inputs[0], node.inputs[0])
+            if len(node.inputs) == 1 and node.inputs[0].size <= node.output.size:
+                first = source.get(node.inputs[0], node.inputs[0])
+                if node.op.fan_in == 0 or (isinstance(node.op, Scale) and first.size < node.output.size):
+                    source[node.output] = first
+                    if node.op.fan_in or node.inputs[0] in shifted:
+                        shifted.add(node.output)
         else:
             nonlinear.update(node.inputs)
             for v in node.inputs:
-                users.setdefault(source.get(v, v), []).append(node.op)
+                users.setdefault(source.get(v, v), []).append(None if v in shifted else node.op)
     refine = frozenset(v for v in users if v not in exact)
     signs = frozenset(v for v in refine if all(_linear_by_sign(op) for op in users[v]))
     return _Plan(frozenset(nonlinear), refine, signs, {v: _ancestors(graph, v) for v in refine})
 
 
-def _linear_by_sign(op: Op) -> bool:
+def _linear_by_sign(op: Op | None) -> bool:
     """Whether the operator is linear on either side of zero."""
     return isinstance(op, Elementwise) and op.kinks in ((), (0.0,))
 
