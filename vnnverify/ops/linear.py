@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrix products with a constant: Gemm, and MatMul with one constant operand."""
+"""Matrix products with a constant: Gemm, and MatMul with one constant operand.
+
+Large matrices with few nonzero weights are kept sparse: selections and differences of thousands of values.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,34 @@ from torch import Tensor
 
 from vnnverify.ir.op import Affine, Shape
 
-__all__ = ["LeftLinear", "Linear"]
+__all__ = ["LeftLinear", "Linear", "SparseLinear", "entries", "is_sparse", "product"]
+
+SPARSE_ELEMENTS, SPARSE_DENSITY = 1 << 16, 1 / 32
+"""Elements from which on, and part of them up to which, a sparse matrix is faster than a dense one."""
+
+
+def is_sparse(elements: int, nonzero: int) -> bool:
+    """Whether a matrix with so many elements deserves to be kept sparse."""
+    return elements >= SPARSE_ELEMENTS and nonzero <= SPARSE_DENSITY * elements
+
+
+def entries(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A sparse (COO) matrix of these entries, equal places summed up, without zeros."""
+    index = torch.stack([rows, columns])
+    summed = torch.sparse_coo_tensor(index, values, shape, check_invariants=False).coalesce()
+    some = summed.values().nonzero()[:, 0]
+    if some.numel() == summed.values().numel():
+        return summed
+    index, values = summed.indices()[:, some], summed.values()[some]
+    return torch.sparse_coo_tensor(index, values, shape, is_coalesced=True, check_invariants=False)
+
+
+def product(weight: Tensor, bias: Tensor | None = None) -> Linear | SparseLinear:
+    """The product with a sparse (COO) weight (out, in), kept as is faster."""
+    weight = weight.coalesce()
+    if not is_sparse(weight.numel(), weight.values().numel()):
+        return Linear(weight.to_dense(), bias)
+    return SparseLinear(weight, weight.T.coalesce(), bias)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,12 +64,64 @@ class Linear(Affine):
         return (rows @ self.weight,)
 
     @property
+    def sparse(self) -> Tensor:
+        """The weight as a sparse (COO) tensor."""
+        return self.weight.to_sparse()
+
+    @property
     def fan_in(self) -> int:
         return self.weight.shape[1]
 
     @property
     def fan_out(self) -> int:
         return self.weight.shape[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseLinear(Affine):
+    """z = x W^T + b over the last axis, with the nonzero weights only. Made by `product`."""
+
+    weight: Tensor  # (out, in) sparse COO, coalesced
+    transposed: Tensor  # (in, out) the same
+    bias: Tensor | None = None  # (out,)
+
+    def linear(self, *inputs: Tensor) -> Tensor:
+        return _sparse(self.weight, inputs[0])
+
+    @property
+    def offset(self) -> Tensor | None:
+        return self.bias
+
+    def magnitude(self, *inputs: Tensor) -> Tensor:
+        return _sparse(self.weight.abs(), inputs[0])
+
+    def adjoint(self, rows: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
+        return (_sparse(self.transposed, rows),)
+
+    @property
+    def sparse(self) -> Tensor:
+        """The weight as a sparse (COO) tensor."""
+        return self.weight
+
+    @property
+    def fan_in(self) -> int:
+        return _most_in_a_row(self.weight)
+
+    @property
+    def fan_out(self) -> int:
+        return _most_in_a_row(self.transposed)
+
+
+def _sparse(weight: Tensor, x: Tensor) -> Tensor:
+    """x W^T over the last axis; the vectors of x are side by side in memory while it is computed."""
+    columns = x.reshape(-1, x.shape[-1]).T.contiguous()
+    z: Tensor = torch.sparse.mm(weight, columns).T.contiguous()
+    return z.reshape(*x.shape[:-1], weight.shape[0])
+
+
+def _most_in_a_row(weight: Tensor) -> int:
+    rows = weight.indices()[0]
+    return int(torch.bincount(rows).amax()) if rows.numel() else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from vnnverify.ops.arrangement import Concat, Expand, Pad, Reshape, Select, Tran
 from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.conv import Conv, ConvTranspose
-from vnnverify.ops.linear import LeftLinear, Linear
+from vnnverify.ops.linear import LeftLinear, Linear, SparseLinear, entries
 from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
@@ -57,10 +57,18 @@ def _numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def _sparse() -> SparseLinear:
+    i, j = torch.tensor([0, 0, 2, 2, 2]), torch.tensor([1, 3, 0, 1, 3])
+    weight = entries(i, j, _numbers(5), (3, 4))
+    return SparseLinear(weight, weight.T.coalesce(), _numbers(3, seed=1))
+
+
 def _affine() -> Iterator[OperatorCase]:
     vector, image = ((4,),), ((1, 2, 5, 4),)
     yield OperatorCase("Linear", Linear(_numbers(3, 4), _numbers(3)), vector)
     yield OperatorCase("Linear/rows", Linear(_numbers(3, 4)), ((2, 4),))
+    yield OperatorCase("SparseLinear", _sparse(), vector)
+    yield OperatorCase("SparseLinear/rows", _sparse(), ((2, 4),))
     yield OperatorCase("LeftLinear", LeftLinear(_numbers(3, 2)), ((2, 4),))
     yield OperatorCase("Scale", Scale(_numbers(4), _numbers(4, seed=1)), vector)
     yield OperatorCase("Scale/shift", Scale(None, _numbers(1)), vector)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.readers.arithmetic import scaled
@@ -14,7 +16,7 @@ from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Transpose
 from vnnverify.ops.bilinear import MatMul
 from vnnverify.ops.conv import Conv, ConvTranspose
-from vnnverify.ops.linear import LeftLinear, Linear
+from vnnverify.ops.linear import LeftLinear, Linear, SparseLinear, entries, is_sparse, product
 from vnnverify.ops.sums import Sum
 
 __all__ = ["spatial_pads"]
@@ -27,16 +29,15 @@ def _gemm(node: NodeView) -> Operand:
     alpha, beta = float(node.attribute("alpha", 1.0)), float(node.attribute("beta", 1.0))
     turn_a, turn_b = bool(node.attribute("transA", 0)), bool(node.attribute("transB", 0))
     if isinstance(a, Value) and isinstance(b, np.ndarray):
-        weight = alpha * np.asarray(b, dtype=np.float64)
-        weight = weight if turn_b else weight.T
+        weight = b if turn_b else b.T
         if (
             isinstance(c, np.ndarray)
             and c.size in (1, weight.shape[0])
             and c.shape[-1:] in ((), (1,), (c.size,))
         ):
             bias = np.broadcast_to(beta * np.asarray(c, dtype=np.float64).reshape(-1), weight.shape[:1])
-            return node.add(Linear(as_tensor(weight), as_tensor(bias)), _turned(node, a, turn_a))
-        return _plus(node, node.add(Linear(as_tensor(weight)), _turned(node, a, turn_a)), beta)
+            return node.add(_linear(weight, alpha, as_tensor(bias)), _turned(node, a, turn_a))
+        return _plus(node, node.add(_linear(weight, alpha), _turned(node, a, turn_a)), beta)
     if isinstance(b, Value) and isinstance(a, np.ndarray):
         weight = alpha * np.asarray(a, dtype=np.float64)
         weight = weight.T if turn_a else weight
@@ -44,6 +45,17 @@ def _gemm(node: NodeView) -> Operand:
     left, right = _turned(node, node.variable(0), turn_a), _turned(node, node.variable(1), turn_b)
     product = node.add(MatMul(), left, right)
     return _plus(node, product if alpha == 1.0 else scaled(node, product, np.array(alpha), None), beta)
+
+
+def _linear(weight: np.ndarray, alpha: float = 1.0, bias: Tensor | None = None) -> Linear | SparseLinear:
+    """x (alpha W)^T + b; a large matrix of few weights is never copied whole."""
+    if not is_sparse(weight.size, int(np.count_nonzero(weight))):
+        return Linear(as_tensor(alpha * np.asarray(weight, dtype=np.float64)), bias)
+    rows, columns = weight.nonzero()
+    values = alpha * weight[rows, columns].astype(np.float64)
+    i, j, v = (torch.from_numpy(part) for part in (rows, columns, values))
+    shape = (weight.shape[0], weight.shape[1])
+    return product(entries(i, j, v, shape), bias)
 
 
 def _turned(node: NodeView, x: Value, turn: bool) -> Value:
@@ -67,7 +79,7 @@ def _matmul(node: NodeView) -> Operand:
     if a is None or b is None or not a.shape or not b.shape:
         raise node.error("a factor is missing or has no axes")
     if isinstance(a, Value) and isinstance(b, np.ndarray) and b.ndim <= 2:
-        z = node.add(Linear(as_tensor(b.reshape(len(b), -1).T)), a)
+        z = node.add(_linear(b.reshape(len(b), -1).T), a)
         return z if b.ndim == 2 else node.reshaped(z, z.shape[:-1])
     if isinstance(b, Value) and isinstance(a, np.ndarray) and a.ndim <= 2:
         z = node.add(LeftLinear(as_tensor(a.reshape(-1, a.shape[-1]))), b)

@@ -14,6 +14,7 @@ from vnnverify.ir.simplify.copies import merge_copies
 from vnnverify.ir.simplify.dead_code import remove_dead_code
 from vnnverify.ir.simplify.fusion import fuse_scales
 from vnnverify.ir.simplify.identities import remove_identities
+from vnnverify.ir.simplify.opposites import merge_opposite_relus
 from vnnverify.ir.simplify.products import fuse_products
 from vnnverify.ir.simplify.squares import square_products
 from vnnverify.ir.simplify.two_valued import straighten_two_valued
@@ -22,6 +23,7 @@ __all__ = [
     "fuse_products",
     "fuse_scales",
     "merge_copies",
+    "merge_opposite_relus",
     "remove_dead_code",
     "remove_identities",
     "simplify",
@@ -34,6 +36,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
     merge_copies,
     fuse_scales,
+    merge_opposite_relus,  # before products of selections hide the copies
     fuse_products,
     square_products,
     straighten_two_valued,

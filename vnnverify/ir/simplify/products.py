@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node
+from vnnverify.ir.simplify.exactness import exact_sums, grain, largest
 from vnnverify.ir.simplify.rewrite import producers, uses
-from vnnverify.ops.linear import Linear
+from vnnverify.ops.linear import Linear, SparseLinear, entries, product
 
-__all__ = ["fuse_products"]
+__all__ = ["Product", "fuse_products", "values_of"]
 
-_MANTISSA = 53  # bits of a float64
+Product = Linear | SparseLinear
+LARGE = 1 << 22
+"""Elements of a product of which one factor is dense, beyond which it is not computed."""
 
 
 def fuse_products(graph: Graph) -> Graph:
@@ -27,7 +30,7 @@ def fuse_products(graph: Graph) -> Graph:
         before = made.get(node.inputs[0]) if len(node.inputs) == 1 else None
         if before is None or before in fused or count[before.output] != 1:
             continue
-        if isinstance(before.op, Linear) and isinstance(node.op, Linear):
+        if isinstance(before.op, Product) and isinstance(node.op, Product):
             op = _product(before.op, node.op)
             if op is not None:
                 fused[before] = None
@@ -38,43 +41,52 @@ def fuse_products(graph: Graph) -> Graph:
     return graph.with_nodes(node for node in nodes if node is not None)
 
 
-def _product(first: Linear, second: Linear) -> Linear | None:
+def _product(first: Product, second: Product) -> Product | None:
     """second ∘ first, or None if that is larger than both together or would round."""
     middle, inputs = first.weight.shape
     outputs = second.weight.shape[0]
-    if first.weight.dtype != torch.float64 or outputs * inputs > middle * (outputs + inputs):
+    if first.weight.dtype != torch.float64:
         return None
-    grain = _grain(second.weight)
-    reach = float(second.weight.abs().sum(dim=1).max())
-    if not _exact(grain + _grain(first.weight), reach * _largest(first.weight)):
+    both_dense = isinstance(first, Linear) and isinstance(second, Linear)
+    if both_dense and outputs * inputs > middle * (outputs + inputs):
+        return None
+    if not both_dense and outputs * inputs > LARGE and not isinstance(first, SparseLinear):
+        return None
+    left, right = values_of(second), values_of(first)
+    fine = grain(left)
+    reach = float(second.magnitude(torch.ones(1, middle, dtype=torch.float64)).max())
+    if not exact_sums(fine + grain(right), reach * largest(right)):
         return None
     bias = second.bias
     if first.bias is not None:
-        bias = second.weight @ first.bias
-        least, most = grain + _grain(first.bias), reach * _largest(first.bias)
+        bias = second.linear(first.bias[None])[0]
+        least, most = fine + grain(first.bias), reach * largest(first.bias)
         if second.bias is not None:
-            least, most = min(least, _grain(second.bias)), most + _largest(second.bias)
+            least, most = min(least, grain(second.bias)), most + largest(second.bias)
             bias = bias + second.bias
-        if not _exact(least, most):
+        if not exact_sums(least, most):
             return None
-    return Linear(second.weight @ first.weight, bias)
+    if both_dense:
+        return Linear(second.weight @ first.weight, bias)
+    weight = _composed(second.sparse, first.sparse)
+    if weight.values().numel() > left.numel() + right.numel():
+        return None
+    return product(weight, bias)
 
 
-def _exact(grain: int, most: float) -> bool:
-    """Whether float64 holds every multiple of 2^grain up to `most`, hence every partial sum of such."""
-    return most <= 2.0 ** min(grain + _MANTISSA, 1000) and grain > -1000
+def _composed(second: Tensor, first: Tensor) -> Tensor:
+    """The product of two sparse matrices: every entry (i, k) of the first factor meets row k of the other."""
+    second, first = second.coalesce(), first.coalesce()
+    (i, k), (row, column) = second.indices(), first.indices()
+    count = torch.bincount(row, minlength=first.shape[0])
+    start = count.cumsum(0) - count
+    each = count[k]
+    mine = torch.arange(k.numel()).repeat_interleave(each)
+    place = torch.arange(mine.numel()) - (each.cumsum(0) - each)[mine] + start[k[mine]]
+    values = second.values()[mine] * first.values()[place]
+    return entries(i[mine], column[place], values, (second.shape[0], first.shape[1]))
 
 
-def _grain(t: Tensor) -> int:
-    """The largest g such that every element is a multiple of 2^g; 0 if there are only zeros."""
-    values = t[t != 0]
-    if values.numel() == 0:
-        return 0
-    mantissa, exponent = torch.frexp(values)
-    whole = (mantissa * 2.0**_MANTISSA).to(torch.int64)
-    lowest = torch.frexp((whole & -whole).to(torch.float64)).exponent - 1
-    return int((exponent - _MANTISSA + lowest).min())
-
-
-def _largest(t: Tensor) -> float:
-    return float(t.abs().max()) if t.numel() else 0.0
+def values_of(op: Product) -> Tensor:
+    """The weights of a product that are stored."""
+    return op.weight.values() if isinstance(op, SparseLinear) else op.weight
