@@ -70,7 +70,9 @@ def test_plugin_uses_no_private_name_of_the_framework(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["backends"], ["verify", "--help"], ["nope"], []], ids=" ".join
+    "arguments",
+    [["--help"], ["--version"], ["backends"], ["verify", "--help"], ["bench", "--help"], ["nope"], []],
+    ids=" ".join,
 )
 def test_start_up_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
@@ -91,7 +93,9 @@ def test_start_up_imports_nothing_heavy(arguments: list[str]) -> None:
     assert [name for name in HEAVY if name in modules] == []
 
 
-@pytest.mark.parametrize("module", ["vnnverify", "vnnverify.supervisor", "vnnverify.results"])
+@pytest.mark.parametrize(
+    "module", ["vnnverify", "vnnverify.supervisor", "vnnverify.results", "vnnverify.evaluation.run"]
+)
 def test_module_imports_nothing_heavy(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(

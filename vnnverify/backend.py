@@ -136,6 +136,9 @@ class Context:
     confirm: Callable[[Tensor], bool]
     """Whether x (n,) is a witness in the original model, by the property's own text. A search
     should ask before it stops at a candidate: what float32 bounds call a hit may be none."""
+    tell: Callable[[int, int, float], None] = lambda visited, left, bound: None
+    """How a search stands: sub-problems visited so far, those open, and the lowest bound among the latest.
+    May be called at every step; what is made of it costs nothing."""
 
     def until(self, deadline: Deadline) -> Context:
         """The same context with another deadline."""

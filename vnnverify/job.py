@@ -46,13 +46,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a running verification tells: that the files are read, then of each backend's turn as it ends.
+    """What a running verification tells: that the files are read, once a second how a search stands, and of
+    each backend's turn as it ends.
 
-    `details` hold, of a query, `inputs`, `outputs`, `nodes`, `clauses` and the list `backends`; of a turn,
+    `details` hold, of a query, `inputs`, `outputs`, `nodes`, `clauses` and the list `backends`; of a search,
+    sub-problems `visited` and `open`, and the lowest `bound` (None: none that is finite); of a turn,
     `backend`, `verdict`, `seconds`, `reason` and `open_clauses`.
     """
 
-    stage: str  # "query" or "turn"
+    stage: str  # "query", "search" or "turn"
     details: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0  # since the start of the run
 
@@ -63,5 +65,8 @@ class Progress:
                 f"{about['inputs']} inputs, {about['outputs']} outputs, {about['nodes']} nodes, "
                 f"{about['clauses']} clauses; trying {', '.join(about['backends'])}"
             )
+        if self.stage == "search":
+            bound = "no bound" if about["bound"] is None else f"lowest bound {about['bound']:.4g}"
+            return f"{about['visited']:,} sub-problems visited, {about['open']:,} open, {bound}"
         said = f": {about['reason']}" if about["reason"] else ""
         return f"{about['backend']}: {about['verdict']} in {about['seconds']:.2f} s{said}"

@@ -18,6 +18,7 @@ import dataclasses
 import gc
 import json
 import logging
+import math
 import os
 import queue
 import signal
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from vnnverify.condition import condition, cores
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError, VnnverifyError
-from vnnverify.job import Job
+from vnnverify.job import Job, Progress
 from vnnverify.verdict import Guarantee, Verdict
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ EXPLAINING_SHARE = 0.05
 EXPLAINING_LATE = 0.1
 """Seconds that it may take when the limit has passed."""
 
+TELLS_EVERY = 1.0
+"""Seconds between two notes on how a search stands."""
 _OUT_OF_MEMORY = ("MemoryError", "not enough memory", "out of memory")
 """Python, torch on the CPU, torch on a GPU."""
 
@@ -203,6 +206,7 @@ def answers(
     ctx = make_context(
         query, Deadline(deadline.at - spared), device=device, dtype=getattr(torch, job.dtype), seed=job.seed
     )
+    ctx = dataclasses.replace(ctx, tell=_standing(job, tell))
     logger.info(
         "%d inputs, %d outputs, %d nodes, %d clauses; trying %s on %s",
         query.graph.input_size,
@@ -320,6 +324,27 @@ def _reporter(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[str
             tell({"progress": {"stage": "turn", "details": details}})
 
     return report
+
+
+def _standing(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[int, int, float], None]:
+    """What is made of how a search stands: once a second it is logged, and told if the job asks for it."""
+    latest = time.monotonic()
+
+    def told(visited: int, left: int, bound: float) -> None:
+        nonlocal latest
+        now = time.monotonic()
+        if now - latest < TELLS_EVERY:
+            return
+        latest = now
+        progress = Progress("search", {"visited": visited, "open": left, "bound": plain(bound)})
+        logger.info("%s", progress)
+        if job.progress:
+            tell({"progress": {"stage": progress.stage, "details": progress.details}})
+
+    def plain(bound: float) -> float | None:
+        return bound if math.isfinite(bound) else None
+
+    return told
 
 
 def _device(wish: str) -> str:

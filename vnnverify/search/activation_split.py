@@ -177,7 +177,6 @@ class ActivationSplit:
         Args:
             roots: sub-problems without splits, and `found`, what is known of them.
         """
-        started = time.monotonic()
         stuck: set[int] = set()
         batch = BatchSize(self.full_batch, self.max_batch, SECONDS_PER_BATCH)
         lowest, deepest = float(found.lower.min()), 0
@@ -203,10 +202,7 @@ class ActivationSplit:
                 return ActivationResult([], witness, stats=self._stats(len(work), lowest, deepest))
             work = work.joined(self._children(chosen, found, open_, stuck))
             spent = max(time.monotonic() - before, 1e-4)
-            self.ctx.logger.debug(
-                "%.1f s: %d sub-problems visited, %d open, lowest bound %.4g, depth %d",
-                time.monotonic() - started, self.visited, len(work), lowest, deepest,
-            )  # fmt: skip
+            self.ctx.tell(self.visited, len(work), lowest)
             batch.took(taken, spent)
         left = sorted(stuck | set(work.goal.tolist()))
         return ActivationResult(

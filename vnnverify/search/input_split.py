@@ -137,7 +137,7 @@ class InputSplit:
         boxes = self._roots()
         stuck: set[int] = set()
         batch = BatchSize(FIRST_BATCH, self.max_batch, SECONDS_PER_BATCH)
-        worst, started = 0.0, time.monotonic()
+        worst = 0.0
         while len(boxes):
             if self.ctx.deadline.expired:
                 break
@@ -152,9 +152,7 @@ class InputSplit:
             boxes = boxes.joined(children)
             worst = float(children.bound.min()) if len(children) else worst
             spent = max(time.monotonic() - before, 1e-4)
-            self.ctx.logger.debug(
-                "%.1f s: %d boxes visited, %d open", time.monotonic() - started, self.visited, len(boxes)
-            )
+            self.ctx.tell(self.visited, len(boxes), worst)
             batch.took(len(chosen), spent)
         left = sorted(stuck | set(boxes.clause.tolist()))
         return SearchResult(left, timed_out=bool(len(boxes)), stats=self._stats(len(boxes), worst))
