@@ -86,9 +86,10 @@ def time_histogram(records: Sequence[Record]) -> Figure:
 
 
 def subproblem_histogram(records: Sequence[Record]) -> Figure:
-    """How many sub-problems were looked at, by verdict."""
-    counts = [float(max(1, subproblems(r))) for r in records]
-    return _histogram("subproblems", records, counts, "sub-problems looked at")
+    """How many sub-problems were looked at, by verdict, where there were any."""
+    searched = [record for record in records if subproblems(record)]
+    counts = [float(subproblems(record)) for record in searched]
+    return _histogram("subproblems", searched, counts, "sub-problems looked at")
 
 
 def _histogram(name: str, records: Sequence[Record], values: Sequence[float], label: str) -> Figure:
