@@ -39,6 +39,7 @@ class Beads:
     colour: str = option("red", help="of all beads", choices=("red", "black"))
     glass: bool = option(False, help="whether beads are of glass")
     wires: tuple[int, ...] = option((), help="positions of wires")
+    memory: int = option(64, help="MiB to count in", minimum=1, mebibytes=True)
 
 
 class Abacus(Backend[Beads]):
@@ -73,6 +74,22 @@ def test_words_for_true(text: str) -> None:
     assert Abacus.parse_options({"glass": text}).glass is True
 
 
+@pytest.mark.parametrize(
+    ("text", "mebibytes"),
+    [
+        ("512", 512),
+        ("4GiB", 4096),
+        ("4g", 4096),
+        ("1.5 GiB", 1536),
+        ("2097152B", 2),
+        ("1GB", 1024),
+        ("1TiB", 1 << 20),
+    ],
+)
+def test_memory_in_any_unit(text: str, mebibytes: int) -> None:
+    assert Abacus.parse_options({"memory": text}).memory == mebibytes
+
+
 @pytest.mark.parametrize("text", ["false", "No", "off", "0"])
 def test_words_for_false(text: str) -> None:
     assert Abacus.parse_options({"glass": text}).glass is False
@@ -81,7 +98,11 @@ def test_words_for_false(text: str) -> None:
 @pytest.mark.parametrize(
     ("key", "text", "message"),
     [
-        ("beads", "3", "unknown option 'beads'; this backend has: colour, count, glass, weight, wires"),
+        (
+            "beads",
+            "3",
+            "unknown option 'beads'; this backend has: colour, count, glass, memory, weight, wires",
+        ),
         ("count", "0", "option count=0: must be at least 1"),
         ("count", "100", "option count=100: must be at most 99"),
         ("count", "2.5", "option count='2.5': expected int"),
@@ -91,6 +112,9 @@ def test_words_for_false(text: str) -> None:
         ("weight", "heavy", "option weight='heavy': expected float"),
         ("colour", "blue", "option colour=blue: choose one of red, black"),
         ("glass", "maybe", "option glass='maybe': expected bool"),
+        ("memory", "4 apples", "option memory='4 apples': expected a number of MiB or a size, as in 4GiB"),
+        ("memory", "-4", "option memory='-4': expected a number of MiB or a size, as in 4GiB"),
+        ("memory", "100KiB", "option memory=100KiB: must be at least 1"),
         ("wires", "1,2", "option wires: cannot be given as text, only by a program"),
     ],
 )

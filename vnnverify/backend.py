@@ -17,6 +17,7 @@ from torch import Tensor
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError
 from vnnverify.query import Clause, Query, Replay
+from vnnverify.sizes import MIB, parse_size
 from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = [
@@ -38,12 +39,14 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
+    mebibytes: bool = False,
 ) -> Any:
     """A field of an options dataclass: `samples: int = option(64, help="…", minimum=1)`.
 
-    int, float, str and bool fields can be set from the command line with `-o name=value`.
+    int, float, str and bool fields can be set from the command line with `-o name=value`. An int field of
+    `mebibytes` may be given with another unit there, as in `-o memory=4GiB`.
     """
-    meta = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    meta = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "mebibytes": mebibytes}
     return field(default=default, metadata=meta)
 
 
@@ -210,10 +213,15 @@ _WORDS = {
 def _parse_value(key: str, text: str, kind: type, meta: Mapping[str, Any]) -> Any:
     if kind not in (bool, int, float, str):
         raise OptionError(f"option {key}: cannot be given as text, only by a program")
+    sized = meta.get("mebibytes", False) and not text.strip().isdecimal()
     try:
-        value = _WORDS[text.lower()] if kind is bool else kind(text)
+        if sized:
+            value: Any = parse_size(text) // MIB
+        else:
+            value = _WORDS[text.lower()] if kind is bool else kind(text)
     except (ValueError, KeyError):
-        raise OptionError(f"option {key}={text!r}: expected {kind.__name__}") from None
+        wanted = "a number of MiB or a size, as in 4GiB" if sized else kind.__name__
+        raise OptionError(f"option {key}={text!r}: expected {wanted}") from None
     if meta.get("minimum") is not None and not value >= meta["minimum"]:
         raise OptionError(f"option {key}={text}: must be at least {meta['minimum']}")
     if meta.get("maximum") is not None and not value <= meta["maximum"]:

@@ -22,7 +22,7 @@ __all__ = ["BoxBounder", "ZonotopeBackend", "ZonotopeOptions"]
 class ZonotopeOptions:
     """Options of `zonotope`."""
 
-    memory: int = option(512, help="MiB that generators may take", minimum=1)
+    memory: int = option(512, help="MiB that generators may take", minimum=1, mebibytes=True)
     max_batch: int = option(4096, help="most boxes bounded at once", minimum=1)
     split_inputs: int = option(
         64, help="branch and bound on the input box up to so many varying inputs", minimum=0

@@ -32,7 +32,9 @@ MANY_SIGNS = 4000
 class BoundPropagationOptions:
     """Options of `bound_propagation`."""
 
-    memory: int = option(256, help="MiB that the rows of one backward pass may take", minimum=1)
+    memory: int = option(
+        256, help="MiB that the rows of one backward pass may take", minimum=1, mebibytes=True
+    )
     max_batch: int = option(4096, help="most boxes bounded at once", minimum=1)
     split_inputs: int = option(
         16, help="branch and bound on the input box up to so many varying inputs, on signs beyond", minimum=0

@@ -30,8 +30,8 @@ CHORD = 0.3
 """What the height of a hinge over its chord counts in its score, relative to the error at the point found."""
 DESCENTS, DESCENT_STEPS, DESCENT, DESCENT_DECAY = 64, 20, 0.2, 0.85
 """Points of a batch that are taken downhill, steps, the first step as a part of the box, and how it falls."""
-CELL_BYTES = 1 << 26
-"""Memory that arguments bounded over half-spaces may take at once."""
+CELL_SHARE = 4
+"""One over the part of the memory that the arguments bounded over half-spaces may take."""
 
 
 class HingeBounder:
@@ -43,7 +43,7 @@ class HingeBounder:
     """
 
     def __init__(self, tool: Propagator, root: State, goals: Sequence[Goal], ctx: Context) -> None:
-        self.ctx = ctx
+        self.ctx, self.memory = ctx, tool.memory
         device = root.lower.device
         box = torch.tensor([g.box for g in goals], device=device)
         rows = (t.to(device) for t in stacked(goals, tool.graph.output_size))
@@ -81,7 +81,7 @@ class HingeBounder:
         D, J = cells.slope.shape
         lower = torch.full((D,), -float("inf"), dtype=torch.float64, device=cells.slope.device)
         each = min(J * cells.point.shape[1], CELL_ELEMENTS)
-        at_once = max(1, CELL_BYTES // (16 * max(each, J, 1)))
+        at_once = max(1, self.memory // (16 * CELL_SHARE * max(each, J, 1)))
         for index in torch.arange(D, device=lower.device).split(at_once):
             part = cells.take(index)
             lower[index] = self._improve(part, steps, rounds)
