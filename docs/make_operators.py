@@ -40,8 +40,10 @@ NEWEST = 99
 VECTOR, MATRIX, IMAGE = (1, 4), (4, 3), (1, 4, 6, 6)
 
 PLAIN = (
-    "Abs", "Ceil", "Cos", "Dropout", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "Identity", "LeakyRelu",
-    "Log", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Sqrt", "Tanh",
+    "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Celu", "Cos", "Cosh", "Dropout", "Elu",
+    "Erf", "Exp", "Floor", "HardSigmoid", "Identity", "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu",
+    "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Swish",
+    "Tan", "Tanh", "ThresholdedRelu",
 )  # fmt: skip
 
 
@@ -113,15 +115,21 @@ def forms() -> Iterator[Form]:
         yield form(op, VECTOR)
     yield form("HardSwish", VECTOR, opset=14)
     yield form("Gelu", VECTOR, when="approximate=none", opset=20)
+    yield form("Gelu", VECTOR, when="approximate=tanh", opset=20, approximate="tanh")
     yield form("PRelu", VECTOR, numbers(1), when="one slope")
     yield form("PRelu", VECTOR, numbers(4), when="several slopes")
     yield form("Clip", VECTOR, numbers(1), numbers(1) + 1, when="constant ends")
-    yield form("Softmax", VECTOR, axis=1)
-    yield form("Softmax", VECTOR, opset=11)
+    yield form("PRelu", VECTOR, VECTOR, when="computed slope")
+    yield form("Clip", VECTOR, (), (), when="computed ends")
+    for op in ("Softmax", "LogSoftmax"):
+        yield form(op, VECTOR, axis=1)
+        yield form(op, VECTOR, opset=11)
     yield from _logic()
     yield from _arithmetic()
     yield from _products()
     yield from _reductions()
+    yield from _norms()
+    yield from _quantized()
     yield from _shapes()
 
 
@@ -150,7 +158,12 @@ def _arithmetic() -> Iterator[Form]:
         yield form(op, VECTOR, numbers(4), when="with a constant")
         yield form(op, VECTOR, VECTOR, when="of two variables")
     yield form("Div", numbers(4), VECTOR, when="constant by variable")
+    yield form("Div", VECTOR, np.array(3), when="whole numbers by a constant", kind="whole")
+    yield form("Mod", VECTOR, np.array(3), when="whole numbers", kind="whole")
+    yield form("Mod", VECTOR, numbers(4), when="floats, fmod=1", fmod=1)
     yield form("Sum", VECTOR, VECTOR)
+    yield form("Mean", VECTOR, VECTOR)
+    yield form("Pow", VECTOR, VECTOR, when="computed exponent, of positive numbers")
     yield form("Pow", VECTOR, np.array(2, np.float32), when="constant exponent")
     yield form("Pow", VECTOR, np.array(-2, np.float32), when="constant negative exponent")
     yield form("Pow", VECTOR, np.array(0.5, np.float32), when="exponent 1/2")
@@ -177,8 +190,48 @@ def _reductions() -> Iterator[Form]:
     for op in ("AveragePool", "MaxPool"):
         yield form(op, IMAGE, kernel_shape=[2, 2])
 
+    for op in ("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd"):
+        yield form(op, VECTOR, axes=[1])
+
+
+def _norms() -> Iterator[Form]:
+    yield form("LayerNormalization", VECTOR, numbers(4), numbers(4), opset=17)
+    yield form("RMSNormalization", VECTOR, numbers(4), opset=23)
+    yield form("InstanceNormalization", IMAGE, numbers(4), numbers(4))
+    yield form("GroupNormalization", IMAGE, numbers(4), numbers(4), opset=21, num_groups=2)
+    yield form("LpNormalization", VECTOR)
+    yield form("LRN", IMAGE, size=3)
+
+
+def _quantized() -> Iterator[Form]:
+    scale, zero, byte = np.array(0.1, np.float32), np.array(1, np.int8), np.ones((4, 3), np.int8)
+    yield form("QuantizeLinear", VECTOR, scale, zero)
+    yield form("DequantizeLinear", VECTOR, scale, np.array(1), kind="whole")
+    yield form("MatMulInteger", VECTOR, byte, kind="whole", when="constant right")
+    yield form("ConvInteger", IMAGE, np.ones((2, 4, 3, 3), np.int8), kind="whole", when="constant kernel")
+    yield form("QLinearMatMul", VECTOR, scale, zero, byte, scale, zero, scale, zero, kind="whole")
+    kernel = np.ones((2, 4, 3, 3), np.int8)
+    yield form("QLinearConv", IMAGE, scale, zero, kernel, scale, zero, scale, zero, kind="whole")
+
+
+def _moved() -> Iterator[Form]:
+    yield form("GatherElements", MATRIX, ints(0, 2, 1).reshape(1, 3), when="constant indices")
+    yield form("GatherND", MATRIX, ints(0, 2).reshape(1, 2), when="constant indices")
+    for op in ("Scatter", "ScatterElements"):
+        opset = 10 if op == "Scatter" else 13
+        yield form(op, MATRIX, ints(0, 2, 1).reshape(1, 3), (1, 3), when="constant indices", opset=opset)
+    yield form("ScatterND", MATRIX, ints(0, 2).reshape(1, 2), (1,), when="constant indices")
+    yield form("Compress", MATRIX, np.array([True, False, True, True]), axis=0, when="constant condition")
+    yield form("ReverseSequence", MATRIX, ints(3, 2, 1), when="constant lengths")
+    yield form("Trilu", MATRIX, opset=14)
+    yield form("CenterCropPad", MATRIX, ints(3, 3), opset=18)
+    yield form("CumSum", MATRIX, np.array(0))
+    yield form("Einsum", VECTOR, MATRIX, equation="ij,jk->ik", when="two variables, no diagonals")
+    yield form("Einsum", VECTOR, numbers(4, 3), equation="ij,jk->ik", when="with a constant, no diagonals")
+
 
 def _shapes() -> Iterator[Form]:
+    yield from _moved()
     yield form("Concat", VECTOR, VECTOR, axis=1)
     yield form("DepthToSpace", IMAGE, blocksize=2)
     yield form("SpaceToDepth", IMAGE, blocksize=2)
@@ -191,6 +244,7 @@ def _shapes() -> Iterator[Form]:
     scales = np.array([1, 1, 2, 2], np.float32)
     yield form("Resize", IMAGE, scales, when="nearest", opset=10)
     yield form("Resize", IMAGE, None, scales, when="nearest")
+    yield form("Resize", IMAGE, None, scales, when="linear or cubic", mode="cubic")
     yield form("Upsample", IMAGE, scales, when="nearest", opset=9)
     yield form("Slice", MATRIX, ints(1), ints(3))
     yield form("Split", MATRIX, ints(2, 2), axis=0)

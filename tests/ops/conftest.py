@@ -51,6 +51,12 @@ class Case:
         return "-".join(p for p in (self.op, str(self.opset), shapes, given, self.note) if p)
 
     @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of the outputs where onnx does not infer it."""
+        uninferred = ("GroupNormalization", "MeanVarianceNormalization")
+        return self.inputs[0] if self.op in uninferred else None
+
+    @property
     def data(self) -> bytes:
         names = [f"in{k}" if i is not None else "" for k, i in enumerate(self.inputs)]
         outs = [f"out{k}" for k in range(self.outputs)]
@@ -68,7 +74,7 @@ class Case:
                 for n, i in zip(names, self.inputs, strict=True)
                 if isinstance(i, tuple)
             ],
-            [helper.make_tensor_value_info(n, self.kind, None) for n in outs],
+            [helper.make_tensor_value_info(n, self.kind, self.shape) for n in outs],
             [
                 numpy_helper.from_array(i, n)
                 for n, i in zip(names, self.inputs, strict=True)
@@ -324,6 +330,109 @@ def _logic_cases() -> list[Case]:
     return found
 
 
+def _activation_cases() -> list[Case]:
+    shape = (2, 5)
+    wide: dict[str, Any] = {"low": -3.0, "high": 3.0}
+    opsets = {"Mish": 18, "HardSwish": 14, "ThresholdedRelu": 10, "Celu": 12}
+    ops = ("Atan", "Sinh", "Cosh", "Asinh", "Softsign", "Mish", "HardSwish", "ThresholdedRelu", "Celu")
+    found = [case(op, shape, opset=opsets.get(op, 13), **wide) for op in ops]
+    found += [case(op, shape, low=-0.9, high=0.9) for op in ("Asin", "Acos", "Atanh", "Tan")]
+    found += [
+        case("Acosh", shape, low=1.1, high=4.0),
+        case("Gelu", shape, opset=20, approximate="tanh", **wide),
+        case("Celu", shape, opset=12, alpha=2.5, **wide),
+        case("Selu", shape, **wide),
+        case("Shrink", shape, opset=9, bias=0.25, lambd=0.75),
+        case("Shrink", shape, opset=9, bias=0.5, lambd=0.5),
+        case("ThresholdedRelu", shape, opset=10, alpha=0.3),
+        case("PRelu", (2, 3), (3,), note="computed slope"),
+        case("Clip", shape, (), (), note="computed ends", low=-2.0, high=2.0),
+        case("LogSoftmax", (2, 3), axis=1),
+        case("LogSoftmax", (2, 3, 2), axis=1, opset=11, note="flattening"),
+        case("Softmax", (3, 2), axis=1, note="of two"),
+        case("Pow", shape, (5,), low=0.2, note="computed exponent"),
+        case("Pow", (2, 2), np.array([2.0, 0.5], np.float32), low=0.2, note="several exponents"),
+        case("Mod", shape, number(0.75), fmod=1),
+        case("Mod", shape, np.array(3), kind=TensorProto.INT64, whole=True, low=-9.5, high=9.5),
+        case("Mod", shape, np.array(-4), kind=TensorProto.INT64, whole=True, low=-9.5, high=9.5),
+        case("Mod", shape, np.array(4), kind=TensorProto.INT64, whole=True, low=-9.5, high=9.5, fmod=1),
+        case("Div", shape, np.array(3), kind=TensorProto.INT64, whole=True, low=-9.5, high=9.5, note="whole"),
+        case("Mean", shape, (5,)),
+        case("Mean", shape),
+    ]
+    return found
+
+
+def _normalization_cases() -> list[Case]:
+    image = (2, 4, 3, 2)
+    return [
+        case("LayerNormalization", (2, 3, 4), weights(4), weights(4), opset=17),
+        case("LayerNormalization", (2, 3, 4), weights(3, 4), axis=1, opset=17, epsilon=0.1),
+        case("RMSNormalization", (2, 3, 4), weights(4), opset=23),
+        case("InstanceNormalization", image, weights(4), weights(4), epsilon=0.01),
+        case("GroupNormalization", image, weights(4), weights(4), num_groups=2, opset=21),
+        case("LpNormalization", (2, 3), axis=1),
+        case("LpNormalization", (2, 3), axis=0, p=1),
+        case("LRN", image, size=3, alpha=0.5, beta=0.75, bias=1.5),
+        case("LRN", image, size=1, beta=0.5),
+        case("MeanVarianceNormalization", image),
+        case("ReduceL1", (2, 3, 4), axes=[1]),
+        case("ReduceL2", (2, 3, 4), axes=[0, 2], keepdims=0),
+        case("ReduceSumSquare", (2, 3), axes=[1]),
+        case("ReduceLogSum", (2, 3), axes=[1], low=0.2),
+        case("ReduceLogSumExp", (2, 3, 2), axes=[0, 1]),
+        case("ReduceProd", (2, 3), axes=[1], keepdims=0),
+        case("ReduceProd", (2, 3), ints(0), opset=18),
+    ]
+
+
+def _quantized_cases() -> list[Case]:
+    """Ranges in which no number lies on the edge between two quantised ones, as float32 has it."""
+    shape, scale, byte = (2, 4), np.array(0.05, np.float32), np.array(3, np.int8)
+    kind: dict[str, Any] = {"kind": TensorProto.INT8}
+    per_channel = np.array([0.05, 0.1, 0.02, 0.3], np.float32), np.array([1, 0, -3, 5], np.int8)
+    found = [
+        case("QuantizeLinear", shape, scale, byte, **kind),
+        case("QuantizeLinear", shape, scale, np.array(100, np.uint8), kind=TensorProto.UINT8),
+        case("QuantizeLinear", shape, *per_channel, axis=1, **kind),
+    ]
+    return found
+
+
+def _moving_cases() -> list[Case]:
+    block = (2, 3, 4)
+    resized = np.array([], np.float32), np.array([1, 1, 2, 1.5], np.float32)
+    found = [
+        case("GatherElements", (2, 3), ints(0, 1, 1, 0, 0, 1).reshape(2, 3), axis=0),
+        case("GatherND", block, ints(0, 1, 1, 2).reshape(2, 2)),
+        case("GatherND", block, ints(1, 2).reshape(2, 1), batch_dims=1),
+        case("ScatterElements", (2, 3), ints(0, 2, 1).reshape(1, 3), (1, 3), axis=1),
+        case("ScatterElements", (2, 3), ints(0).reshape(1, 1), weights(1, 1), axis=1),
+        case("ScatterND", block, ints(1, 0).reshape(2, 1), (2, 3, 4)),
+        case("ScatterND", weights(2, 3), ints(1, 0).reshape(1, 2), (1,)),
+        case("Trilu", (3, 4), opset=14),
+        case("Trilu", (3, 4), np.array(1), upper=0, opset=14),
+        case("Compress", block, np.array([True, False, True]), axis=1),
+        case("ReverseSequence", (4, 2), ints(3, 2), batch_axis=1, time_axis=0),
+        case("CenterCropPad", (3, 4), ints(5, 2), opset=18),
+        case("CumSum", block, np.array(1)),
+        case("CumSum", block, np.array(-1), exclusive=1, reverse=1),
+        case("Einsum", (2, 3), (3, 4), equation="ij,jk->ik"),
+        case("Einsum", (2, 3, 4), weights(2, 4, 5), equation="bij,bjk->bki"),
+        case("Einsum", (2, 3, 4), weights(4, 2), equation="...d,dk->...k"),
+        case("Einsum", (2, 3, 4), equation="ijk->kj"),
+        case("Einsum", (2, 2, 3), (2, 2, 3), equation="bhd,bhd->bh"),
+        case("Einsum", weights(3), (4,), equation="i,j->ij"),
+        case("Resize", (1, 2, 4, 4), *resized, mode="linear"),
+        case("Resize", (1, 2, 4, 4), *resized, mode="cubic"),
+        case("Resize", (1, 1, 3, 4), None, None, ints(1, 1, 6, 8), mode="linear"),
+        case("Resize", (1, 1, 4, 4), *resized, mode="linear", coordinate_transformation_mode="align_corners"),
+        case("Resize", (1, 1, 4, 4), *resized, mode="linear", coordinate_transformation_mode="asymmetric"),
+        case("Upsample", (1, 1, 3, 2), np.array([1, 1, 2, 2], np.float32), opset=9, mode="linear"),
+    ]
+    return found
+
+
 def _arrangement_cases() -> list[Case]:
     block = (2, 3, 4)
     return [
@@ -395,6 +504,10 @@ CASES: list[Case] = [
     *_arithmetic_cases(),
     *_scalar_cases(),
     *_logic_cases(),
+    *_activation_cases(),
+    *_normalization_cases(),
+    *_quantized_cases(),
+    *_moving_cases(),
     *_arrangement_cases(),
 ]
 

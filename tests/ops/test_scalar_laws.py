@@ -11,11 +11,13 @@ from torch import Tensor
 
 from vnnverify.domains.relaxation import lines, value_range
 from vnnverify.ir import Elementwise
+from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, Log, Power, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
+from vnnverify.ops.trigonometry import Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Softsign
 
 WIDE = (-12.0, 12.0)
 FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
@@ -46,6 +48,10 @@ FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
     (Sin(), (-20.0, 20.0)),
     (Cos(), (-20.0, 20.0)),
     (Tent(), WIDE),
+    *((op, WIDE) for op in (Gelu(), GeluTanh(), Silu(), Mish(), HardSwish(), Atan(), Softsign(), Asinh())),
+    *((op, (-5.0, 5.0)) for op in (Sinh(), Cosh())),
+    *((op, (-0.99, 0.99)) for op in (Asin(), Acos(), Atanh())),
+    (Acosh(), (1.01, 9.0)),
     *(
         (op, WIDE)
         for op in (Sign(), Step(), Step(inclusive=True), Spike(), Floor(), Ceil(), Trunc(), Round())

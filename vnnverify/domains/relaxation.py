@@ -48,7 +48,7 @@ def band(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[
         x = torch.where(inside, point, lower)
         f, line = op(x), slope * x
         g = f - line
-        slack = u * ((op.ulps + 2) * f.abs() + 3 * line.abs())
+        slack = u * ((op.ulps + 2) * f.abs() + 3 * line.abs() + op.absolute)
         if smooth and index >= 2:  # the turning point itself is rounded: a second-order error
             slack = slack + FUNCTION_ULPS * u * (1 + f.abs() + line.abs())
             slack = slack + op.curvature / 2 * (FUNCTION_ULPS * u * x).square()
@@ -173,7 +173,7 @@ def _value_error(op: Elementwise, f: Tensor, x: Tensor, *, turning: bool) -> Ten
     u = unit_roundoff(f.dtype)
     if op.ulps == 0:
         return torch.zeros_like(f)
-    slack = u * (op.ulps + 2) * f.abs() + torch.finfo(f.dtype).tiny
+    slack = u * ((op.ulps + 2) * f.abs() + op.absolute) + torch.finfo(f.dtype).tiny
     if turning and op.kinks is None:
         slack = slack + FUNCTION_ULPS * u * (1 + f.abs())
         slack = slack + torch.nan_to_num(op.curvature / 2 * (FUNCTION_ULPS * u * x).square())

@@ -13,7 +13,7 @@ import onnx
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer.builder import REMEDY
 
-__all__ = ["FOLD_LIMIT", "can_fold", "fold"]
+__all__ = ["FOLD_LIMIT", "can_fold", "evaluate", "fold"]
 
 FOLD_LIMIT = 256 << 20
 """Largest constant, in bytes, that folding may produce: a few bytes of model can ask for terabytes."""
@@ -42,7 +42,7 @@ def fold(node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, name
     size = _result_size(node.op_type, inputs)
     if size * 8 > FOLD_LIMIT:
         raise ModelError(f"{place}: asks for a constant of {size:.3g} elements; refused")
-    results = _evaluated(node, inputs, opset, place)
+    results = evaluate(node, inputs, opset, place)
     for array in results:
         if array.nbytes > FOLD_LIMIT:
             raise ModelError(f"{place}: makes a constant of {array.nbytes:,} bytes; refused")
@@ -51,9 +51,14 @@ def fold(node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, name
     return results
 
 
-def _evaluated(
+def evaluate(
     node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, place: str
 ) -> list[np.ndarray]:
+    """The outputs of a node for these inputs, as onnx's reference computes them.
+
+    Raises:
+        UnsupportedModelError: it cannot be evaluated; `place` says in the message what.
+    """
     known = [x for x in inputs if x is not None]
     if node.op_type == "Identity":
         return [known[0]]

@@ -151,6 +151,12 @@ class Elementwise(Op):
         return 1
 
     @property
+    def absolute(self) -> float:
+        """Absolute rounding error of computing f that comes on top, in unit roundoffs: for functions that
+        are not computed to full relative precision where they are small."""
+        return 0.0
+
+    @property
     def curvature(self) -> float:
         """Bound of |f''| if f bends as much far from zero as near it, where rounding displaces a turning
         point x by a few u·|x|; 0 if that displacement costs no more than the rounding of f itself."""

@@ -14,10 +14,10 @@ from vnnverify.ir.op import Composite, Op, Shape
 from vnnverify.ops.arrangement import Select
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sigmoidal import Sigmoid
-from vnnverify.ops.smooth import Exp, Reciprocal
+from vnnverify.ops.smooth import Exp, Log, Reciprocal
 from vnnverify.ops.sums import ReduceSum, Sum
 
-__all__ = ["Softmax"]
+__all__ = ["LogSoftmax", "Softmax"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,22 +36,44 @@ class Softmax(Composite):
         shape = shapes[0]
         if shape[self.axis] == 2:
             return _of_two(shape, self.axis, self.one.device)
-        others, own = (index.to(self.one.device) for index in _pairs(shape, self.axis))
-        wide = tuple(others.shape)
-        x = Value("x", shape)
-        steps: list[Node] = []
+        return _of_sums(shape, self.axis, self.one, Reciprocal(), None)
 
-        def add(op: Op, output_shape: Shape, *inputs: Value) -> Value:
-            output = Value(f"softmax#{len(steps)}", output_shape)
-            steps.append(Node(op, inputs, output, "softmax"))
-            return output
 
-        theirs, ours = add(Select.of(others, wide), wide, x), add(Select.of(own, wide), wide, x)
-        terms = add(Exp(), wide, add(Sum((1, -1)), wide, theirs, ours))
-        total = add(ReduceSum((len(shape),), False, 1.0, wide[-1]), shape, terms)
-        one = self.one.reshape((1,) * len(shape))
-        result = add(Reciprocal(), shape, add(Scale(None, one), shape, total))
-        return Graph((x,), (result,), tuple(steps))
+@dataclass(frozen=True, slots=True, eq=False)
+class LogSoftmax(Composite):
+    """x_i − log Σ_j exp(x_j) along one axis, which has at least two elements."""
+
+    axis: int  # of the ONNX shape, not negative
+    one: Tensor = field(default_factory=lambda: torch.ones((), dtype=torch.float64))
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.log_softmax(inputs[0], dim=self.axis + 1)
+
+    def decompose(self, *shapes: Shape) -> Graph:
+        """−log(1 + Σ_{j≠i} exp(x_j − x_i))."""
+        return _of_sums(shapes[0], self.axis, self.one, Log(), -self.one)
+
+
+def _of_sums(shape: Shape, axis: int, one: Tensor, op: Op, factor: Tensor | None) -> Graph:
+    """factor·op(1 + Σ_{j≠i} exp(x_j − x_i))."""
+    others, own = (index.to(one.device) for index in _pairs(shape, axis))
+    wide = tuple(others.shape)
+    x = Value("x", shape)
+    steps: list[Node] = []
+
+    def add(op: Op, output_shape: Shape, *inputs: Value) -> Value:
+        output = Value(f"softmax#{len(steps)}", output_shape)
+        steps.append(Node(op, inputs, output, "softmax"))
+        return output
+
+    theirs, ours = add(Select.of(others, wide), wide, x), add(Select.of(own, wide), wide, x)
+    terms = add(Exp(), wide, add(Sum((1, -1)), wide, theirs, ours))
+    total = add(ReduceSum((len(shape),), False, 1.0, wide[-1]), shape, terms)
+    ranked = (1,) * len(shape)
+    result = add(op, shape, add(Scale(None, one.reshape(ranked)), shape, total))
+    if factor is not None:
+        result = add(Scale(factor.reshape(ranked), None), shape, result)
+    return Graph((x,), (result,), tuple(steps))
 
 
 def _of_two(shape: Shape, axis: int, device: torch.device) -> Graph:

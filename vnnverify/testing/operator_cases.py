@@ -16,6 +16,7 @@ from vnnverify.ops.arrangement import Concat, Expand, Pad, Reshape, Select, Tran
 from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.conv import Conv, ConvTranspose
+from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.linear import LeftLinear, Linear, SparseLinear, entries
 from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
 from vnnverify.ops.periodic import Cos, Sin
@@ -23,9 +24,10 @@ from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, Log, Power, Reciprocal, Softplus, Sqrt
-from vnnverify.ops.softmax import Softmax
+from vnnverify.ops.softmax import LogSoftmax, Softmax
 from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
 from vnnverify.ops.sums import AveragePool, ReduceSum, Sum
+from vnnverify.ops.trigonometry import Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Softsign
 
 __all__ = ["OperatorCase", "operator_cases", "single"]
 
@@ -98,6 +100,12 @@ def _elementwise() -> Iterator[OperatorCase]:
     functions += (Ceil(), Round(), Trunc(), Step())
     for op in functions:
         yield OperatorCase(op.kind, op, vector)
+    functions = (Gelu(), GeluTanh(), Silu(), Mish(), HardSwish(), Atan(), Softsign(), Sinh(), Cosh(), Asinh())
+    for op in functions:
+        yield OperatorCase(op.kind, op, vector)
+    for op in (Asin(), Acos(), Atanh()):
+        yield OperatorCase(op.kind, op, vector, -0.95, 0.95)
+    yield OperatorCase("Acosh", Acosh(), vector, 1.125, 9.0)
     yield OperatorCase("Power/2", Power(2.0), vector)
     yield OperatorCase("Power/3", Power(3.0), vector)
     yield OperatorCase("Log", Log(), vector, 0.125, 9.0)
@@ -118,6 +126,8 @@ def _others() -> Iterator[OperatorCase]:
     yield OperatorCase("ArgMax/last", ArgMax(0, True, last=True), ((3, 2),))
     yield OperatorCase("Choice", Choice(), ((4,), (4,), (4,)), -1.0, 2.0)
     yield OperatorCase("Softmax", Softmax(0), ((4,),))
+    yield OperatorCase("LogSoftmax", LogSoftmax(0), ((4,),))
+    yield OperatorCase("Softmax/pairs", Softmax(1), ((3, 2),))
     yield OperatorCase("Softmax/columns", Softmax(0), ((2, 3),))
 
 

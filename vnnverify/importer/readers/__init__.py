@@ -7,7 +7,21 @@ from importlib import import_module
 
 __all__ = ["register"]
 
-_FAMILIES = ("arithmetic", "logic", "pointwise", "pooling", "product", "reduction", "resize", "shape")
+_FAMILIES = (
+    "activation",
+    "arithmetic",
+    "einsum",
+    "logic",
+    "movement",
+    "normalization",
+    "pointwise",
+    "pooling",
+    "product",
+    "quantization",
+    "reduction",
+    "resize",
+    "shape",
+)
 
 
 def register() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Add, Sub, Mul, Div, Neg, Sum, Pow, BatchNormalization: what depends on constants is settled here."""
+"""Add, Sub, Mul, Div, Mod, Neg, Sum, Pow, BatchNormalization: what depends on constants is settled here."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Concat, Constant, Select
 from vnnverify.ops.bilinear import Mul
+from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.scale import Scale
-from vnnverify.ops.smooth import Exp, Power, Reciprocal, Sqrt
+from vnnverify.ops.smooth import Exp, Log, Power, Reciprocal, Sqrt
+from vnnverify.ops.steps import Floor, Trunc
 from vnnverify.ops.sums import Sum
 
 __all__ = ["negated", "scaled", "subtracted"]
@@ -80,6 +82,8 @@ def _mul(node: NodeView) -> Operand:
 def _div(node: NodeView) -> Operand:
     """By a constant: times its reciprocal, one more rounding of a parameter. By a variable: x·(1/y)."""
     a, b = node.operand(0), node.operand(1)
+    if node.is_whole(0):
+        return _whole_quotient(node, node.variable(0), _whole_divisor(node))
     if not isinstance(b, Value):
         divisor = np.asarray(b, dtype=np.float64)
         if not divisor.all():
@@ -91,6 +95,37 @@ def _div(node: NodeView) -> Operand:
     return scaled(node, inverse, np.asarray(a, dtype=np.float64), None)
 
 
+def _whole_divisor(node: NodeView) -> np.ndarray:
+    divisor = np.asarray(node.constant(1, "a divisor of whole numbers"), dtype=np.float64)
+    if not divisor.all():
+        raise node.error("divides by a constant zero; the model computes nothing then")
+    return divisor
+
+
+def _whole_quotient(node: NodeView, x: Value, divisor: np.ndarray) -> Value:
+    """x/divisor cut towards zero, for whole numbers: half a unit keeps roundings off the jumps."""
+    size, sign = np.abs(divisor), np.sign(divisor)
+    right, left = (
+        node.add(Floor(), scaled(node, node.add(Relu(), part), 1 / size, 0.5 / size))
+        for part in (x, negated(node, x))
+    )
+    return scaled(node, node.add(Sum((1, -1)), right, left), sign, None)
+
+
+@reads("Mod")
+def _mod(node: NodeView) -> Operand:
+    """x − d·floor(x/d), or with `fmod` cut towards zero, for a constant d."""
+    x, towards_zero = node.variable(0), bool(node.attribute("fmod", 0))
+    divisor = _whole_divisor(node)
+    if node.is_whole(0) and not towards_zero:
+        quotient = node.add(Floor(), scaled(node, x, 1 / divisor, 0.5 / np.abs(divisor)))
+    elif node.is_whole(0):
+        quotient = _whole_quotient(node, x, divisor)
+    else:
+        quotient = node.add(Trunc() if towards_zero else Floor(), scaled(node, x, 1 / divisor, None))
+    return node.add(Sum((1, -1)), *node.aligned(x, scaled(node, quotient, divisor, None)))
+
+
 @reads("Neg")
 def _neg(node: NodeView) -> Operand:
     return negated(node, node.variable())
@@ -98,11 +133,13 @@ def _neg(node: NodeView) -> Operand:
 
 @reads("Pow")
 def _pow(node: NodeView) -> Operand:
-    """Constant exponents, each element with its own; or a positive constant to a variable exponent."""
+    """Constant exponents, each element with its own; or a positive constant to a variable
+    exponent, or exp(y·log(x)) of two variables, for x > 0 only."""
     base, exponent = node.operand(0), node.operand(1)
     if isinstance(exponent, Value):
         if isinstance(base, Value):
-            raise node.unsupported("a power of two variables")
+            logarithm = node.add(Log(), base)
+            return node.add(Exp(), node.add(Mul(), *node.aligned(logarithm, exponent)))
         constant = np.asarray(base, dtype=np.float64)
         if not (constant > 0).all():
             raise node.unsupported("a power of a constant that is not positive")

@@ -19,7 +19,7 @@ from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.linear import LeftLinear, Linear, SparseLinear, entries, is_sparse, product
 from vnnverify.ops.sums import Sum
 
-__all__ = ["spatial_pads"]
+__all__ = ["spatial_pads", "stacked"]
 
 
 @reads("Gemm")
@@ -86,7 +86,7 @@ def _matmul(node: NodeView) -> Operand:
         return z if a.ndim == 2 else node.reshaped(z, b.shape[:-2] + b.shape[-1:])
     left = _as_matrix(node, a, (1, *a.shape)) if len(a.shape) == 1 else a
     right = _as_matrix(node, b, (*b.shape, 1)) if len(b.shape) == 1 else b
-    z = _stacked(node, left, right)
+    z = stacked(node, left, right)
     rows = () if len(a.shape) == 1 else z.shape[-2:-1]
     columns = () if len(b.shape) == 1 else z.shape[-1:]
     return node.reshaped(z, z.shape[:-2] + rows + columns)
@@ -96,7 +96,7 @@ def _as_matrix(node: NodeView, x: Operand, shape: tuple[int, ...]) -> Operand:
     return node.reshaped(x, shape) if isinstance(x, Value) else x.reshape(shape)
 
 
-def _stacked(node: NodeView, left: Operand, right: Operand) -> Value:
+def stacked(node: NodeView, left: Operand, right: Operand) -> Value:
     """The product of two stacks of matrices, at least one of them variable."""
     lead = node.broadcast(left.shape[:-2], right.shape[:-2])
     node.within_limit([*lead, left.shape[-2], right.shape[-1]])

@@ -1,17 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ReduceSum, ReduceMean, ReduceMax, ReduceMin, Max, Min."""
+"""Reductions over axes; Max, Min and Mean of several."""
 
 from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+import torch
+
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import negated
+from vnnverify.importer.readers.arithmetic import negated, scaled
 from vnnverify.importer.registry import reads
+from vnnverify.ir import Value
+from vnnverify.ops.arrangement import Select
+from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.maximum import Max, ReduceMax
-from vnnverify.ops.sums import ReduceSum
+from vnnverify.ops.piecewise import Abs
+from vnnverify.ops.smooth import Exp, Log, Power, Sqrt
+from vnnverify.ops.sums import ReduceSum, Sum
 
 __all__: list[str] = []
+
+MOST_FACTORS = 256
+"""Elements that are multiplied, or summed as exponentials, one after the other."""
 
 
 def _axes(node: NodeView, rank: int) -> tuple[int, ...]:
@@ -54,3 +65,55 @@ def _max(node: NodeView) -> Operand:
     if node.op_type == "Min":
         return negated(node, node.add(Max(), *(negated(node, v) for v in values)))
     return node.add(Max(), *values)
+
+
+@reads("Mean")
+def _mean(node: NodeView) -> Operand:
+    values = node.variables()
+    total = node.add(Sum((1,) * len(values)), *values)
+    return scaled(node, total, np.array(1.0 / len(values)), None)
+
+
+@reads("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum")
+def _reduce_norm(node: NodeView) -> Operand:
+    """A function, a sum, a function."""
+    x = node.variable()
+    axes = _axes(node, len(x.shape))
+    if node.op_type != "ReduceLogSum":
+        x = node.add(Abs() if node.op_type == "ReduceL1" else Power(2.0), x)
+    count = prod(x.shape[a] for a in axes)
+    total = node.add(ReduceSum(axes, bool(node.attribute("keepdims", 1)), 1.0, count), x)
+    if node.op_type == "ReduceL2":
+        return node.add(Sqrt(), total)
+    return node.add(Log(), total) if node.op_type == "ReduceLogSum" else total
+
+
+def _grouped(node: NodeView, x: Value, axes: tuple[int, ...]) -> tuple[list[Value], tuple[int, ...]]:
+    """The elements of each group one by one, (groups, 1) each, and the shape of the result."""
+    kept = [k for k in range(len(x.shape)) if k not in axes]
+    places = torch.arange(x.size).reshape(x.shape).permute(*kept, *axes)
+    places = places.reshape(prod(x.shape[k] for k in kept), -1)
+    if places.shape[1] > MOST_FACTORS:
+        raise node.unsupported(f"more than {MOST_FACTORS} elements")
+    parts = [node.add(Select.of(column, (len(places), 1)), x) for column in places.T.contiguous()]
+    if node.attribute("keepdims", 1):
+        return parts, tuple(1 if k in axes else n for k, n in enumerate(x.shape))
+    return parts, tuple(x.shape[k] for k in kept)
+
+
+@reads("ReduceProd", "ReduceLogSumExp")
+def _reduce_in_turn(node: NodeView) -> Operand:
+    """Products one after the other; x_0 + log(1 + Σ exp(x_j − x_0))."""
+    x = node.variable()
+    axes = _axes(node, len(x.shape))
+    if not axes:
+        return x
+    (first, *rest), shape = _grouped(node, x, axes)
+    if node.op_type == "ReduceProd":
+        for other in rest:
+            first = node.add(Mul(), first, other)
+    elif rest:
+        terms = [node.add(Exp(), node.add(Sum((1, -1)), other, first)) for other in rest]
+        total = node.add(Sum((1,) * len(terms)), *terms)
+        first = node.add(Sum((1, 1)), first, node.add(Log(), scaled(node, total, None, np.array(1.0))))
+    return node.reshaped(first, shape)

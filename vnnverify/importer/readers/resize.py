@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Upsample and Resize by nearest neighbour, DepthToSpace and SpaceToDepth: elements are only picked."""
+"""Upsample, Resize, DepthToSpace and SpaceToDepth: elements are picked, or mixed with their neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import torch
 
-from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.builder import NodeView, Operand, as_tensor
+from vnnverify.importer.folding import evaluate
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
-from vnnverify.ops.arrangement import Select
+from vnnverify.ops.arrangement import Select, Transpose
+from vnnverify.ops.linear import Linear
 
 __all__: list[str] = []
 
@@ -26,12 +29,13 @@ def _places(x: Value) -> np.ndarray:
 @reads("Upsample")
 @reads("Resize", since=10)
 def _upsample(node: NodeView) -> Operand:
-    """Output k shows input floor(k / scale)."""
+    """Output k shows input floor(k / scale), or mixes it with the next one."""
     x = node.variable()
-    _only_nearest(node)
     scales = node.attribute("scales")
     if scales is None:
         scales = np.asarray(node.constant(1, "the scales")).reshape(-1).tolist()
+    if node.attribute("mode", "nearest") != "nearest":
+        return _mixed(node, x, {k: float(s) for k, s in enumerate(scales)}, asymmetric=True)
     places = _places(x)
     for axis, scale in enumerate(scales):
         extent = int(np.floor(x.shape[axis] * scale))
@@ -45,11 +49,12 @@ def _upsample(node: NodeView) -> Operand:
 def _resize(node: NodeView) -> Operand:
     """Output k shows the input nearest to where `coordinate_transformation_mode` maps it."""
     x = node.variable()
-    _only_nearest(node)
     scales, sizes = node.constant(2, "the scales"), node.constant(3, "the sizes")
     axes = [node.axis(int(a), len(x.shape)) for a in node.attribute("axes", range(len(x.shape)))]
     if node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise node.unsupported("keeping the aspect ratio")
+    if node.attribute("mode", "nearest") != "nearest":
+        return _mixed(node, x, _factors(node, x, axes, scales, sizes))
     places = _places(x)
     for k, axis in enumerate(axes):
         old = x.shape[axis]
@@ -67,10 +72,37 @@ def _resize(node: NodeView) -> Operand:
     return _picked(node, x, places)
 
 
-def _only_nearest(node: NodeView) -> None:
-    mode = node.attribute("mode", "nearest")
-    if mode != "nearest":
-        raise node.unsupported(f"resizing in mode {mode!r}")
+def _factors(
+    node: NodeView, x: Value, axes: list[int], scales: np.ndarray | None, sizes: np.ndarray | None
+) -> dict[int, float]:
+    if sizes is not None and sizes.size:
+        return {a: int(n) / x.shape[a] for a, n in zip(axes, sizes.reshape(-1), strict=True)}
+    if scales is None or not scales.size:
+        raise node.error("gives neither scales nor sizes")
+    return {a: float(s) for a, s in zip(axes, scales.reshape(-1), strict=True)}
+
+
+def _mixed(node: NodeView, x: Value, factors: dict[int, float], *, asymmetric: bool = False) -> Value:
+    """Linear and cubic interpolation: along each axis a matrix, which onnx's own definition tells."""
+    if node.attribute("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
+        raise node.unsupported("cropping while resizing")
+    attributes = {k: v for k, v in node.attributes.items() if k not in ("axes", "scales")}
+    if asymmetric:
+        attributes["coordinate_transformation_mode"] = "asymmetric"
+    proto = onnx.helper.make_node("Resize", ["x", "", "scales"], ["y"], **attributes)
+    rank = len(x.shape)
+    for axis, factor in factors.items():
+        if factor == 1.0:
+            continue
+        n = x.shape[axis]
+        node.within_limit([x.size // n, int(n * factor) + 1])
+        given = [np.eye(n, dtype=np.float64), None, np.array([1.0, factor], np.float32)]
+        (columns,) = evaluate(proto, given, max(node.opset, 13), node.name)
+        swap = list(range(rank))
+        swap[axis], swap[-1] = swap[-1], swap[axis]
+        turn = Transpose(tuple(swap))
+        x = node.add(turn, node.add(Linear(as_tensor(columns.T)), node.add(turn, x)))
+    return x
 
 
 def _nearest(node: NodeView, old: int, new: int, scale: float) -> np.ndarray:

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Einsum of one or two operands, as transpositions, sums and one stacked matrix product."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.readers.product import stacked
+from vnnverify.importer.registry import reads
+from vnnverify.ir import Value
+from vnnverify.ops.arrangement import Transpose
+from vnnverify.ops.sums import ReduceSum
+
+__all__: list[str] = []
+
+
+@reads("Einsum")
+def _einsum(node: NodeView) -> Operand:
+    terms, output = _terms(node)
+    operands = [x for x in node.inputs if x is not None]
+    if len(terms) != len(operands) or len(operands) > 2:
+        raise node.unsupported("a product of more than two operands")
+    if any(len(set(term)) < len(term) for term in (*terms, output)):
+        raise node.unsupported("a diagonal (a letter twice in one operand)")
+    if len(operands) == 1:
+        x, letters = _without(node, operands[0], terms[0], set(output))
+        return _permuted(node, x, letters, output)
+    (a, left), (b, right) = (
+        _without(node, x, term, set(output) | set(other))
+        for x, term, other in zip(operands, terms, reversed(terms), strict=True)
+    )
+    size = dict(zip(left, a.shape, strict=True)) | dict(zip(right, b.shape, strict=True))
+    both = [k for k in left if k in right and k in output]
+    inner = [k for k in left if k in right and k not in output]
+    rows, columns = [k for k in left if k not in right], [k for k in right if k not in left]
+    lead = tuple(size[k] for k in both)
+    m, n, c = (prod(size[k] for k in group) for group in (rows, columns, inner))
+    a = _shaped(node, _permuted(node, a, left, "".join(both + rows + inner)), (*lead, m, c))
+    b = _shaped(node, _permuted(node, b, right, "".join(both + inner + columns)), (*lead, c, n))
+    found = "".join(both + rows + columns)
+    product = node.reshaped(stacked(node, a, b), [size[k] for k in found])
+    return _permuted(node, product, found, output)
+
+
+def _terms(node: NodeView) -> tuple[list[str], str]:
+    """The letters of each operand and of the output; dots are replaced by capital letters of their own."""
+    equation = "".join(str(node.attribute("equation")).split())
+    left, arrow, output = equation.partition("->")
+    terms = left.split(",")
+    if "..." in equation:
+        spare = [letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if letter not in equation]
+        ranks = [len(x.shape) for x in node.inputs if x is not None]
+        extra = [rank - len(t.replace("...", "")) for rank, t in zip(ranks, terms, strict=True)]
+        most = max(n for n, t in zip(extra, terms, strict=True) if "..." in t)
+        if any(n != most for n, t in zip(extra, terms, strict=True) if "..." in t):
+            raise node.unsupported("dots that stand for different numbers of axes")
+        dots = "".join(spare[:most])
+        terms = [t.replace("...", dots) for t in terms]
+        output = output.replace("...", dots) if arrow else dots
+    if not arrow:
+        joined = "".join(terms)
+        output += "".join(sorted(k for k in set(joined) if joined.count(k) == 1 and k not in output))
+    return terms, output
+
+
+def _without(node: NodeView, x: Operand, letters: str, needed: set[str]) -> tuple[Operand, str]:
+    """x summed over the letters that nobody else needs."""
+    axes = tuple(k for k, letter in enumerate(letters) if letter not in needed)
+    if not axes:
+        return x, letters
+    rest = "".join(k for k in letters if k in needed)
+    if isinstance(x, Value):
+        return node.add(ReduceSum(axes, False, 1.0, prod(x.shape[k] for k in axes)), x), rest
+    return np.asarray(x, dtype=np.float64).sum(axis=axes), rest
+
+
+def _permuted(node: NodeView, x: Operand, letters: str, wanted: str) -> Operand:
+    if letters == wanted:
+        return x
+    perm = tuple(letters.index(k) for k in wanted)
+    return node.add(Transpose(perm), x) if isinstance(x, Value) else np.transpose(x, perm)
+
+
+def _shaped(node: NodeView, x: Operand, shape: tuple[int, ...]) -> Operand:
+    return node.reshaped(x, shape) if isinstance(x, Value) else np.asarray(x).reshape(shape)

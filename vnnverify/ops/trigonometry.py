@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inverse and hyperbolic functions, and softsign: a slope is taken at one x and its mirror image at most."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vnnverify.ir.op import Elementwise
+from vnnverify.numerics import FUNCTION_ULPS
+
+__all__ = ["Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Sinh", "Softsign"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mirrored(Elementwise):
+    """f' is even or odd and monotone for x >= 0."""
+
+    @abstractmethod
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        """An x >= 0 with f'(x) = ±slope; NaN if there is none."""
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        x = self._where_derivative_is(slope)
+        return x, -x
+
+    @property
+    def ulps(self) -> int:
+        return FUNCTION_ULPS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atan(_Mirrored):
+    """Inverse tangent."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.atan(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.reciprocal(1 + x.square())
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.sqrt((1 - slope) / slope)
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return -1.6, 1.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Softsign(_Mirrored):
+    """x / (1 + |x|)."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        x = inputs[0]
+        return torch.where(x.isinf(), torch.sign(x), x / (1 + x.abs()))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return (1 + x.abs()).square().reciprocal()
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.rsqrt(slope) - 1
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return -1.0, 1.0
+
+    @property
+    def ulps(self) -> int:
+        return 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asin(_Mirrored):
+    """Inverse sine; NaN outside [−1, 1]."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.asin(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.rsqrt((1 - x) * (1 + x))
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.sqrt(1 - slope.square().reciprocal())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Acos(_Mirrored):
+    """Inverse cosine; NaN outside [−1, 1]."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.acos(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return -torch.rsqrt((1 - x) * (1 + x))
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.sqrt(1 - slope.square().reciprocal())
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, 3.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sinh(_Mirrored):
+    """Hyperbolic sine."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.sinh(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.cosh(x)
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.acosh(slope)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cosh(_Mirrored):
+    """Hyperbolic cosine."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.cosh(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.sinh(x)
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.asinh(slope)
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 1.0, float("inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asinh(_Mirrored):
+    """Inverse hyperbolic sine."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.asinh(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.rsqrt(1 + x.square())
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.sqrt(slope.square().reciprocal() - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Acosh(_Mirrored):
+    """Inverse hyperbolic cosine; NaN below 1."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.acosh(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.rsqrt((x - 1) * (x + 1))
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.sqrt(1 + slope.square().reciprocal())
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
+    @property
+    def absolute(self) -> float:
+        return float(FUNCTION_ULPS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atanh(_Mirrored):
+    """Inverse hyperbolic tangent; NaN outside (−1, 1)."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        x = inputs[0]
+        return torch.atanh(torch.where(x.abs() < 1, x, float("nan")))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.reciprocal((1 - x) * (1 + x))
+
+    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+        return torch.sqrt(1 - slope.reciprocal())
