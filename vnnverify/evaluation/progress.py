@@ -138,16 +138,14 @@ class _Live:
         click.echo(str(self._tally), err=True)
 
     def _display(self) -> RenderableType:
-        from rich.console import Group
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
-        lines = [
-            Text(f"worker {n}: {time.monotonic() - since:5.1f} s  {instance.name}", no_wrap=True)
-            for n, (instance, since) in sorted(self._on.items())
-        ]
-        return Group(
-            ProgressBar(total=self._tally.total, completed=self._tally.finished),
-            Text(str(self._tally)),
-            *lines,
-        )
+        rows = Table.grid(expand=True)
+        rows.add_row(ProgressBar(total=self._tally.total, completed=self._tally.finished))
+        rows.add_row(Text(str(self._tally)))
+        for number, (instance, since) in sorted(self._on.items()):
+            text = f"worker {number}: {time.monotonic() - since:5.1f} s  {instance.name}"
+            rows.add_row(Text(text, no_wrap=True, overflow="ellipsis"))
+        return rows
