@@ -217,7 +217,7 @@ def answers(
         device,
     )
     _tell_query(job, query, [step.backend for step in steps], tell)
-    result = decide(query, steps, backends, ctx, _reporter(job, tell))
+    result = _with_cause(query, decide(query, steps, backends, ctx, _reporter(job, tell)))
     wanted = job.explain and not result.verdict.decided
     record = _record(query, result, hashes)
     if before is not None:
@@ -255,7 +255,7 @@ def _read_job(
     from vnnverify.strategy import automatic, load_backends, sequence
 
     named = tuple(name for name in job.backends if name not in job.without)
-    opaque = bool(named) and all(plugins.backend(name).opaque for name in named)
+    opaque = all(plugins.backend(name).opaque for name in named)  # by default the black box is attacked
     query = load_query(
         job.model,
         job.query,
@@ -268,6 +268,16 @@ def _read_job(
     steps = sequence(named) if named else automatic(query, others)
     backends = load_backends(plugins, [step.backend for step in steps], job.options, required=bool(named))
     return query, backends, [step for step in steps if step.backend in backends]
+
+
+def _with_cause(query: Query, result: Result) -> Result:
+    """The result, which says why nothing can be proved of a model that could not be read."""
+    from vnnverify.ops.opaque import unread
+
+    why = "" if result.verdict.decided else unread(query.graph)
+    if not why:
+        return result
+    return dataclasses.replace(result, reason=f"no proof is possible ({why}); {result.reason}")
 
 
 def _explanation(

@@ -14,7 +14,7 @@ from vnnverify.errors import UnsupportedModelError
 from vnnverify.importer import Model, read_model, reading
 from vnnverify.importer.registry import find_reader
 from vnnverify.ir import Affine, Composite, Elementwise, Maximum
-from vnnverify.ops.opaque import Opaque
+from vnnverify.ops.opaque import Opaque, unread
 
 W = np.arange(6, dtype=np.float32).reshape(2, 3) / 4
 
@@ -54,6 +54,7 @@ def opaque(data: bytes) -> tuple[Model, Opaque]:
     model = read_model(data, opaque=True)
     (node,) = model.graph.nodes
     assert isinstance(node.op, Opaque)
+    assert unread(model.graph).startswith("node 'last'") and "--backend" not in unread(model.graph)
     assert not isinstance(node.op, Affine | Composite | Elementwise | Maximum)
     return model, node.op
 

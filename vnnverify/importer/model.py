@@ -10,6 +10,7 @@ from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.files import read_bytes
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import readers
+from vnnverify.importer.builder import REMEDY
 from vnnverify.importer.parsing import parse
 from vnnverify.importer.reading import declared_layout, read_graph
 from vnnverify.ir import Graph
@@ -66,11 +67,11 @@ def _graph(data: bytes, opaque: bool, operators: tuple[OperatorInfo, ...]) -> tu
     proto = parse(data)
     try:
         graph, layout = read_graph(proto, operators)
-    except UnsupportedModelError:
+    except UnsupportedModelError as error:
         if not opaque:
             raise
         from vnnverify.ops.opaque import opaque_graph
 
         layout = declared_layout(proto)
-        return opaque_graph(data, layout), layout
+        return opaque_graph(data, layout, str(error).removesuffix(f"; {REMEDY}")), layout
     return simplify(graph), layout

@@ -22,7 +22,7 @@ from vnnverify.numerics import AGREEMENT
 from vnnverify.query import Layout
 from vnnverify.validate import OnnxRunner
 
-__all__ = ["Opaque", "opaque_graph"]
+__all__ = ["Opaque", "opaque_graph", "unread"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class Opaque(Op):
     function: Callable[[Tensor], Tensor]  # (n,) -> (m,), casts to the model's own type
     outputs: int
     module: Any = None  # the torch module behind `function`, if there is one
+    why: str = ""  # it could not be read
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         x = torch.cat([flat(part) for part in inputs], dim=1)
@@ -45,13 +46,25 @@ class Opaque(Op):
             self.module.to(device)
         return self
 
+    @property
+    def kind(self) -> str:
+        return f"Opaque ({self.why})" if self.why else "Opaque"
+
     def output_shape(self, *shapes: Shape) -> Shape:
         return (self.outputs,)
 
 
-def opaque_graph(data: bytes, layout: Layout) -> Graph:
+def unread(graph: Graph) -> str:
+    """Why a model is a black box, or nothing if it is none."""
+    return next((node.op.why for node in graph.nodes if isinstance(node.op, Opaque)), "")
+
+
+def opaque_graph(data: bytes, layout: Layout, why: str = "") -> Graph:
     """A graph of one `Opaque` node: through onnx2torch (differentiable) if that converts the model and
     agrees with onnxruntime, else through onnxruntime itself.
+
+    Args:
+        why: the model could not be read.
 
     Raises:
         UnsupportedModelError: onnxruntime cannot run it.
@@ -62,7 +75,8 @@ def opaque_graph(data: bytes, layout: Layout) -> Graph:
         runner = OnnxRunner(data, layout)
         theirs = [torch.tensor(runner(point.tolist()), dtype=torch.float64) for point in probe]
     except Exception as error:  # onnxruntime has an exception type per cause
-        raise UnsupportedModelError(f"onnxruntime cannot run the model either ({one_line(error)})") from error
+        either = f"onnxruntime cannot run the model either ({one_line(error)})"
+        raise UnsupportedModelError(f"{why}; {either}" if why else either) from error
     outputs = theirs[0].numel()
     function, module = _through_torch(data, layout)
     if function is None or not _agrees(function, probe, theirs):
@@ -74,7 +88,8 @@ def opaque_graph(data: bytes, layout: Layout) -> Graph:
 
     inputs = tuple(Value(spec.name, spec.shape) for spec in layout.inputs)
     output = Value("model", (outputs,))
-    return Graph(inputs, (output,), (Node(Opaque(function, outputs, module), inputs, output, "model"),))
+    node = Node(Opaque(function, outputs, module, why), inputs, output, "model")
+    return Graph(inputs, (output,), (node,))
 
 
 def _through_torch(data: bytes, layout: Layout) -> tuple[Callable[[Tensor], Tensor] | None, Any]:
