@@ -87,15 +87,23 @@ def _exported(module: torch.nn.Module, x: torch.Tensor) -> bytes:
         first = error
     if find_spec("onnxscript") is None:
         raise ModelError(
-            f"{type(module).__name__} cannot be exported by tracing ({_line(first)}); "
+            f"{type(module).__name__} cannot be exported by tracing ({_line(first.__cause__ or first)}); "
             "the package onnxscript lets torch export it in another way"
         ) from first
     try:
-        with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        with (
+            warnings.catch_warnings(),
+            open(os.devnull, "w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
             warnings.simplefilter("ignore")
             return _call_exporter(module, x, dynamo=True)
     except Exception as error:
-        raise ModelError(f"{type(module).__name__} cannot be exported ({_line(error)})") from error
+        why = _line(first.__cause__ or first)
+        raise ModelError(
+            f"{type(module).__name__} cannot be exported, neither by torch.export nor by tracing ({why})"
+        ) from error
 
 
 def _call_exporter(module: torch.nn.Module, x: torch.Tensor, *, dynamo: bool) -> bytes:
