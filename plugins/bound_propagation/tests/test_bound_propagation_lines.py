@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
 from vnnverify_bound_propagation.bounds import Propagator
 
-from vnnverify import Deadline
+from vnnverify import Deadline, Verdict
 from vnnverify.ir import Elementwise, Graph, Node, Value
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.linear import Linear
@@ -15,6 +17,8 @@ from vnnverify.ops.periodic import Sin
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.sigmoidal import Sigmoid, Tanh
 from vnnverify.ops.smooth import Exp
+from vnnverify.query import Clause, Layout, Polytope, Query, Region, Replay
+from vnnverify.testing import context
 
 
 def network(op: Elementwise, seed: int = 0) -> Graph:
@@ -38,6 +42,13 @@ def network(op: Elementwise, seed: int = 0) -> Graph:
         Node(linear(3, 12), (z,), y, "y"),
     ]
     return Graph((x,), (y,), tuple(nodes))
+
+
+class NeverConfirms:
+    """For questions about proofs alone."""
+
+    def replay(self, x: Tensor) -> Replay:
+        return Replay(False, "no model", (), ())
 
 
 @pytest.mark.parametrize("op", [Sigmoid(), Exp(), Sin(), Relu()], ids=lambda op: op.kind)
@@ -74,3 +85,27 @@ def test_no_time_leaves_the_first_lines() -> None:
     hasty = tool.optimised_margins(state, A, b, box, 50, Deadline.after(0)).lower
     plain = tool.optimised_margins(state, A, b, box, 0, Deadline.never()).lower
     assert torch.allclose(hasty, plain)
+
+
+@pytest.mark.parametrize("op", [Sigmoid(), Sin()], ids=lambda op: op.kind)
+def test_splits_of_curves_prove_what_lines_do_not(op: Elementwise) -> None:
+    """A threshold between the largest sampled output and the root's bound is proved after splits; one that is
+    reached stays open."""
+    graph = network(op, seed=3)
+    lower, upper = torch.full((4,), -0.5).double(), torch.full((4,), 0.5).double()
+    t = torch.rand(20000, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    t = (4 * (t - 0.5)).clamp(-0.5, 0.5) + 0.5
+    best = float(graph(lower + t * (upper - lower))[:, 0].max())
+    least = torch.tensor([[-1.0, 0.0, 0.0]]).double()
+    tool = Propagator(graph, None, torch.float64)
+    state = tool.propagate(lower[None], upper[None], Deadline.never())
+    zero, box = torch.zeros(1).double(), torch.zeros(1, dtype=torch.long)
+    root = -float(tool.optimised_margins(state, least, zero, box, 20, Deadline.never()).lower)
+    assert root > best
+    outcomes, limit_of = [], {False: 120.0, True: 3.0}
+    for limit in (best + 0.7 * (root - best), best - 1e-3):
+        clause = Clause(Region(lower, upper), (Polytope.of(least, torch.tensor([-limit])),))
+        query = Query(graph, (clause,), Layout((), ()), NeverConfirms())
+        backend = BoundPropagation(BoundPropagationOptions(split_inputs=0))
+        outcomes.append(backend.verify(query, context(query, limit_of[limit < best])).verdict)
+    assert outcomes[0] is Verdict.UNSAT and outcomes[1] is not Verdict.UNSAT

@@ -13,6 +13,7 @@ from torch import Tensor
 from vnnverify import Backend, Context, Outcome, Query, Support, option
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
+from vnnverify.ir import Affine
 from vnnverify.ops.piecewise import Relu
 from vnnverify.search import InputSplit
 from vnnverify_bound_propagation import backward
@@ -62,7 +63,9 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
         free = query.varying
         signs = sum(node.output.size for node in query.graph.nodes if isinstance(node.op, Relu))
         with torch.no_grad():
-            if signs and free > self.options.split_inputs:
+            if free > self.options.split_inputs and any(
+                not isinstance(node.op, Affine) for node in query.graph.nodes
+            ):
                 return self._split_activations(query, ctx)
             splits = None if free <= max(SPLITTABLE_INPUTS, self.options.split_inputs) else 0
             return self._split_inputs(query, ctx, costly=signs > MANY_SIGNS, splits=splits)

@@ -288,16 +288,21 @@ class Propagator:
         self, state: State, A: Tensor, b: Tensor, box: Tensor, steps: int, deadline: Deadline
     ) -> Optimised:
         """Lower bounds of A y − b (R,) over each row's box (R,), with lines of every operator of its own."""
+        start, const = self.output_rows(state, A, b)
         part, fast = self.in_type(torch.float32, self.graph, state)
-        start, at = {}, 0
+        return optimise((self.graph, part), (state, fast), start, const, box, steps, deadline)
+
+    def output_rows(self, state: State, A: Tensor, b: Tensor) -> tuple[dict[Value, Tensor], Tensor]:
+        """Coefficients of A y − b (R,) for each output, and the constants, less the rounding of both."""
+        start: dict[Value, Tensor] = {}
+        at = 0
         for value in self.graph.outputs:
             rows = A[:, at : at + value.size].reshape(-1, *value.shape)
             start[value] = start[value] + rows if value in start else rows
             at += value.size
         size = torch.cat([flat(state.magnitude(v)) for v in self.graph.outputs], 1).amax(dim=0)
         u = unit_roundoff(A.dtype)
-        const = -b - u * (A.abs() @ size) - u * b.abs()
-        return optimise((self.graph, part), (state, fast), start, const, box, steps, deadline)
+        return start, -b - u * (A.abs() @ size) - u * b.abs()
 
     def rows_optimised(self, graph: Graph) -> int:
         """Elements of which both ends are optimised at once: each row has lines of its own, of which about a

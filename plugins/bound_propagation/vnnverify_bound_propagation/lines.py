@@ -28,8 +28,10 @@ from vnnverify.ops.bilinear import Mul
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.state import State
 
-__all__ = ["Optimised", "optimise"]
+__all__ = ["Optimised", "Splits", "each_box", "optimise"]
 
+MOST = 4.0
+"""Largest multiplier of a split, relative to the largest coefficient of its row."""
 RATE, DECAY = 0.2, 0.95
 """Step size of slopes, relative to half the range that is worth looking at, and what remains of it after a
 step."""
@@ -39,8 +41,21 @@ step."""
 class Optimised:
     """What an ascent has found for R rows."""
 
-    lower: Tensor  # (R,) sound bounds
-    state: State  # one box a row, with the lines that attain them
+    linear: backward.Linear  # sound bounds
+    state: State  # one box a row, with the lines that attain them, and the multipliers
+
+    @property
+    def lower(self) -> Tensor:
+        """The bounds: (R,)."""
+        return self.linear.lower
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Splits:
+    """Splits on the argument of one elementwise operator, whose intervals hold them already."""
+
+    side: Tensor  # (R, *shape): 1 where it was split to be >= lower, −1 to be <= upper, else 0
+    multiplier: Tensor  # (R, *shape) what to start from, of the same sign
 
 
 class _Choice:
@@ -65,9 +80,30 @@ class _Choice:
             p.clone().requires_grad_(bool((r > 0).any())) for p, r in zip(start, self.radius, strict=True)
         )
 
+    domain = (-1.0, 1.0)
+
     @property
     def parameters(self) -> list[Tensor]:
         return [p for p in (self.below, self.above) if p.requires_grad]
+
+    def place(self, state: State) -> None:
+        """Write the lines at the current parameters into the state of the ascent."""
+        lines = self.lines()
+        if isinstance(lines, Planes):
+            state.planes[self.node] = lines
+        else:
+            state.lines[self.node] = lines
+
+    def certify(self, state: State, node: Node) -> None:
+        """The chosen slopes with offsets of the exact type, for the same node there. Lines that are best
+        everywhere stay as they are."""
+        chosen = self.lines()
+        if isinstance(chosen, Lines):
+            own = state.lines[node]
+            below = torch.where(self.radius[0] > 0, chosen.below_slope.to(own.below_slope), own.below_slope)
+            above = torch.where(self.radius[1] > 0, chosen.above_slope.to(own.above_slope), own.above_slope)
+            chosen = Lines(below, chosen.below_offset, above, chosen.above_offset)
+        state.note_slopes(node, chosen)
 
     def lines(self) -> Lines | Planes:
         """The lines or planes at the current parameters, differentiable in them."""
@@ -92,6 +128,32 @@ class _Choice:
         low = _plane_offset(self.ends, below, least=True)
         high = _plane_offset(self.ends, above, least=False)
         return Planes(*below, low, *above, high)
+
+
+class _Multiplier:
+    """The multipliers of one node's splits, in units of the largest coefficient of its row."""
+
+    domain = (0.0, MOST)
+
+    def __init__(self, node: Node, splits: Splits, coefficients: Tensor) -> None:
+        self.node = node
+        axes = tuple(range(1, coefficients.dim()))
+        size = coefficients.abs().amax(dim=axes, keepdim=True).clamp(min=1e-30)
+        self.unit = splits.side.to(size.dtype) * size
+        start = (splits.multiplier.abs().to(size.dtype) / size).clamp(max=MOST)
+        self.worth = torch.where(splits.side != 0, start, 0.0).requires_grad_()
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [self.worth]
+
+    def place(self, state: State) -> None:
+        """Write the multipliers into the state of the ascent."""
+        state.multiplier[self.node] = self.unit * self.worth
+
+    def certify(self, state: State, node: Node) -> None:
+        """Write them into the exact state, for the same node there."""
+        state.multiplier[node] = (self.unit * self.worth).to(state.lower.dtype)
 
 
 def _range(
@@ -136,7 +198,7 @@ def _plane_offset(ends: Sequence[Ends], slopes: tuple[Tensor, Tensor], *, least:
     return offset - (slopes[0] - p) * x - (slopes[1] - q) * y
 
 
-def _each(state: State, box: Tensor) -> State:
+def each_box(state: State, box: Tensor) -> State:
     """The state of every row's box: intervals, lines and planes (R, …)."""
 
     def take(t: Tensor) -> Tensor:
@@ -157,6 +219,7 @@ def optimise(
     box: Tensor,
     steps: int,
     deadline: Deadline,
+    splits: Mapping[Value, Splits] | None = None,
 ) -> Optimised:
     """Lower bounds of Σ_v start[v]·v + const over each row's box.
 
@@ -166,23 +229,35 @@ def optimise(
         start: coefficients (R, *shape) in float64.
         const: (R,) in float64.
         box: (R,) the box of each row.
+        splits: by the output of the operator; their multipliers are optimised as well.
     """
     exact, fast = graphs
     R = const.numel()
     rows = backward.Rows(R, per_box=1)
-    work, proof = _each(states[1], box), _each(states[0], box)
+    work, proof = each_box(states[1], box), each_box(states[0], box)
     work.error = {}
-    choices = [_Choice(n, work) for n in fast.nodes if isinstance(n.op, Elementwise | Mul)]
-    parameters = [p for choice in choices for p in choice.parameters]
+    nodes = {n.output: n for n in exact.nodes}
+    choices: list[_Choice | _Multiplier] = [
+        _Choice(n, work) for n in fast.nodes if isinstance(n.op, Elementwise | Mul)
+    ]
     dtype = work.lower.dtype
     rough = {v: t.to(dtype) for v, t in start.items()}
+    if splits:
+        trace: dict[Node, Tensor] = {}
+        backward.lower_bounds(fast, work, rough, rows, const.to(dtype), trace)
+        choices += [
+            _Multiplier(n, splits[n.output], trace[n])
+            for n in fast.nodes
+            if n.output in splits and n in trace
+        ]
+    parameters = [p for choice in choices for p in choice.parameters]
     best = torch.full((R,), -float("inf"), dtype=dtype, device=const.device)
     kept = [p.detach().clone() for p in parameters]
     adam = torch.optim.Adam(parameters, lr=RATE) if parameters else None
     for step in range(steps + 1):
         with torch.enable_grad():
             for choice in choices:
-                _place(work, choice)
+                choice.place(work)
             found = backward.lower_bounds(fast, work, rough, rows, const.to(dtype)).lower
             if adam is not None and step < steps:
                 adam.zero_grad()
@@ -193,45 +268,26 @@ def optimise(
             old[better] = new.detach()[better]
         if adam is None or step == steps or deadline.expired:
             break
-        _step(adam, parameters, RATE * DECAY**step)
+        _step(adam, choices, RATE * DECAY**step)
     with torch.no_grad():
         for old, new in zip(kept, parameters, strict=True):
             new.copy_(old)
-        nodes = {n.output: n for n in exact.nodes}
         for choice in choices:
-            _certified(proof, choice, nodes[choice.node.output])
-        found = backward.lower_bounds(exact, proof, start, rows, const).lower
-    return Optimised(found, proof)
+            choice.certify(proof, nodes[choice.node.output])
+        return Optimised(backward.lower_bounds(exact, proof, start, rows, const), proof)
 
 
-def _place(state: State, choice: _Choice) -> None:
-    lines = choice.lines()
-    if isinstance(lines, Planes):
-        state.planes[choice.node] = lines
-    else:
-        state.lines[choice.node] = lines
-
-
-def _step(adam: torch.optim.Adam, parameters: list[Tensor], rate: float) -> None:
+def _step(adam: torch.optim.Adam, choices: Sequence[_Choice | _Multiplier], rate: float) -> None:
     """One projected step upwards."""
     for group in adam.param_groups:
         group["lr"] = rate
     with torch.no_grad():
-        for p in parameters:
-            if p.grad is not None:
-                p.grad = torch.nan_to_num(-p.grad)
+        for choice in choices:
+            for p in choice.parameters:
+                if p.grad is not None:
+                    p.grad = torch.nan_to_num(-p.grad)
     adam.step()
     with torch.no_grad():
-        for p in parameters:
-            p.clamp_(-1, 1)
-
-
-def _certified(state: State, choice: _Choice, node: Node) -> None:
-    """The chosen slopes with offsets of the exact type. Lines that are best everywhere stay as they are."""
-    chosen = choice.lines()
-    if isinstance(chosen, Lines):
-        own = state.lines[node]
-        below = torch.where(choice.radius[0] > 0, chosen.below_slope.to(own.below_slope), own.below_slope)
-        above = torch.where(choice.radius[1] > 0, chosen.above_slope.to(own.above_slope), own.above_slope)
-        chosen = Lines(below, chosen.below_offset, above, chosen.above_offset)
-    state.note_slopes(node, chosen)
+        for choice in choices:
+            for p in choice.parameters:
+                p.clamp_(*choice.domain)

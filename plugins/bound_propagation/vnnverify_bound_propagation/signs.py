@@ -16,6 +16,7 @@ from vnnverify.numerics import varies
 from vnnverify.search import ActivationResult, ActivationSplit, Specification
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.branching import LineBounder
 from vnnverify_bound_propagation.hinge_search import HingeBounder
 from vnnverify_bound_propagation.hinges import has_one_hidden_layer
 from vnnverify_bound_propagation.state import State
@@ -104,10 +105,8 @@ class SignSearch:
             return self._shallow(tool, state, goals, ctx)
         goals_at_root, visited = len(goals), 0
         if not tool.only_relus:
-            state, goals = self._with_own_lines(tool, state, goals, ctx)
-            if not goals:
-                return ActivationResult([], stats={"subproblems": 0, "goals": goals_at_root})
-        for splits in CASES if tool.only_relus else (None,):
+            return self._general(tool, state, goals, ctx)
+        for splits in CASES:
             before = time.monotonic()
             if splits is not None:
                 tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
@@ -118,7 +117,7 @@ class SignSearch:
                 break
             goals = [goals[k] for k in result.open_goals]
             next_is_dear = splits is not None and 4 * spent > NEXT_SHARE * ctx.deadline.remaining()
-            if next_is_dear or splits == CASES[-1] or not tool.only_relus:
+            if next_is_dear or splits == CASES[-1]:
                 result = self._last(tool, state, goals, ctx, min(splits or 0, 2))
                 visited += result.stats["subproblems"]
                 break
@@ -134,23 +133,27 @@ class SignSearch:
         stats = {**result.stats, "goals": len(goals), "open_signs": bounder.size}
         return dataclasses.replace(result, open_goals=clauses, stats=stats)
 
-    def _with_own_lines(
-        self, tool: Propagator, state: State, goals: list[Goal], ctx: Context
-    ) -> tuple[State, list[Goal]]:
-        """The goals that stay open when lines are optimised for each of them, and then for each inner bound
-        as well; and a state with a box for each of them, which holds its lines."""
-        own, goals = self._optimised(tool, state, goals, ctx.deadline)
+    def _general(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
+        """Where there are more than ReLUs: lines optimised for each goal, then for each inner bound as well,
+        then splits on the arguments of all elementwise operators."""
+        stats = {"goals": len(goals), "subproblems": 0}
+        own, goals, rows = self._optimised(tool, state, goals, ctx.deadline)
         if goals and not ctx.deadline.expired:
             tool.improve(state, LINE_STEPS, ctx.deadline.share(LINES_SHARE))
-            own, goals = self._optimised(tool, state, goals, ctx.deadline)
-        return own, [dataclasses.replace(goal, box=k) for k, goal in enumerate(goals)]
+            own, goals, rows = self._optimised(tool, state, goals, ctx.deadline)
+        if not goals:
+            return ActivationResult([], stats=stats)
+        bounder = LineBounder(tool, own, goals, rows, ctx)
+        result = ActivationSplit(bounder, ctx, max_batch=self.max_batch).run(*bounder.start())
+        clauses = sorted({goals[k].clause for k in result.open_goals})
+        return dataclasses.replace(result, open_goals=clauses, stats={**stats, **result.stats})
 
     def _optimised(
         self, tool: Propagator, state: State, goals: list[Goal], deadline: Deadline
-    ) -> tuple[State, list[Goal]]:
-        """Those goals no row of which is proved by lines of its own, and for each of them the state of the
-        box with the lines of its best row."""
-        own, open_ = [], []
+    ) -> tuple[State, list[Goal], Tensor]:
+        """Those goals no row of which is proved by lines of its own; a state with one box for each of them,
+        with the lines of its best row; and which row that is."""
+        own, open_, rows_of = [], [], []
         for part in _batches(goals, tool.rows_optimised(tool.graph)):
             rows = torch.cat([g.polytope.A for g in part]).to(state.lower.device)
             limit = torch.cat([g.polytope.b for g in part]).to(state.lower.device)
@@ -164,7 +167,9 @@ class SignSearch:
                 if best < 0 or not (math.isfinite(found.lower[best]) and found.lower[best] > 0):
                     own.append(found.state.of_box(best) if best >= 0 else state.of_box(part[k].box))
                     open_.append(part[k])
-        return State.stacked(own) if own else state, open_
+                    rows_of.append(best - int(mine[0]) if best >= 0 else 0)
+        chosen = torch.tensor(rows_of, dtype=torch.long, device=state.lower.device)
+        return State.stacked(own) if own else state, open_, chosen
 
     def _trial(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
         """A search that gives up early. `open_goals` of the result are indices of `goals`."""

@@ -120,6 +120,14 @@ class State:
         lower, upper = self.interval[node.inputs[0]]
         return torch.maximum(slope * lower + offset, slope * upper + offset).clamp(min=0)
 
+    def middle_gap(self, node: Node) -> Tensor:
+        """How far apart the lines of an elementwise node are in the middle of each interval: (B, *shape)."""
+        lines = self.lines[node]
+        lower, upper = self.interval[node.inputs[0]]
+        middle = (lower + upper) / 2
+        offset = lines.above_offset - lines.below_offset
+        return ((lines.above_slope - lines.below_slope) * middle + offset).clamp(min=0)
+
     def note(self, node: Node) -> None:
         """What a backward step through `node` needs: lines, and the error of its own rounding. The
         intervals of the node's inputs and output must be known."""
