@@ -17,7 +17,7 @@ from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = ["check_plain_results"]
 
-FORMATS = ("vnncomp", "json", "text")
+FORMATS = ("vnncomp", "vnnlib2", "json", "text")
 
 
 def check_plain_results(backend: Backend[Any], settings: Settings) -> None:
