@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 import torch
@@ -108,7 +109,23 @@ def _polytope_misses_box(polytope: Polytope, lower: Tensor, upper: Tensor) -> bo
     least = A.clamp(min=0) @ lower + A.clamp(max=0) @ upper - polytope.b
     size = A.abs() @ torch.maximum(lower.abs(), upper.abs()) + polytope.b.abs()
     bound = least - gamma(A.shape[1] + 2, torch.float64) * size
-    return bool((torch.isfinite(bound) & (bound > 0)).any())
+    if bool((torch.isfinite(bound) & (bound > 0)).any()):
+        return True
+    close = torch.isfinite(bound) & (least >= -gamma(A.shape[1] + 2, torch.float64) * size)
+    return any(_row_misses_box(polytope, k, lower, upper) for k in close.nonzero()[:EXACT_ROWS, 0].tolist())
+
+
+EXACT_ROWS = 64
+"""Rows of a polytope, too close to call in floats, that are worked out in rational numbers."""
+
+
+def _row_misses_box(polytope: Polytope, k: int, lower: Tensor, upper: Tensor) -> bool:
+    """Whether no z in [lower, upper] satisfies row k, exactly."""
+    row = polytope.A[k]
+    used = row.nonzero()[:, 0].tolist()
+    ends = ((float(row[j]), float((lower if row[j] > 0 else upper)[j])) for j in used)
+    least = sum((Fraction(a) * Fraction(z) for a, z in ends), Fraction(0)) - Fraction(float(polytope.b[k]))
+    return least >= 0 if bool(polytope.strict[k]) else least > 0
 
 
 @dataclass(frozen=True, slots=True)
