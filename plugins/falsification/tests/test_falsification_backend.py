@@ -11,7 +11,15 @@ import time
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_falsification.backend import Falsification, FalsificationOptions, luby
+from vnnverify_falsification.backend import (
+    Falsification,
+    FalsificationOptions,
+    _chosen_targets,
+    _starts,
+    luby,
+)
+from vnnverify_falsification.concrete import try_centres
+from vnnverify_falsification.hunt import Hunt
 
 from vnnverify import Clause, Region, Verdict
 from vnnverify.ir import Op
@@ -240,3 +248,17 @@ def test_the_entry_point_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "falsification", "True"]
+
+
+def test_a_small_batch_spends_most_rounds_on_the_nearest_targets_and_some_near_the_best_point(kit):
+    unsafe = [kit.rows([[1.0, 0.0]], [-1.0 - k]) for k in range(64)]
+    query = kit.query(kit.chain([eye(2)], 2), [kit.clause([0, 0], [1, 1], *unsafe)])
+    hunt = Hunt(query, query.clauses, kit.context(query), 64)
+    hunt.batch = 2
+    try_centres(hunt)
+    nearest = [_chosen_targets(hunt, number, 0).tolist() for number in range(4)]
+    assert nearest == [[0, 1], [0, 1], [0, 1], [0, 0]]
+    assert _chosen_targets(hunt, 2, 3).tolist() == [3, 0]
+    start, warm = _starts(hunt, torch.zeros(8, dtype=torch.int64), number=4)
+    assert warm.tolist() == [True, False, False, False] * 2
+    assert ((start[warm] - 0.5).abs() <= 0.05).all()

@@ -21,6 +21,9 @@ __all__ = ["Falsification", "FalsificationOptions"]
 BLIND_ROUND = 5
 """Where there are gradients, every so many rounds one searches without them."""
 
+WARM_PART, WARM_NOISE = 4, 0.1
+"""One point in so many starts from the best so far, changed by so much of the box's width."""
+
 SAMPLED_BATCHES = 1
 """Batches of uniform points at most in each of the first boxes: large networks have better uses for time."""
 
@@ -89,41 +92,48 @@ class Falsification(Backend[FalsificationOptions]):
                 return number
             target = _chosen_targets(hunt, number, cursor)
             cursor += target.numel()
-            start = _starts(hunt, target, number)
+            start, warm = _starts(hunt, target, number)
             steps = self.options.steps * luby(number + 1)
             if smooth and hunt.targets.conjunctive and number % REFINED_ROUND == 1:
                 few = slice(refined_points(hunt))
                 refine(hunt, target[few], start[few])
             elif smooth and number % BLIND_ROUND != BLIND_ROUND - 1:
-                descend(hunt, target, start, steps, variant=number)
+                descend(hunt, target, start, warm, steps, variant=number)
             else:
                 wander(hunt, target, start, steps)
         return self.options.rounds
 
 
 def _chosen_targets(hunt: Hunt, number: int, cursor: int) -> Tensor:
-    """One target per point of the batch: in turn all, the better half, quarter and eighth of them.
+    """One target per point of the batch: in turn all, the best quarter, sixteenth and sixty-fourth of them.
 
     Where a batch is too small for that, it takes up where the last one ended.
     """
-    pool = hunt.best.argsort(stable=True)[: max(1, len(hunt.targets) >> (number % 4))]
+    count = len(hunt.targets) >> (2 * (number % 4))
+    pool = hunt.best.argsort(stable=True)[: max(1, count)]
     if pool.numel() > hunt.batch:
         pool = pool.roll(-(cursor % pool.numel()))[: hunt.batch]
     return pool[torch.arange(hunt.batch, device=pool.device) % pool.numel()]
 
 
-def _starts(hunt: Hunt, target: Tensor, number: int) -> Tensor:
-    """Uniform points; in the first round some centres; later some points near the best so far."""
+def _starts(hunt: Hunt, target: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """Uniform points; in the first round some centres; later some points near the best so far.
+
+    Returns:
+        The points (batch, n), and which of them are near the best: (batch,) bool.
+    """
     u = hunt.uniform(target.numel(), hunt.inputs)
     index = torch.arange(target.numel(), device=target.device) + number
+    warm = torch.zeros_like(target, dtype=torch.bool)
     if number == 0:
         u[: len(hunt.targets)] = 0.5
-        return u
-    for place in torch.nonzero(index % 8 == 0).flatten().tolist():
+        return u, warm
+    for place in torch.nonzero(index % WARM_PART == 0).flatten().tolist():
         known = hunt.elite.get(int(target[place]))
         if known is not None:
-            u[place] = (known[1] + 0.1 * (u[place] - 0.5)).clamp(0.0, 1.0)
-    return u
+            u[place] = (known[1] + WARM_NOISE * (u[place] - 0.5)).clamp(0.0, 1.0)
+            warm[place] = True
+    return u, warm
 
 
 def luby(number: int) -> int:

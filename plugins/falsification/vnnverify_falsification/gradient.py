@@ -17,6 +17,9 @@ __all__ = ["descend", "gives_gradient"]
 FIRST_STEP, LAST_STEP = 0.25, 0.004
 """Step sizes of the sign steps as fractions of the box's width; between them they decay geometrically."""
 
+WARM_STEP = 0.2
+"""Steps of points that start from good ones are this much shorter."""
+
 ADAPTIVE_SCALE = 0.4
 """Adaptive steps are this much shorter than sign steps."""
 
@@ -40,18 +43,19 @@ def gives_gradient(hunt: Hunt) -> bool:
     return bool((torch.nan_to_num(gradient, 0.0, 0.0, 0.0) != 0).any())
 
 
-def descend(hunt: Hunt, target: Tensor, start: Tensor, steps: int, variant: int = 0) -> None:
+def descend(hunt: Hunt, target: Tensor, start: Tensor, warm: Tensor, steps: int, variant: int = 0) -> None:
     """Attack target (batch,) from u = start (batch, n), for so many steps or until the hunt is over.
 
     Of each four points in turn, one takes sign steps on the largest margin, one adaptive steps on
     it, one sign steps on the sum of positive margins, one adaptive steps on the sum. `variant` says
-    which of the four is the first point's.
+    which of the four is the first point's. Where `warm` (batch,), the start is good already: steps are small.
     """
     clause = hunt.targets.clause[target]
     lower, width = hunt.boxes(clause)
     index = torch.arange(target.numel(), device=target.device) + variant
     adaptive, summed = (index % 2 == 1)[:, None], index % 4 >= 2
-    u = _diversified(hunt, start, lower, width)
+    u = torch.where(warm[:, None], start, _diversified(hunt, start, lower, width))
+    reach = torch.where(warm[:, None], FIRST_STEP * WARM_STEP, FIRST_STEP)
     first, second = torch.zeros_like(u), torch.zeros_like(u)
     decay = (LAST_STEP / FIRST_STEP) ** (1 / max(1, steps - 1))
     for step in range(steps):
@@ -72,7 +76,7 @@ def descend(hunt: Hunt, target: Tensor, start: Tensor, steps: int, variant: int 
         corrected = first / (1 - MOMENTUM ** (step + 1))
         scale = (second / (1 - SECOND_MOMENTUM ** (step + 1))).sqrt().clamp(min=1e-30)
         move = torch.where(adaptive, ADAPTIVE_SCALE * corrected / scale, gradient.sign())
-        u = (u - FIRST_STEP * decay**step * move).clamp(0.0, 1.0)
+        u = (u - reach * decay**step * move).clamp(0.0, 1.0)
 
 
 def _summed(margins: Tensor) -> Tensor:
