@@ -43,7 +43,10 @@ def main() -> None:
         part = rows[start : start + size]
         one = measured(pool, lambda part=part: in_a_pool(args, part))
         two = measured(single, lambda part=part: one_by_one(args, part))
-        differ += sum(a != b for a, b in zip(one, two, strict=True))
+        for row, a, b in zip(part, one, two, strict=True):
+            if a != b:
+                differ += 1
+                print(f"{row[0]} {row[1]}: {a} in the pool, {b} alone")
         print(
             f"{start + len(part)} of {len(rows)}: pool {pool[0]:.1f} s, {pool[1]:.1f} processor s; "
             f"one process each {single[0]:.1f} s, {single[1]:.1f} processor s",

@@ -108,6 +108,7 @@ def wait_for(process: subprocess.Popen[str], folder: Path, lines: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.long
 def test_faults_cost_their_own_instance(suite: Suite, environment: dict[str, str], tmp_path: Path) -> None:
     acts = (TAME, CRASHES, TAME, SPINS, IGNORES, HOARDS, TAME)
     out = tmp_path / "run"
@@ -130,6 +131,7 @@ def test_faults_cost_their_own_instance(suite: Suite, environment: dict[str, str
     )
 
 
+@pytest.mark.long
 def test_killed_run_goes_on_without_loss(suite: Suite, environment: dict[str, str], tmp_path: Path) -> None:
     out, rows = tmp_path / "run", suite(*[TAME] * 12)
     generator = random.Random(0)
