@@ -83,11 +83,12 @@ def command(lists: tuple[str, ...], out: str, **given: Any) -> int:
 
 def _asked(given: dict[str, Any]) -> dict[str, Any]:
     """The options that may change a verdict, as `run.json` holds them."""
-    names = ("timeout", "backends", "device", "seed", "expected", "shard", "cross_check", "no_falsify")
+    names = ("timeout", "backends", "device", "seed", "shard", "cross_check", "no_falsify")
     return {
         **{name: given[name] for name in names},
         "options": parse_options(given["options"]),
         "only": list(given["only"]),
+        "expected": os.path.abspath(given["expected"]) if given["expected"] else None,
     }
 
 
