@@ -149,10 +149,6 @@ class Layout:
     tensors: tuple[Declared, ...] = ()  # the same as a VNN-LIB 2.0 text declares them
     columns: tuple[int, ...] | None = None  # which graph input each input is; None: they are the same
 
-    def spread(self, x: Tensor) -> Tensor:
-        """The inputs of the models (all,) from those of the graph (n,)."""
-        return x if self.columns is None else x[list(self.columns)]
-
     def gather(self, x: Tensor) -> Tensor:
         """The graph's inputs (n,) from those of the models (all,); of equal ones, any."""
         if self.columns is None:
