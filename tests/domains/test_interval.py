@@ -11,7 +11,9 @@ from vnnverify.ops.arrangement import Constant
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.maximum import Max
 from vnnverify.ops.piecewise import Relu
-from vnnverify.ops.sums import Sum
+from vnnverify.ops.scale import Scale
+from vnnverify.ops.smooth import Exp, Reciprocal
+from vnnverify.ops.sums import ReduceSum, Sum
 from vnnverify.query import Region
 
 
@@ -79,3 +81,13 @@ def test_unknown_operator_is_refused_by_name() -> None:
 
     support = interval.supports(chain(Strange(), size=1))
     assert not support and "Strange" in support.reason and "interval" in support.reason
+
+
+def test_an_infinite_end_leaves_the_other() -> None:
+    """1 / (1 + Σ exp(x)) lies between 0 and 1, whatever overflows."""
+    one = torch.ones(1, dtype=torch.float64)
+    graph = chain(
+        Exp(), ReduceSum((0,), True, 1.0, 2), Scale(-one, -one), Scale(-one, None), Reciprocal(), size=2
+    )
+    lower, upper = interval.bounds(graph, Region(torch.zeros(2).double(), 1e4 * torch.ones(2).double()))
+    assert float(lower) == pytest.approx(0, abs=1e-9) and float(upper) == pytest.approx(1 / 3)

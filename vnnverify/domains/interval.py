@@ -20,6 +20,8 @@ from vnnverify.ir.op import Affine, Elementwise, Enclosed, Maximum, flat
 from vnnverify.numerics import gamma, lower_as, round_down, round_up, upper_as
 from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.choice import Choice
+from vnnverify.ops.scale import Scale
+from vnnverify.ops.sums import ReduceSum, Sum
 from vnnverify.query import Region
 
 __all__ = ["Interval", "bounds", "bounds_of_values", "domain", "supports"]
@@ -48,6 +50,32 @@ def _affine(op: Affine, inputs: Sequence[Interval], node: Node) -> Interval:
     if op.offset is not None:
         radius = radius + g * op.offset.abs()
     return _without_nan(round_down(z - radius), round_up(z + radius))
+
+
+@domain.rule(Scale, Sum, ReduceSum)
+def _end_by_end(op: Scale | Sum | ReduceSum, inputs: Sequence[Interval], node: Node) -> Interval:
+    """Each end of the result comes from one end of each input, so that one infinite end leaves the other."""
+    least, most = zip(*(_ends_for(op, k, pair) for k, pair in enumerate(inputs)), strict=True)
+    g = gamma(op.fan_in, least[0].dtype)
+    sizes = (op.magnitude(*(x.abs() for x in ends)) for ends in (least, most))
+    add = 0.0 if op.offset is None else op.offset.abs()
+    error_low, error_high = (g * (size + add) * (1 + 2 * g) for size in sizes)
+    return _without_nan(round_down(op(*least) - error_low), round_up(op(*most) + error_high))
+
+
+def _ends_for(op: Scale | Sum | ReduceSum, index: int, pair: Interval) -> Interval:
+    """The ends of input `index` that make the result least and most."""
+    lower, upper = pair
+    match op:
+        case Scale(scale=scale):
+            if scale is None:
+                return lower, upper
+            return torch.where(scale >= 0, lower, upper), torch.where(scale >= 0, upper, lower)
+        case Sum(signs=signs):
+            falling = signs[index] < 0
+        case ReduceSum(factor=factor):
+            falling = factor < 0
+    return (upper, lower) if falling else (lower, upper)
 
 
 @domain.rule(Elementwise)

@@ -163,6 +163,8 @@ def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, 
         unknown |= f.isnan()
         low = torch.minimum(low, torch.where(f == -float("inf"), f, finite - slack))
         high = torch.maximum(high, torch.where(f == float("inf"), f, finite + slack))
+    cap = largest**0.5  # a looser end, so that a sum of such ends does not overflow
+    low, high = low.clamp(max=cap), high.clamp(min=-cap)
     least, most = op.image
     low, high = low.clamp(least, most), high.clamp(least, most)
     return low.masked_fill(unknown, -float("inf")), high.masked_fill(unknown, float("inf"))
@@ -173,7 +175,7 @@ def _value_error(op: Elementwise, f: Tensor, x: Tensor, *, turning: bool) -> Ten
     u = unit_roundoff(f.dtype)
     if op.ulps == 0:
         return torch.zeros_like(f)
-    slack = u * ((op.ulps + 2) * f.abs() + op.absolute) + torch.finfo(f.dtype).tiny
+    slack = u * (op.ulps + 2) * f.abs() + u * op.absolute + torch.finfo(f.dtype).tiny
     if turning and op.kinks is None:
         slack = slack + FUNCTION_ULPS * u * (1 + f.abs())
         slack = slack + torch.nan_to_num(op.curvature / 2 * (FUNCTION_ULPS * u * x).square())
