@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
-from vnnverify.domains import planes, relaxation
+from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Ends, Planes
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Graph, Node, Value
@@ -117,16 +117,18 @@ class _Choice:
         return Lines(below, low, above, high)
 
     def _planes(self) -> Planes:
+        """Between McCormick's two planes on either side; a mean of two valid planes is one."""
         (lx, ux), (ly, uy) = self.ends
         known = torch.isfinite(ux - lx) & torch.isfinite(uy - ly)
 
-        def between(a: Tensor, b: Tensor, p: Tensor) -> Tensor:
-            return torch.where(known, (a + b) / 2 + (b - a) / 2 * p, 0.0)
+        def between(a: Tensor, b: Tensor, p: Tensor, unknown: float = 0.0) -> Tensor:
+            return torch.where(known, (a + b) / 2 + (b - a) / 2 * p, unknown)
 
+        inf = float("inf")
         below = between(ly, uy, self.below), between(lx, ux, self.below)
         above = between(uy, ly, self.above), between(lx, ux, self.above)
-        low = _plane_offset(self.ends, below, least=True)
-        high = _plane_offset(self.ends, above, least=False)
+        low = between(-lx * ly, -ux * uy, self.below, -inf)
+        high = between(-lx * uy, -ux * ly, self.above, inf)
         return Planes(*below, low, *above, high)
 
 
@@ -183,19 +185,6 @@ def _offset(op: Elementwise, ends: Ends, slope: Tensor, *, least: bool) -> Tenso
         offset = relaxation.band(op, *ends, fixed)[0 if least else 1]
         point = relaxation.contact(op, *ends, fixed, least=least)
     return offset - (slope - fixed) * point
-
-
-def _plane_offset(ends: Sequence[Ends], slopes: tuple[Tensor, Tensor], *, least: bool) -> Tensor:
-    (lx, ux), (ly, uy) = ends
-    with torch.no_grad():
-        p, q = (s.detach() for s in slopes)
-        offset = planes.offsets((lx, ux), (ly, uy), p, q)[0 if least else 1]
-        x = torch.stack([lx, lx, ux, ux])
-        y = torch.stack([ly, uy, ly, uy])
-        value = torch.nan_to_num(x * y - p * x - q * y)
-        index = (value.argmin(dim=0) if least else value.argmax(dim=0))[None]
-        x, y = (torch.nan_to_num(c.gather(0, index)[0]) for c in (x, y))
-    return offset - (slopes[0] - p) * x - (slopes[1] - q) * y
 
 
 def each_box(state: State, box: Tensor) -> State:
