@@ -16,6 +16,7 @@ from vnnverify.ir import Graph, Node, Op, Value
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
+from vnnverify.ops.scale import Scale
 from vnnverify.ops.smooth import Reciprocal
 from vnnverify.ops.softmax import Softmax
 from vnnverify.testing import box
@@ -87,10 +88,12 @@ def test_operator_without_bounds_is_the_place() -> None:
 
 
 def test_product_of_two_variables_has_widths_too() -> None:
-    """x·x over [−1, 1] is [−1, 1] by intervals."""
-    x, z = Value("x", (1,)), Value("z", (1,))
-    found = find(Graph((x,), (z,), (Node(Mul(), (x, x), z, "square"),)))
-    assert found is not None and (found.node, found.operator) == ("square", "Mul")
+    """x·(−x) over [−1, 1] is [−1, 1] by intervals."""
+    x, n, z = Value("x", (1,)), Value("n", (1,)), Value("z", (1,))
+    negative = Scale(-torch.ones(1, dtype=torch.float64), None)
+    nodes = (Node(negative, (x,), n, "n"), Node(Mul(), (x, n), z, "product"))
+    found = find(Graph((x,), (z,), nodes))
+    assert found is not None and (found.node, found.operator) == ("product", "Mul")
     assert found.before == pytest.approx(1.0) and 2.0 <= found.looseness < 2.2
 
 
