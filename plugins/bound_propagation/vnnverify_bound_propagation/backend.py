@@ -25,6 +25,9 @@ __all__ = ["BoundPropagation", "BoundPropagationOptions"]
 
 SPLITTABLE_INPUTS = 64
 """Varying inputs up to which halving the box can still get anywhere where no sign can be split."""
+CURVED_INPUTS, HALVING_SHARE = 4, 0.5
+"""Where there are other functions than ReLUs, a box of up to so many times `split_inputs` varying inputs is
+halved for this part of the time, then the network is split: products gain more from halves."""
 MANY_SIGNS = 4000
 """ReLUs beyond which bounding a box costs so much that each is bounded as well as possible."""
 
@@ -60,15 +63,20 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
             return Outcome.unsat()
         if ctx.deadline.expired:
             return Outcome.timeout("no time was given")
-        free = query.varying
-        signs = sum(node.output.size for node in query.graph.nodes if isinstance(node.op, Relu))
+        free, nodes = query.varying, query.graph.nodes
+        signs = sum(node.output.size for node in nodes if isinstance(node.op, Relu))
         with torch.no_grad():
-            if free > self.options.split_inputs and any(
-                not isinstance(node.op, Affine) for node in query.graph.nodes
-            ):
+            if free <= self.options.split_inputs or all(isinstance(node.op, Affine) for node in nodes):
+                splits = None if free <= max(SPLITTABLE_INPUTS, self.options.split_inputs) else 0
+                return self._split_inputs(query, ctx, costly=signs > MANY_SIGNS, splits=splits)
+            curved = not all(isinstance(node.op, Affine | Relu) for node in nodes)
+            if not curved or free > CURVED_INPUTS * self.options.split_inputs:
                 return self._split_activations(query, ctx)
-            splits = None if free <= max(SPLITTABLE_INPUTS, self.options.split_inputs) else 0
-            return self._split_inputs(query, ctx, costly=signs > MANY_SIGNS, splits=splits)
+            limited = ctx.until(ctx.deadline.share(HALVING_SHARE))
+            found = self._split_inputs(query, limited, costly=signs > MANY_SIGNS, splits=None)
+            if found.verdict.decided or ctx.deadline.expired:
+                return found
+            return self._split_activations(found.residual or query, ctx)
 
     def _split_inputs(self, query: Query, ctx: Context, *, costly: bool, splits: int | None) -> Outcome:
         limits = Limits(self.options.memory << 20, self.options.forward_inputs)
