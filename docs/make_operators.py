@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from vnnverify.commands.show import provers, treatment
+from vnnverify.coverage import provers, treatment
 from vnnverify.importer.parsing import OLDEST_OPSET
 from vnnverify.importer.reading import read_graph
 from vnnverify.importer.registry import find_reader, supported_operators

@@ -3,22 +3,40 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from onnx import TensorProto, helper
 
+from vnnverify.importer import load_model
+
 
 def test_model_node_by_node(inside: Callable[..., Any], tiny: Path) -> None:
     done = inside("show", tiny)
     assert (done.code, done.stderr) == (0, "")
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[0] == ["linear0", "Linear", "1×4", "12", "exact"]
-    assert lines[1][:4] == ["relu1", "Relu", "1×4", "0"] and "relaxed" in lines[1][4]
-    assert lines[2] == ["linear2", "Linear", "1×2", "10", "exact"]
-    assert " ".join(lines[3]) == "2 inputs, 2 outputs, 3 nodes, 22 parameters, 4 ReLU"
-    assert lines[4][:4] == ["onnxruntime", "agrees", "to", "0.0e+00"]
+    nodes = load_model(str(tiny)).graph.nodes
+    assert [line[:2] for line in lines[: len(nodes)]] == [[n.name, n.op.kind] for n in nodes]
+    assert all(line[4] == ("relaxed/cases" if line[1] == "Relu" else "exact") for line in lines[: len(nodes)])
+    parameters = sum(int(line[3]) for line in lines[: len(nodes)])
+    rest = done.stdout.splitlines()[len(nodes) :]
+    assert rest[0] == f"2 inputs, 2 outputs, {len(nodes)} nodes, {parameters} parameters"
+    assert rest[2].startswith("onnxruntime agrees to 0.0e+00 ")
+    assert rest[-1].startswith(f"{len(nodes)} of {len(nodes)} nodes bounded (")
+
+
+def test_json_says_the_same(inside: Callable[..., Any], tiny: Path, specs: Path) -> None:
+    done = inside("show", tiny, specs / "tiny_boxes.vnnlib", "--json")
+    assert (done.code, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert (found["readable"], found["inputs"], found["outputs"]) == (True, 2, 2)
+    assert sum(found["bounded"].values()) == len(found["nodes"])
+    assert found["clauses"][1] == {"inputs": 2, "varying": 2, "widest": 0.5, "rows": [1]}
+    takes = {answer["name"]: answer["takes"] for answer in found["backends"]}
+    assert takes["milp"] and not takes["smoothing"]
+    assert found["summary"] in inside("show", tiny, specs / "tiny_boxes.vnnlib").stdout
 
 
 def test_query_clause_by_clause(inside: Callable[..., Any], tiny: Path, specs: Path) -> None:
@@ -44,3 +62,7 @@ def test_operators_that_cannot_be_read_are_counted(inside: Callable[..., Any], t
     assert (done.code, done.stderr) == (0, "")
     assert "node 'first': operator Unique" in done.stdout
     assert "  unsupported: Unique (2 nodes)\n" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("cannot be read (2 nodes without a reader); ")
+    found = json.loads(inside("show", path, "--json").stdout)
+    assert (found["readable"], found["unsupported"], found["nodes"]) == (False, {"Unique": 2}, [])
+    assert "operator Unique" in found["problem"]

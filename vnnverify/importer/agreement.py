@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import torch
 from torch import Tensor
 
 from vnnverify.importer.model import Model
+from vnnverify.query import TensorSpec
 from vnnverify.validate import OnnxRunner
 
 __all__ = ["check_against_onnxruntime"]
@@ -15,16 +19,29 @@ __all__ = ["check_against_onnxruntime"]
 def check_against_onnxruntime(model: Model, x: Tensor) -> float:
     """The largest relative difference of the outputs at the points x (batch, n).
 
-    Points are rounded to the model's input type first. A difference is relative to the largest
-    output of its point, so that outputs near zero do not dominate.
+    Points are rounded to the model's input types first. A difference is relative to the largest
+    output of its point, so that outputs near zero do not dominate; it is infinite where only one of the
+    two is a number, or they are different infinities.
     """
     runner = OnnxRunner(model.data, model.layout)
-    half = all(spec.dtype != "float64" for spec in model.layout.inputs)
-    points = x.to(torch.float32).to(torch.float64) if half else x.to(torch.float64)
+    points = _rounded(x.to(torch.float64), model.layout.inputs)
     ours = model.graph(points)
     worst = 0.0
     for point, found in zip(points, ours, strict=True):
         theirs = torch.tensor(runner(point.tolist()), dtype=torch.float64)
-        scale = max(float(theirs.abs().max()), 1e-12)
-        worst = max(worst, float((found - theirs).abs().max()) / scale)
+        same = (found == theirs) | (found.isnan() & theirs.isnan())
+        gap = torch.where(same, 0.0, (found - theirs).abs()).nan_to_num(nan=float("inf"), posinf=float("inf"))
+        scale = torch.where(theirs.isfinite(), theirs.abs(), 0.0).amax().clamp(min=1e-12)
+        worst = max(worst, float(gap.max() / scale))
     return worst
+
+
+def _rounded(x: Tensor, inputs: Sequence[TensorSpec]) -> Tensor:
+    """Each input's part of the points (batch, n) rounded to a number of its type."""
+    sizes = [prod(spec.shape) for spec in inputs]
+    parts = []
+    for part, spec in zip(torch.split(x, sizes, dim=1), inputs, strict=True):
+        kind = getattr(torch, spec.dtype, torch.float32)
+        part = part if kind.is_floating_point else part.round()
+        parts.append(part.to(kind).to(torch.float64))
+    return torch.cat(parts, dim=1)
