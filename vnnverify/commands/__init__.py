@@ -26,6 +26,7 @@ _COMMANDS = {
     "report": "one HTML page about whole runs",
     "score": "points by the competition's rules, for runs of any tool",
     "show": "what a model is made of, and how each operator is bounded",
+    "slice": "the smallest part of a model that still fails, for a bug report",
     "supports": "capabilities, as the VNN-LIB 2.0 standard asks for them",
     "translate": "a VNN-LIB 1.0 property as VNN-LIB 2.0",
     "verify": "decide a property of a model: sat, unsat, unknown or timeout",
