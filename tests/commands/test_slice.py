@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from vnnverify.backend import Support
 from vnnverify.loader import load_query
 
 
@@ -89,6 +90,25 @@ def test_the_rest_of_the_graph_is_grown_into(
     assert done.stdout.splitlines()[:2] == [
         "differs from onnxruntime: by 1, relative to the largest output",
         "2 of 5 nodes: first, here",
+    ]
+
+
+def test_an_operator_that_cannot_be_bounded(
+    inside: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import vnnverify.slicing as slicing
+
+    def supports(graph: Any) -> Support:
+        names = [node.name for node in graph.nodes if node.op.kind == "Tanh"]
+        return (
+            Support.no(f"node {names[0]!r}: interval cannot bound operator Tanh") if names else Support.yes()
+        )
+
+    monkeypatch.setattr(slicing.interval, "supports", supports)
+    done = inside("slice", chain(tmp_path / "m.onnx", "Tanh"), "--output", tmp_path / "out")
+    assert done.stdout.splitlines()[:2] == [
+        "cannot be bounded: node 'here': interval cannot bound operator Tanh",
+        "1 of 5 nodes: here",
     ]
 
 
