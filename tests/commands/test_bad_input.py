@@ -98,7 +98,7 @@ BAD: dict[str, tuple[Files, str]] = {
     "infinite weights": (with_weight(np.inf), r"net\.onnx: initializer 'W' holds NaN or infinity"),
     "unknown operator": (
         with_nodes(helper.make_node("Frobnicate", ["X"], ["Y"], name="n7", domain="strange")),
-        r"net\.onnx: node 'n7': operator strange\.Frobnicate .*`--backend falsification` may still run",
+        r"net\.onnx: node 'n7': operator strange\.Frobnicate .*onnxruntime cannot run the model either",
     ),
     "external data": (external, r"net\.onnx: .*'\.\./\.\./secret\.bin', which is not read; save the"),
     "cyclic graph": (

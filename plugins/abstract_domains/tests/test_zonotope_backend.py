@@ -53,8 +53,8 @@ def stacked(query, boxes: int):
 def test_what_does_not_fit_into_the_memory_is_bounded_in_parts():
     query = question((8, 64, 64, 1), 0.0)
     boxes = stacked(query, 300)
-    roomy = BoxBounder(query, context(query), 1 << 10)
-    tight = BoxBounder(query, context(query), 1)
+    roomy = BoxBounder(query, context(query, 60.0), 1 << 10)
+    tight = BoxBounder(query, context(query, 60.0), 1)
     expected, found = roomy.bound(*boxes, None), tight.bound(*boxes, None)
     assert tight.step < 300 < roomy.step
     assert not tight.refusal
