@@ -129,6 +129,7 @@ def forms() -> Iterator[Form]:
     yield from _products()
     yield from _reductions()
     yield from _norms()
+    yield from _recurrent()
     yield from _quantized()
     yield from _shapes()
 
@@ -201,6 +202,12 @@ def _norms() -> Iterator[Form]:
     yield form("GroupNormalization", IMAGE, numbers(4), numbers(4), opset=21, num_groups=2)
     yield form("LpNormalization", VECTOR)
     yield form("LRN", IMAGE, size=3)
+
+
+def _recurrent() -> Iterator[Form]:
+    for op, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
+        weights = numbers(1, 3 * gates, 4), numbers(1, 3 * gates, 3)
+        yield form(op, (2, 1, 4), *weights, when="constant weights", hidden_size=3)
 
 
 def _quantized() -> Iterator[Form]:

@@ -87,6 +87,8 @@ def _attribute(attribute: onnx.AttributeProto, name: str) -> Any:
         return _array(value, f"node {name!r}: attribute {attribute.name!r}")
     if isinstance(value, bytes):
         return value.decode(errors="replace")
+    if attribute.type == onnx.AttributeProto.STRINGS:
+        return [text.decode(errors="replace") for text in value]
     return list(value) if attribute.type in _LISTS else value
 
 

@@ -18,6 +18,7 @@ _FAMILIES = (
     "pooling",
     "product",
     "quantization",
+    "recurrent",
     "reduction",
     "resize",
     "shape",
