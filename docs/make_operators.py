@@ -76,7 +76,7 @@ class Form:
     def _model(self) -> ModelProto:
         names = [f"in{k}" if part is not None else "" for k, part in enumerate(self.inputs)]
         named = list(zip(names, self.inputs, strict=True))
-        outputs = ["Y", "Z"] if self.op == "Split" else ["Y"]
+        outputs = ["Y", "Z"] if self.op in ("Split", "TopK") else ["Y"]
         read, casts = list(names), []
         for k, part in enumerate(self.inputs):
             if self.kind and isinstance(part, tuple):
@@ -245,6 +245,9 @@ def _shapes() -> Iterator[Form]:
     yield form("Expand", VECTOR, ints(3, 4))
     yield form("Flatten", IMAGE)
     yield form("Gather", MATRIX, ints(0, 2), when="constant indices")
+    yield form("Gather", numbers(4, 3), VECTOR, when="computed indices", kind="whole")
+    yield form("GatherElements", numbers(4, 3), MATRIX, when="computed indices", kind="whole")
+    yield form("TopK", VECTOR, ints(2), when="constant k")
     yield form("Pad", IMAGE, ints(0, 0, 1, 1, 0, 0, 1, 1), when="constant")
     yield form("Pad", IMAGE, ints(0, 0, 1, 1, 0, 0, 1, 1), when="reflect, edge or wrap", mode="edge")
     yield form("Reshape", MATRIX, ints(-1))

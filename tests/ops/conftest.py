@@ -61,6 +61,9 @@ class Case:
         names = [f"in{k}" if i is not None else "" for k, i in enumerate(self.inputs)]
         outs = [f"out{k}" for k in range(self.outputs)]
         nodes, read = [], list(names)
+        kinds = [self.kind] * self.outputs
+        if self.op == "TopK":
+            kinds = [TensorProto.INT64 if self.whole else TensorProto.FLOAT, TensorProto.INT64]
         for k, i in enumerate(self.inputs):
             if self.whole and isinstance(i, tuple):
                 read[k] = f"whole{k}"
@@ -74,7 +77,7 @@ class Case:
                 for n, i in zip(names, self.inputs, strict=True)
                 if isinstance(i, tuple)
             ],
-            [helper.make_tensor_value_info(n, self.kind, self.shape) for n in outs],
+            [helper.make_tensor_value_info(n, kind, self.shape) for n, kind in zip(outs, kinds, strict=True)],
             [
                 numpy_helper.from_array(i, n)
                 for n, i in zip(names, self.inputs, strict=True)
@@ -386,6 +389,22 @@ def _normalization_cases() -> list[Case]:
     ]
 
 
+def _order_cases() -> list[Case]:
+    block, ints64 = (2, 5, 3), TensorProto.INT64
+    top: dict[str, Any] = {"outputs": 2}
+    picked: dict[str, Any] = {"low": -2.4, "high": 2.4, "whole": True}
+    return [
+        case("TopK", block, ints(2), axis=1, **top),
+        case("TopK", block, ints(3), largest=0, opset=11, **top),
+        case("TopK", (4,), k=2, opset=9, **top),
+        case("TopK", (3, 6), ints(6), sorted=1, **top, low=-3.5, high=3.5, whole=True, note="ties"),
+        case("Gather", weights(5, 3), (2, 2), **picked, note="computed"),
+        case("Gather", weights(2, 5), (3,), axis=1, **picked, note="computed"),
+        case("GatherElements", weights(3, 4), (2, 4), **picked, note="computed"),
+        case("GatherElements", (3, 4), (2, 3), **picked, note="computed", kind=ints64),
+    ]
+
+
 def _recurrent_cases() -> list[Case]:
     """Three steps of two sequences of two inputs, with three hidden elements."""
     x = (3, 2, 2)
@@ -533,6 +552,7 @@ CASES: list[Case] = [
     *_logic_cases(),
     *_activation_cases(),
     *_normalization_cases(),
+    *_order_cases(),
     *_recurrent_cases(),
     *_quantized_cases(),
     *_moving_cases(),

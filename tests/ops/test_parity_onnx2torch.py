@@ -18,6 +18,7 @@ DIFFERS_FROM_ONNXRUNTIME = {
         "Resize",
         "mode=linear coordinate_transformation_mode=asymmetric",
     ): "linear interpolation knows other modes only",
+    ("TopK", "sorted"): "equal elements in any order",
 }
 """By operator and attribute, or all attributes with their values. The other module holds these cases against
 onnxruntime, which decides."""

@@ -19,6 +19,7 @@ from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.linear import LeftLinear, Linear, SparseLinear, entries
 from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
+from vnnverify.ops.order import Pick, TopPlaces, TopValues
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.scale import Scale
@@ -124,6 +125,9 @@ def _others() -> Iterator[OperatorCase]:
     yield OperatorCase("MatMul", MatMul(), ((2, 3), (3, 2)))
     yield OperatorCase("ArgMax", ArgMax(1, False), ((3, 4),))
     yield OperatorCase("ArgMax/last", ArgMax(0, True, last=True), ((3, 2),))
+    yield OperatorCase("TopValues", TopValues(1, 2), ((3, 4),))
+    yield OperatorCase("TopPlaces", TopPlaces(0, 2), ((3, 4),))
+    yield OperatorCase("Pick", Pick(), ((2, 3, 2), (2, 4, 2)), -1.0, 2.0)
     yield OperatorCase("Choice", Choice(), ((4,), (4,), (4,)), -1.0, 2.0)
     yield OperatorCase("Softmax", Softmax(0), ((4,),))
     yield OperatorCase("LogSoftmax", LogSoftmax(0), ((4,),))

@@ -14,6 +14,7 @@ _FAMILIES = (
     "logic",
     "movement",
     "normalization",
+    "order",
     "pointwise",
     "pooling",
     "product",

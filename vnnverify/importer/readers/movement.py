@@ -10,7 +10,9 @@ import torch
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.folding import evaluate
 from vnnverify.importer.readers.arithmetic import scaled
+from vnnverify.importer.readers.order import picked
 from vnnverify.importer.registry import reads
+from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Concat, Select, Transpose
 from vnnverify.ops.linear import Linear
 
@@ -26,6 +28,9 @@ def _moved(node: NodeView) -> Operand:
     """Whatever such an operator does to elements it does to their numbers: 1, 2, …; 0 is a new zero."""
     if node.attribute("reduction", "none") != "none":
         raise node.unsupported("a reduction of what falls on the same place")
+    indices = node.operand(1)
+    if node.op_type == "GatherElements" and isinstance(indices, Value):
+        return _picked_elements(node, indices)
     given: list[np.ndarray | None] = []
     sources, count = [], 1
     for index, operand in enumerate(node.inputs):
@@ -46,6 +51,16 @@ def _moved(node: NodeView) -> Operand:
     if bool((chosen > 0).all()):
         return picked
     return scaled(node, picked, (chosen > 0).numpy().astype(np.float64), None)
+
+
+def _picked_elements(node: NodeView, index: Value) -> Value:
+    x = node.variable()
+    axis = node.axis(int(node.attribute("axis", 0)), len(x.shape))
+    if any(n != m for k, (n, m) in enumerate(zip(x.shape, index.shape, strict=True)) if k != axis):
+        places = np.arange(x.size).reshape(x.shape)
+        cut = places[tuple(slice(None) if k == axis else slice(m) for k, m in enumerate(index.shape))]
+        x = node.add(Select.of(torch.from_numpy(np.ascontiguousarray(cut)), cut.shape), x)
+    return picked(node, x, index, axis, elements=True)
 
 
 @reads("CumSum")

@@ -10,6 +10,7 @@ import torch
 
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import scaled
+from vnnverify.importer.readers.order import picked
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Concat, Pad, Select, Transpose
@@ -132,9 +133,12 @@ def _split(node: NodeView) -> list[Operand]:
 @reads("Gather")
 def _gather(node: NodeView) -> Operand:
     x = node.variable()
-    found = node.constant(1, "the indices")
-    assert found is not None
+    found = node.operand(1)
+    if found is None:
+        raise node.error("the indices are missing")
     axis = node.axis(int(node.attribute("axis", 0)), len(x.shape))
+    if isinstance(found, Value):
+        return picked(node, x, found, axis, elements=False)
     index = np.where(found < 0, found + x.shape[axis], found)
     return _select(
         node, x, torch.from_numpy(np.ascontiguousarray(np.take(_places(x).numpy(), index, axis=axis)))
