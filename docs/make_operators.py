@@ -190,6 +190,7 @@ def _reductions() -> Iterator[Form]:
         yield form(op, VECTOR, VECTOR)
     for op in ("AveragePool", "MaxPool"):
         yield form(op, IMAGE, kernel_shape=[2, 2])
+    yield form("AveragePool", IMAGE, when="dilated", opset=19, kernel_shape=[2, 2], dilations=[2, 2])
 
     for op in ("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd"):
         yield form(op, VECTOR, axes=[1])

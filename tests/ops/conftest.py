@@ -138,6 +138,16 @@ def _pool_cases() -> list[Case]:
         case(
             "AveragePool", image, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 1, 1], count_include_pad=1
         ),
+        case("AveragePool", image, kernel_shape=[2, 3], dilations=[2, 2], pads=[1, 0, 0, 1], opset=19),
+        case(
+            "AveragePool",
+            image,
+            kernel_shape=[2, 2],
+            dilations=[3, 1],
+            pads=[1] * 4,
+            count_include_pad=1,
+            opset=19,
+        ),
         case("GlobalAveragePool", image),
         case("GlobalMaxPool", image),
     ]

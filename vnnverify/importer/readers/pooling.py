@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.readers.product import spatial_pads
 from vnnverify.importer.registry import reads
 from vnnverify.ops.conv import Conv
@@ -53,8 +54,6 @@ def _max_pool(node: NodeView) -> Operand:
 def _average_pool(node: NodeView) -> Operand:
     x = node.variable()
     kernel, strides, dilations, before, after = _window(node, x.shape[2:])
-    if any(d != 1 for d in dilations):
-        raise node.error("dilated average pooling is not supported")
     pads = node.attribute("pads", [0] * (2 * len(kernel)))
     rank = len(kernel)
     counted = torch.ones(1, 1, *x.shape[2:], dtype=torch.float64)
@@ -66,8 +65,12 @@ def _average_pool(node: NodeView) -> Operand:
     else:
         before_left, after_left = before, after
     ones = torch.ones(1, 1, *kernel, dtype=torch.float64)
-    window = Conv(ones, None, strides, before_left, after_left, (1,) * rank)
+    window = Conv(ones, None, strides, before_left, after_left, dilations)
     count = window.linear(counted[None])[0, 0, 0]
+    if any(d != 1 for d in dilations):  # the same sums, by a convolution of each channel alone
+        single = node.reshaped(x, (x.shape[0] * x.shape[1], 1, *x.shape[2:]))
+        sums = node.add(Conv(ones, None, strides, before, after, dilations), single)
+        return scaled(node, node.reshaped(sums, (*x.shape[:2], *sums.shape[2:])), (1.0 / count).numpy(), None)
     return node.add(AveragePool(kernel, strides, before, after, 1.0 / count), x)
 
 

@@ -13,6 +13,7 @@ from vnnverify.ir.graph import Graph
 from vnnverify.ir.simplify.copies import merge_copies
 from vnnverify.ir.simplify.dead_code import remove_dead_code
 from vnnverify.ir.simplify.fusion import fuse_scales
+from vnnverify.ir.simplify.gates import join_gates
 from vnnverify.ir.simplify.identities import remove_identities
 from vnnverify.ir.simplify.opposites import merge_opposite_relus
 from vnnverify.ir.simplify.products import fuse_products
@@ -22,6 +23,7 @@ from vnnverify.ir.simplify.two_valued import straighten_two_valued
 __all__ = [
     "fuse_products",
     "fuse_scales",
+    "join_gates",
     "merge_copies",
     "merge_opposite_relus",
     "remove_dead_code",
@@ -39,6 +41,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     merge_opposite_relus,  # before products of selections hide the copies
     fuse_products,
     square_products,
+    join_gates,
     straighten_two_valued,
 )
 
