@@ -9,6 +9,7 @@ from torch import Tensor
 __all__ = [
     "AGREEMENT",
     "FUNCTION_ULPS",
+    "HALF_AGREEMENT",
     "PARAMETER_ROUNDINGS",
     "gamma",
     "lower_as",
@@ -22,6 +23,10 @@ __all__ = [
 AGREEMENT = 1e-4
 """Largest relative difference at which two float32 evaluations of a model count as the same function;
 the order of summation alone accounts for 1e-5 on deep networks."""
+
+HALF_AGREEMENT = 2e-2
+"""The same for models with float16 inputs or outputs: forty unit roundoffs of 2^-11, for layers that each
+round their result."""
 
 PARAMETER_ROUNDINGS = 8
 """Roundings a stored parameter may have gone through before it is used: folding a batch

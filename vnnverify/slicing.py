@@ -14,9 +14,8 @@ from vnnverify.domains import interval
 from vnnverify.errors import ModelError
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
+from vnnverify.importer.agreement import agreement_needed, check_against_onnxruntime
 from vnnverify.importer.extraction import Parts
-from vnnverify.numerics import AGREEMENT
 from vnnverify.properties import Property
 
 __all__ = ["Failure", "Slice", "slice_of"]
@@ -169,7 +168,7 @@ class _Cutter:
             worst = check_against_onnxruntime(model, points)
         except Exception:  # onnxruntime raises what its C++ raises; it is no judge of what it cannot run
             return None
-        if worst <= AGREEMENT:
+        if worst <= agreement_needed(model.layout):
             return None
         return Failure("differs from onnxruntime", f"by {worst:.3g}, relative to the largest output")
 

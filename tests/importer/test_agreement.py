@@ -13,7 +13,8 @@ import torch
 from onnx import TensorProto, helper
 
 from vnnverify.importer import Model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
+from vnnverify.importer.agreement import agreement_needed, check_against_onnxruntime
+from vnnverify.query import Layout, TensorSpec
 
 Build = Callable[..., onnx.ModelProto]
 POINTS = torch.tensor([[-2.0, 0.3]], dtype=torch.float64)
@@ -50,3 +51,9 @@ def test_whole_inputs_are_rounded(build: Build) -> None:
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
     model = read_model(proto.SerializeToString())
     assert check_against_onnxruntime(model, torch.tensor([[0.7, 3.2]])) == 0.0
+
+
+@pytest.mark.parametrize(("kind", "needed"), [("float16", 2e-2), ("float32", 1e-4), ("float64", 1e-4)])
+def test_half_precision_may_differ_more(kind: str, needed: float) -> None:
+    x, y = TensorSpec("x", (1, 2), "float32"), TensorSpec("y", (1, 2), kind)
+    assert agreement_needed(Layout((x,), (y,))) == needed

@@ -76,8 +76,6 @@ def _coverage(path: str, query: str | None) -> Coverage:
 
 
 def _model(found: Coverage) -> None:
-    from vnnverify.numerics import AGREEMENT
-
     for node in found.nodes:
         shape = "×".join(str(n) for n in node.shape) or "scalar"
         row = f"{node.name[:40]:<40} {node.operator:<14} {shape:<18} {node.parameters:>10,}"
@@ -91,7 +89,7 @@ def _model(found: Coverage) -> None:
     if found.agreement is None:
         click.echo("onnxruntime cannot run it, so that no counterexample can be confirmed")
     else:
-        word = "agrees to" if found.agreement <= AGREEMENT else "differs by"
+        word = "agrees to" if found.agreement <= found.needed else "differs by"
         points = "(largest relative difference, 4 random points)"
         click.echo(f"onnxruntime {word} {found.agreement:.1e} {points}")
 

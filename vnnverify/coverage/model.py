@@ -15,8 +15,9 @@ from torch import Tensor
 from vnnverify.coverage.answers import BackendAnswer, answers, black_box_answers, provers, unit_query
 from vnnverify.coverage.treatment import NOT_BOUNDED, treatment
 from vnnverify.importer import Model
-from vnnverify.importer.agreement import check_against_onnxruntime
+from vnnverify.importer.agreement import agreement_needed, check_against_onnxruntime
 from vnnverify.ir import Affine, Graph, Op, Shape
+from vnnverify.numerics import AGREEMENT
 from vnnverify.plugins import Plugins
 from vnnverify.query import Clause, Query
 
@@ -61,6 +62,7 @@ class Coverage:
     nonlinear: Mapping[str, int] = dataclasses.field(default_factory=dict)  # operator -> output elements
     nodes: tuple[NodeCoverage, ...] = ()
     agreement: float | None = None  # largest relative difference to onnxruntime; None: it cannot run it
+    needed: float = AGREEMENT  # the difference up to which it counts as the same function
     clauses: tuple[ClauseSize, ...] | None = None  # None: no query was given
 
     @property
@@ -116,6 +118,7 @@ def coverage_of(model: Model, query: Query | None, plugins: Plugins) -> Coverage
         nonlinear=_nonlinear(graph),
         nodes=nodes,
         agreement=_agreement(model),
+        needed=agreement_needed(model.layout),
         clauses=None if query is None else tuple(map(_size, query.clauses)),
     )
 

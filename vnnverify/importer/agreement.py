@@ -10,10 +10,17 @@ import torch
 from torch import Tensor
 
 from vnnverify.importer.model import Model
-from vnnverify.query import TensorSpec
+from vnnverify.numerics import AGREEMENT, HALF_AGREEMENT
+from vnnverify.query import Layout, TensorSpec
 from vnnverify.validate import OnnxRunner
 
-__all__ = ["check_against_onnxruntime"]
+__all__ = ["agreement_needed", "check_against_onnxruntime"]
+
+
+def agreement_needed(layout: Layout) -> float:
+    """The largest relative difference at which a model of these types counts as the same function."""
+    half = any(spec.dtype == "float16" for spec in (*layout.inputs, *layout.outputs))
+    return HALF_AGREEMENT if half else AGREEMENT
 
 
 def check_against_onnxruntime(model: Model, x: Tensor) -> float:
