@@ -50,3 +50,15 @@ def test_queries_share_the_model(tmp_path: Path) -> None:
     assert queries[0].graph is queries[1].graph
     with pytest.raises(FileError, match="no such file"):
         load_query(str(tmp_path / "none.onnx"), str(ROOT / "specs" / "tiny_sat.vnnlib"), models=models)
+
+
+def test_declared_model_is_kept_too(tmp_path: Path) -> None:
+    text = """(vnnlib-version <2.0>)
+(declare-network f (declare-input x real [1, 2]) (declare-output y real [1, 2]))
+(assert (and (<= x[0, 0] 1.0) (>= x[0, 0] 0.0) (<= x[0, 1] 1.0) (>= x[0, 1] 0.0) (>= y[0, 0] 100.0)))
+"""
+    path = tmp_path / "second.vnnlib"
+    path.write_text(text)
+    models = Models()
+    queries = [load_query(str(TINY), str(path), models=models) for _ in range(2)]
+    assert queries[0].graph is queries[1].graph

@@ -6,16 +6,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 
 from vnnverify.declared import Networks
 from vnnverify.errors import OptionError
 from vnnverify.files import identity, read_bytes
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import Model, load_model
-from vnnverify.networks import join_networks, load_networks, model_of
+from vnnverify.networks import (
+    declared_shapes,
+    join_networks,
+    load_declared,
+    load_networks,
+    model_of,
+)
 from vnnverify.query import Query
 from vnnverify.validate import OnnxSource
 from vnnverify.vnnlib import Property, load_property, normalize
+from vnnverify.vnnlib.declaration import NetworkDeclaration
 
 __all__ = ["Models", "build_query", "load_query"]
 
@@ -40,10 +49,24 @@ class Models:
         Raises:
             FileError, ModelError: it cannot be read.
         """
-        key = (opaque, *identity(path))
+        return self._keep(
+            (opaque, *identity(path)), lambda: load_model(path, opaque=opaque, operators=self._operators)
+        )
+
+    def load_declared(self, network: NetworkDeclaration, path: str, *, opaque: bool = False) -> Model:
+        """The model at `path` as a VNN-LIB 2.0 property declares it. See `networks.load_declared`.
+
+        Raises:
+            FileError, ModelError: it cannot be read, or has no such node.
+        """
+        key = (opaque, declared_shapes(network), *identity(path))
+        return self._keep(key, lambda: load_declared(network, path, opaque=opaque, operators=self._operators))
+
+    def _keep(self, key: tuple[object, ...], read: Callable[[], Model]) -> Model:
+        """The model that was kept under the key, or else one that is read now."""
         model = self._kept.pop(key, None)
         if model is None:
-            model = load_model(path, opaque=opaque, operators=self._operators)
+            model = read()
         self._kept[key] = model
         while len(self._kept) > 1 and sum(len(m.data) for m in self._kept.values()) > self._room:
             self._kept.popitem(last=False)
@@ -77,22 +100,24 @@ def load_query(
         opaque: accept a model with operators that the importer cannot read, as a black box.
         operators: readers of further ONNX operators, from plugins.
         strict_types: refuse VNN-LIB 2.0 properties about floats instead of real numbers.
-        models: reads the model of a VNN-LIB 1.0 property; default: anew.
+        models: reads the models, and knows those read before; default: anew.
 
     Raises:
         OptionError: models are missing or too many.
         ModelError, SpecError: a file is malformed, or the two do not fit each other.
     """
     prop = load_property(property_path)
+    models = models or Models(operators)
     if prop.networks:
-        return load_networks(prop, model, opaque=opaque, operators=operators, strict_types=strict_types)
+        load = partial(models.load_declared, opaque=opaque)
+        return load_networks(prop, model, load, strict_types=strict_types)
     if not isinstance(model, str):
         if len(model) != 1:
             raise OptionError(
                 f"{property_path} is VNN-LIB 1.0, which is about one network; give one --network"
             )
         (model,) = model.values()
-    return build_query((models or Models(operators)).load(model, opaque=opaque), prop)
+    return build_query(models.load(model, opaque=opaque), prop)
 
 
 def build_query(model: Model, prop: Property) -> Query:

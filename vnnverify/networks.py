@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vnnverify.declared import Networks
 from vnnverify.errors import ModelError, OptionError, SpecError
@@ -23,7 +23,14 @@ from vnnverify.vnnlib import Property, normalize
 from vnnverify.vnnlib.declaration import FLOATS, NetworkDeclaration, TensorDeclaration
 from vnnverify.vnnlib.merging import merge_equal_inputs
 
-__all__ = ["assign_models", "join_networks", "load_networks", "model_of"]
+__all__ = [
+    "assign_models",
+    "declared_shapes",
+    "join_networks",
+    "load_declared",
+    "load_networks",
+    "model_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -31,16 +38,15 @@ logger = logging.getLogger(__name__)
 def load_networks(
     prop: Property,
     given: Networks,
+    load: Callable[[NetworkDeclaration, str], Model],
     *,
-    opaque: bool = False,
-    operators: tuple[OperatorInfo, ...] = (),
     strict_types: bool = False,
 ) -> Query:
     """Read the models of a VNN-LIB 2.0 property and join all of it into one query.
 
     Args:
         given: paths by the names of networks; one path alone if the property needs one model.
-        opaque: accept models with operators that the importer cannot read, as black boxes.
+        load: reads the model at a path for a network, as `load_declared` does.
         strict_types: refuse properties about floats, as proofs are about real numbers.
 
     Raises:
@@ -59,9 +65,9 @@ def load_networks(
     models = []
     for network in prop.networks:
         path = paths[network.equal_to or network.name]
-        key = (path, tuple(t.shape for t in network.inputs), tuple((t.node, t.shape) for t in network.hidden))
+        key = (path, declared_shapes(network))
         if key not in read:
-            read[key] = _load(network, path, opaque=opaque, operators=operators)
+            read[key] = load(network, path)
         models.append(read[key])
     query = join_networks(prop, models)
     if floats:
@@ -71,6 +77,26 @@ def load_networks(
             " and ".join(floats),
         )
     return query
+
+
+def declared_shapes(network: NetworkDeclaration) -> tuple[object, ...]:
+    """What of the declaration a network's model depends on, besides its file."""
+    return tuple(t.shape for t in network.inputs), tuple((t.node, t.shape) for t in network.hidden)
+
+
+def load_declared(
+    network: NetworkDeclaration, path: str, *, opaque: bool = False, operators: tuple[OperatorInfo, ...] = ()
+) -> Model:
+    """The model at `path` with its dynamic axes as declared, and the declared hidden nodes as outputs.
+
+    Args:
+        opaque: accept a model with operators that the importer cannot read, as a black box.
+
+    Raises:
+        FileError, ModelError: it cannot be read, or has no such node.
+    """
+    data = _adapted(network, read_bytes(path), path)
+    return read_model(data, path=path, opaque=opaque, operators=operators)
 
 
 def model_of(network: NetworkDeclaration, model: Model) -> Model:
@@ -132,13 +158,6 @@ def assign_models(prop: Property, given: Networks) -> dict[str, str]:
                 f"network {name} is equal-to {other}, but its model {given[name]} is not {given[other]}"
             )
     return {name: given[name] for name in needed}
-
-
-def _load(
-    network: NetworkDeclaration, path: str, *, opaque: bool, operators: tuple[OperatorInfo, ...]
-) -> Model:
-    data = _adapted(network, read_bytes(path), path)
-    return read_model(data, path=path, opaque=opaque, operators=operators)
 
 
 def _adapted(network: NetworkDeclaration, data: bytes, path: str) -> bytes:

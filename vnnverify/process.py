@@ -209,9 +209,11 @@ class WorkerProcess:
 
     def _explanation(self, latest: float) -> Any:
         """What the second line holds; None if it has come to nothing, after which the worker is not fit."""
-        with contextlib.suppress(ValueError, KeyError, TypeError, _TooLate, _TooLarge):
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, _TooLate, _TooLarge):
             line = self._line(min(latest, time.monotonic() + EXPLAINS_WITHIN))
-            return json.loads(line.decode())["explanation"]
+            record = json.loads(line.decode())
+            self.fit = self.fit and not record.get("spent", False)
+            return record["explanation"]
         self.fit = False
         return None
 

@@ -4,7 +4,7 @@
 If the job asks for it, lines with `progress` come before the answer.
 
 An answer that says `"explained": true` is followed by a line with its explanation, which nobody needs to
-wait for. One that says `"spent": true` is the last that should be believed of this process.
+wait for. Either that says `"spent": true` is the last that should be believed of this process.
 
 It is a process of its own so that whatever a backend does (hang, crash, print) costs no more than
 its own verdict. With `--tied` it ends, with all that it has started, as soon as its stdin is closed.
@@ -225,7 +225,8 @@ def answers(
     yield {**record, "explained": wanted}
     if wanted:
         at_most = min(EXPLAINING, max(EXPLAINING_LATE, deadline.remaining()))
-        yield {"explanation": _explanation(query, result, job, Deadline.after(at_most), plugins, backends)}
+        found = _explanation(query, result, job, Deadline.after(at_most), plugins, backends)
+        yield {"explanation": found, "spent": before is not None and condition() != before}
 
 
 def _prepare(kept: Kept) -> tuple[Plugins, Models]:

@@ -27,6 +27,7 @@ def test_job_is_about_the_instance() -> None:
 
     answer(INSTANCE, Manner(("b",), {"k": "v"}, "cpu", seed=3, without=("c",)), ask, "w")
     (job,) = asked
+    assert job.explain
     assert (job.model, job.query, job.seconds) == ("/fam/onnx/net.onnx", "/fam/p.vnnlib.gz", 9.0)
     assert (job.backends, job.options, job.device, job.seed, job.without) == (
         ("b",),

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import click
 from vnnverify.commands.verify import parse_device, parse_options
 from vnnverify.errors import FileError, OptionError
 from vnnverify.plugins import load_plugins
+from vnnverify.sizes import parse_size
 from vnnverify.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 ATTACK = "falsification"
 """The backend that --no-falsify leaves out."""
 
@@ -156,7 +155,7 @@ def _workers(given: dict[str, Any], out: str, device: str) -> Iterator[Callable[
     from vnnverify.condition import cores
     from vnnverify.evaluation.run import local_workers
 
-    memory = _bytes(given["memory_limit"] or "0")
+    memory = _memory(given["memory_limit"] or "0")
     if given["executor"] == "local":
         yield local_workers(out, threads=max(1, cores() // given["jobs"]), memory=memory)
         return
@@ -194,16 +193,16 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _bytes(text: str) -> int:
-    """`8G`, `512M`, `1073741824`.
+def _memory(text: str) -> int:
+    """Bytes of `8G`, `512M`, `1073741824`.
 
     Raises:
         OptionError: it is no size.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgt]?)i?b?", text.lower())
-    if match is None:
-        raise OptionError(f"--memory-limit {text}: expected a size, as in 8G or 512M")
-    return int(float(match[1]) * _UNITS[match[2]])
+    try:
+        return int(text) if text.isdecimal() else parse_size(text)
+    except ValueError:
+        raise OptionError(f"--memory-limit {text}: expected a size, as in 8G or 512M") from None
 
 
 class _Terminated(KeyboardInterrupt):

@@ -57,6 +57,7 @@ class Manner:
             dtype=self.dtype,
             seed=self.seed,
             without=self.without,
+            explain=True,
         )
 
 
