@@ -4,15 +4,16 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from vnnverify_bound_propagation import backward, windows
 from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.threads import in_threads
 
 from vnnverify import Deadline
-from vnnverify.ir import Graph, Node, Value
+from vnnverify.ir import Graph, Node, Op, Value
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.piecewise import LeakyRelu, Relu
-from vnnverify.ops.sums import Sum
+from vnnverify.ops.sums import AveragePool, Sum
 
 NEVER = Deadline.never()
 
@@ -29,25 +30,42 @@ def conv(
     return Conv(weight, bias, (stride,) * 2, before, after, (dilation,) * 2, groups)
 
 
-def network() -> Graph:
-    """A strided residual block, a grouped, a dilated and an unevenly padded convolution over 14 × 14."""
-    nodes: list[Node] = []
+class Chain:
+    """A graph over 14 × 14 that grows node by node."""
 
-    def add(op: object, *inputs: Value) -> Value:
-        shape = op.output_shape(*(v.shape for v in inputs))  # type: ignore[attr-defined]
-        value = Value(f"v{len(nodes)}", shape)
-        nodes.append(Node(op, inputs, value, value.name))  # type: ignore[arg-type]
+    def __init__(self) -> None:
+        self.x = Value("x", (1, 2, 14, 14))
+        self.nodes: list[Node] = []
+
+    def add(self, op: Op, *inputs: Value) -> Value:
+        value = Value(f"v{len(self.nodes)}", op.output_shape(*(v.shape for v in inputs)))
+        self.nodes.append(Node(op, inputs, value, value.name))
         return value
 
-    x = Value("x", (1, 2, 14, 14))
-    first = add(Relu(), add(conv(1, (2, 4), 3, 1, (1, 1)), x))
+    def graph(self, last: Value) -> Graph:
+        return Graph((self.x,), (last,), tuple(self.nodes))
+
+
+def residual() -> Graph:
+    """A strided residual block, a grouped, a dilated and an unevenly padded convolution."""
+    chain = Chain()
+    add = chain.add
+    first = add(Relu(), add(conv(1, (2, 4), 3, 1, (1, 1)), chain.x))
     branch = add(conv(2, (4, 6), 3, 2, (1, 1)), first)
     branch = add(conv(3, (6, 6), 3, 1, (1, 1), groups=3), add(Relu(), branch))
     short = add(conv(4, (4, 6), 1, 2, (0, 0)), first)
     joined = add(LeakyRelu(0.1), add(Sum((1, -1)), branch, short))
-    last = add(conv(5, (6, 3), 3, 1, (2, 1), dilation=2), joined)
-    add(Relu(), last)
-    return Graph((x,), (last,), tuple(nodes[:-1]))
+    return chain.graph(add(conv(5, (6, 3), 3, 1, (2, 1), dilation=2), joined))
+
+
+def pooled() -> Graph:
+    """Averages over windows that overlap and reach over the edge, where they count fewer elements."""
+    chain = Chain()
+    first = chain.add(Relu(), chain.add(conv(1, (2, 4), 3, 1, (1, 1)), chain.x))
+    ones = functional.pad(torch.ones(1, 1, 14, 14, dtype=torch.float64), (1, 0, 1, 0))
+    counts = 9 * functional.avg_pool2d(ones, 3, 2)[0, 0]
+    pool = AveragePool((3, 3), (2, 2), (1, 1), (0, 0), 1 / counts)
+    return chain.graph(chain.add(conv(2, (4, 3), 3, 1, (1, 1)), chain.add(pool, first)))
 
 
 def boxes() -> tuple[Tensor, Tensor]:
@@ -55,8 +73,8 @@ def boxes() -> tuple[Tensor, Tensor]:
     return centre - 0.1, centre + 0.1
 
 
-def test_windows_bound_as_whole_rows_do() -> None:
-    graph = network()
+@pytest.mark.parametrize("graph", [residual(), pooled()], ids=["residual", "pooled"])
+def test_windows_bound_as_whole_rows_do(graph: Graph) -> None:
     tool = Propagator(graph, None, torch.float64)
     state = tool.propagate(*boxes(), NEVER)
     (value,) = graph.outputs
@@ -79,12 +97,13 @@ def test_windows_bound_as_whole_rows_do() -> None:
     torch.testing.assert_close(found.error, expected.error, rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_refined_bounds_hold_at_samples(dtype: torch.dtype) -> None:
-    graph = network()
-    tool = Propagator(graph.to("cpu", dtype), None, dtype)
-    lower, upper = (end.to(dtype) for end in boxes())
-    state = tool.propagate(lower, upper, NEVER)
+@pytest.mark.parametrize("graph", [residual(), pooled()], ids=["residual", "pooled"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, None], ids=["float32", "float64", "lightly"])
+def test_refined_bounds_hold_at_samples(graph: Graph, dtype: torch.dtype | None) -> None:
+    own_type = dtype or torch.float64
+    tool = Propagator(graph.to("cpu", own_type), None, own_type)
+    lower, upper = (end.to(own_type) for end in boxes())
+    state = (tool.propagate if dtype else tool.propagate_lightly)(lower, upper, NEVER)
     generator = torch.Generator().manual_seed(3)
     for _ in range(50):
         t = torch.rand(lower.shape, generator=generator, dtype=torch.float64)

@@ -17,7 +17,7 @@ from torch import Tensor
 from vnnverify import Deadline
 from vnnverify.domains import interval
 from vnnverify.ir import Affine, Elementwise, Graph, Node, Op, Value, flat
-from vnnverify.numerics import unit_roundoff, varies
+from vnnverify.numerics import lower_as, unit_roundoff, upper_as, varies
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.scale import Scale
 from vnnverify.search import Specification
@@ -130,14 +130,17 @@ class Propagator:
     def in_type(dtype: torch.dtype, graph: Graph, state: State) -> tuple[Graph, State]:
         """The graph, and what is known of its boxes, in another float type: the intervals rounded outward,
         and for every nonlinear node the slopes that `state` has for it, if any."""
-        other, found = graph.to(state.lower.device, dtype), state.to(dtype)
-        for node, was in zip(other.nodes, graph.nodes, strict=True):
-            lines = state.lines.get(was) or state.planes.get(was)
-            if lines is None:
-                found.note(node)
-            else:
-                found.note_slopes(node, lines)
-        return other, found
+        other = graph.to(state.lower.device, dtype)
+        return other, _carried(state, graph, other, dtype)
+
+    def propagate_lightly(self, lower: Tensor, upper: Tensor, deadline: Deadline) -> State:
+        """As `propagate`, in float32: about twice as fast where convolutions are the cost. Its rounding is
+        in the bounds, which are then given in this propagator's type."""
+        light = Propagator(
+            self.graph.to(lower.device, torch.float32), self.free, torch.float32, memory=self.memory
+        )
+        ends = lower_as(lower, torch.float32), upper_as(upper, torch.float32)
+        return _carried(light.propagate(*ends, deadline), light.graph, self.graph, self.dtype)
 
     def _form(self, node: Node, forms: dict[Value, forward.Form | None], state: State) -> forward.Form | None:
         rule = forward.domain.find(node.op)
@@ -350,6 +353,18 @@ class Propagator:
             loss = coefficients.reshape(B, S, -1).abs() * flat(state.gap(node))[:, None]  # (B, S, N)
             shared = shared + loss @ part.transpose(1, 2)
         return gain.index_add(2, self.free, shared)
+
+
+def _carried(state: State, graph: Graph, other: Graph, dtype: torch.dtype) -> State:
+    """What `state` knows of `graph`, for the same graph in another type."""
+    found = state.to(dtype)
+    for node, was in zip(other.nodes, graph.nodes, strict=True):
+        lines = state.lines.get(was) or state.planes.get(was)
+        if lines is None:
+            found.note(node)
+        else:
+            found.note_slopes(node, lines)
+    return found
 
 
 def _intersect(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,9 @@ this part of the time left. No round follows one after which the next would take
 GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, 4, 0.6
 """Where there are more than ReLUs: gradient steps for the lines of a goal and of an inner bound, and the most
 of the time left that the inner bounds may take."""
+LARGE, LARGE_SHARE = 50_000, 0.9
+"""Nonlinear elements beyond which the root is bounded in float32 first, and the part of the time it may take:
+where the root is not finished, a search is in vain."""
 PLAIN_SHARE, INNER_SHARE, ROOT_SHARE = 0.5, 0.3, 0.5
 """Most of the time left that each may take: plain root bounds, optimised inner bounds, and rounds of
 tightening under the output's constraints."""
@@ -97,7 +100,9 @@ class SignSearch:
         forms = free if 0 < free.numel() <= self.forward_inputs else None
         # float64: on deep networks the rounding error of float32 outweighs the margins
         tool = Propagator(self.graph, forms, torch.float64, memory=self.memory)
-        state = tool.propagate(lower, upper, ctx.deadline.share(PLAIN_SHARE))
+        large = sum(v.size for v in tool.plan.refine) > LARGE
+        propagate = tool.propagate_lightly if large else tool.propagate
+        state = propagate(lower, upper, ctx.deadline.share(LARGE_SHARE if large else PLAIN_SHARE))
         goals = self._open_goals(tool, state, boxes)
         if not goals:
             return ActivationResult([], stats={"subproblems": 0})

@@ -3,8 +3,8 @@
 
 A row over one output of a convolution reaches the inputs under its kernel only; one layer further back,
 the inputs under the kernels of those. While that window is smaller than the image, computing on the
-window alone saves most of the work. Such rows go through convolutions, sums and elementwise operators;
-anything else turns them into whole rows.
+window alone saves most of the work. Such rows go through convolutions, average pools, sums and elementwise
+operators; anything else turns them into whole rows.
 
 Source: the idea is that of the patches of Xu et al., arXiv:2002.12920.
 """
@@ -12,6 +12,7 @@ Source: the idea is that of the patches of Xu et al., arXiv:2002.12920.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ from vnnverify.domains import Domain
 from vnnverify.ir import Elementwise, Node, Shape, flat
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.piecewise import Relu
-from vnnverify.ops.sums import Sum
+from vnnverify.ops.sums import AveragePool, Sum
 from vnnverify_bound_propagation.state import State, long_sum
 
 __all__ = ["Window", "added", "domain", "is_image", "units"]
@@ -137,6 +138,14 @@ def added(a: Window, b: Window) -> Window | None:
     return dataclasses.replace(a, data=widened(a) + widened(b), shift=(start[0], start[1]))
 
 
+def _moved(rows: Window, data: Tensor, strides: Sequence[int], before: Sequence[int], node: Node) -> Window:
+    """The rows over the input of a node that slides a kernel: from where they now start, and zero outside."""
+    scale = rows.scale[0] * strides[0], rows.scale[1] * strides[1]
+    shift = rows.shift[0] * strides[0] - before[0], rows.shift[1] * strides[1] - before[1]
+    window = Window(data, rows.places, scale, shift, node.inputs[0].shape)
+    return dataclasses.replace(window, data=data * window.inside())
+
+
 Step = tuple[tuple[Window, ...], Tensor | None]
 
 domain: Domain[Window] = Domain("backward linear bounds on windows")
@@ -148,11 +157,17 @@ def _conv(op: Conv, rows: Window, node: Node, state: State) -> Step:
     data = functional.conv_transpose2d(
         rows.data, op.weight, stride=op.strides, dilation=op.dilations, groups=op.groups
     )
-    (sy, sx), (py, px) = op.strides, op.before
-    scale = rows.scale[0] * sy, rows.scale[1] * sx
-    shift = rows.shift[0] * sy - py, rows.shift[1] * sx - px
-    window = Window(data, rows.places, scale, shift, node.inputs[0].shape)
-    return (dataclasses.replace(window, data=data * window.inside()),), add
+    return (_moved(rows, data, op.strides, op.before, node),), add
+
+
+@domain.rule(AveragePool)
+def _average(op: AveragePool, rows: Window, node: Node, state: State) -> Step:
+    data = rows.data * rows.of(op.weight.reshape(1, 1, 1, *op.weight.shape))
+    ones = data.new_ones(1, 1, *op.kernel)
+    single = data.reshape(-1, 1, *data.shape[2:])
+    spread = functional.conv_transpose2d(single, ones, stride=op.strides)
+    data = spread.reshape(*data.shape[:2], *spread.shape[2:])
+    return (_moved(rows, data, op.strides, op.before, node),), None
 
 
 @domain.rule(Sum)
