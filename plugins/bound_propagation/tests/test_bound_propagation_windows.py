@@ -117,6 +117,23 @@ def test_refined_bounds_hold_at_samples(graph: Graph, dtype: torch.dtype | None)
             ).all()
 
 
+def test_whole_rows_over_few_pixels_become_windows() -> None:
+    rows = torch.zeros(4, 1, 3, 9, 11, dtype=torch.float64)
+    rows[0, 0, 2, 8, 10], rows[1, 0, :, 4, 5:7], rows[2, 0, 1, 0, 0] = 1.0, -2.0, 3.0  # and a row of zeros
+    window = windows.narrowed(rows, torch.tensor([0, 1, 1, 0]))
+    assert window is not None and window.data.shape == (4, 3, 1, 2)
+    assert torch.equal(window.dense(), rows)
+    rows[3, 0, 0, ::8, ::10] = 1.0
+    assert windows.narrowed(rows, torch.zeros(4, dtype=torch.long)) is None
+
+
+def test_windows_from_different_places_are_not_added() -> None:
+    rows = torch.zeros(1, 1, 1, 9, 9, dtype=torch.float64)
+    rows[0, 0, 0, 4, 4] = 1.0
+    a, b = (windows.narrowed(rows, torch.zeros(1, dtype=torch.long)) for _ in range(2))
+    assert a is not None and b is not None and windows.added(a, b) is None
+
+
 def test_windows_that_move_out_of_step_are_not_added() -> None:
     sign, index = torch.ones(3, dtype=torch.float64), torch.arange(3)
     a = windows.units((1, 2, 5, 5), torch.zeros(3, dtype=torch.long), index, sign)

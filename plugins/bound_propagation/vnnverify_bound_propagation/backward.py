@@ -21,6 +21,7 @@ from vnnverify.domains import Domain
 from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, unit_roundoff
 from vnnverify.ops.bilinear import Mul
+from vnnverify.ops.conv import Conv
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import windows
 from vnnverify_bound_propagation.state import State, long_sum, sum_error
@@ -42,6 +43,12 @@ class Rows:
     def group(self, rows: Tensor) -> Tensor:
         """Rows (R, *shape) in the layout that `spread` broadcasts against."""
         return rows if self.box is not None else rows.reshape(-1, self.per_box, *rows.shape[1:])
+
+    def boxes(self, device: torch.device) -> Tensor:
+        """The box of each row: (R,)."""
+        if self.box is not None:
+            return self.box
+        return torch.arange(self.count, device=device) // self.per_box
 
     def spread(self, t: Tensor) -> Tensor:
         """Per-box data (B, *shape) for every row, as a view where possible."""
@@ -79,11 +86,16 @@ def lower_bounds(
     pending = dict(start)
     error = torch.zeros_like(const)
     u = unit_roundoff(const.dtype)
+    look = trace is None and not state.multiplier  # whether whole rows may turn out to be windows
     for node in reversed(graph.nodes):
         coefficients = pending.pop(node.output, None)
         if coefficients is None:
             continue
         rule = None
+        if look and isinstance(coefficients, Tensor) and _is_large_image(node):
+            narrow = windows.narrowed(coefficients, rows.boxes(coefficients.device))
+            look = narrow is not None
+            coefficients = coefficients if narrow is None else narrow
         if isinstance(coefficients, Window):
             rule = windows.domain.find(node.op)
             if rule is None or trace is not None or node in state.multiplier or not coefficients.small():
@@ -120,6 +132,13 @@ def lower_bounds(
     whole = {v: c.dense() if isinstance(c, Window) else c for v, c in pending.items()}
     A = torch.cat([flat(whole[v]) if v in whole else zero.expand(-1, v.size) for v in graph.inputs], 1)
     return _concretize(A, const, error, rows, state)
+
+
+def _is_large_image(node: Node) -> bool:
+    shape = node.output.shape
+    return (
+        isinstance(node.op, Conv) and windows.is_image(shape) and shape[2] * shape[3] >= windows.SMALL_IMAGE
+    )
 
 
 def _added(a: Tensor | Window, b: Tensor | Window) -> Tensor | Window:

@@ -26,10 +26,13 @@ from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.sums import AveragePool, Sum
 from vnnverify_bound_propagation.state import State, long_sum
 
-__all__ = ["Window", "added", "domain", "is_image", "units"]
+__all__ = ["Window", "added", "domain", "is_image", "narrowed", "units"]
 
 WHOLE = 0.6
 """A window with more than this part of the image's area is no longer worth the trouble."""
+NARROW, SMALL_IMAGE = 0.1, 64
+"""Whole rows become windows where what is not zero in them lies within this part of the image's area. It is
+not looked for in images of less than so many pixels."""
 
 Pair = tuple[int, int]
 
@@ -118,10 +121,39 @@ def units(shape: Shape, box: Tensor, element: Tensor, sign: Tensor) -> Window:
     return Window(data, places, (1, 1), (0, 0), shape)
 
 
+def narrowed(rows: Tensor, box: Tensor) -> Window | None:
+    """Whole rows (R, 1, C, H, W) over the boxes (R,) as windows around what is not zero in them; None if the
+    largest window is too large to pay."""
+    _, _, C, H, W = rows.shape
+    used = (rows[:, 0] != 0).any(dim=1)  # (R, H, W)
+    top, h = _extent(used.any(dim=2))
+    left, w = _extent(used.any(dim=1))
+    if h * w > NARROW * H * W:
+        return None
+    top, left = top.clamp(max=H - h), left.clamp(max=W - w)
+    y = top[:, None] + torch.arange(h, device=rows.device)  # (R, h)
+    x = left[:, None] + torch.arange(w, device=rows.device)
+    index = (y[:, :, None] * W + x[:, None]).reshape(-1, 1, h * w).expand(-1, C, -1)
+    data = rows.reshape(-1, C, H * W).gather(2, index).reshape(-1, C, h, w)
+    both, of_row = torch.unique(box * (H * W) + top * W + left, return_inverse=True)
+    at = both % (H * W)
+    places = Places(both // (H * W), torch.stack([at // W, at % W], dim=1), of_row)
+    return Window(data, places, (1, 1), (0, 0), (1, C, H, W))
+
+
+def _extent(used: Tensor) -> tuple[Tensor, int]:
+    """The first place used (R, n) in each row, and how many from there on hold all that any row uses."""
+    count = used.shape[1]
+    first = used.byte().argmax(dim=1)
+    last = count - 1 - used.flip(1).byte().argmax(dim=1)
+    length = torch.where(used.any(dim=1), last - first + 1, 1)
+    return first, int(length.max())
+
+
 def added(a: Window, b: Window) -> Window | None:
     """The sum of rows over one value that started at the same places; None if the windows do not move
     with them in step."""
-    if a.scale != b.scale:
+    if a.places is not b.places or a.scale != b.scale:
         return None
     start = [min(s, t) for s, t in zip(a.shift, b.shift, strict=True)]
     stop = [
