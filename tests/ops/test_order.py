@@ -27,13 +27,19 @@ def test_ranks_by_hand() -> None:
 
 def test_the_hull_of_what_may_be_picked() -> None:
     x = row(3, -1, 7).reshape(1, 1, 3, 1)
-    for first, last, low, high in ((0, 1, -1, 3), (-1, -1, 7, 7), (-1, 0, 3, 7), (0.9, 2.1, -1, 7)):
+    for first, last, low, high in (
+        (0, 1, -1, 3),
+        (-1, -1, 7, 7),
+        (-1, 0, 3, 7),
+        (0.9, 2.1, -1, 7),
+        (0.2, 0.8, -1, 3),
+    ):
         ends = (torch.full((1, 1, 1, 1), end, dtype=torch.float64) for end in (first, last))
         found = Pick().enclosure((x, x), tuple(ends))  # type: ignore[arg-type]
         assert [end.item() for end in found] == [low, high]
 
 
-@pytest.mark.parametrize(("first", "last"), [(1, 3), (-4, 0), (-INF, INF), (0.2, 0.8)])
+@pytest.mark.parametrize(("first", "last"), [(1, 3), (-4, 0), (-INF, INF)])
 def test_nothing_is_known_of_positions_outside(first: float, last: float) -> None:
     x = torch.zeros(1, 1, 3, 1, dtype=torch.float64)
     ends = (torch.full((1, 1, 1, 1), end, dtype=torch.float64) for end in (first, last))

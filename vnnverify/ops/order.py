@@ -83,7 +83,7 @@ class Pick(Enclosed):
     def enclosure(self, *inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """The hull of the elements that the bounds of the position leave; nothing is known outside."""
         (lower, upper), (first, last) = inputs
-        first, last, size = first.ceil(), last.floor(), lower.shape[2]  # only whole numbers are positions
+        first, last, size = first.round(), last.round(), lower.shape[2]  # as the value itself rounds
         shape = (max(lower.shape[0], first.shape[0]), *first.shape[1:])
         low, high = lower.new_full(shape, float("inf")), lower.new_full(shape, -float("inf"))
         for place in range(size):
