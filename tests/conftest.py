@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strangers' packages, as an installer would leave them on disk, and threads for what runs here."""
+"""Strangers' packages, as an installer would leave them on disk."""
 
 from __future__ import annotations
 
