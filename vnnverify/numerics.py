@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, backends
 
 __all__ = [
     "AGREEMENT",
     "FUNCTION_ULPS",
     "HALF_AGREEMENT",
     "PARAMETER_ROUNDINGS",
+    "direct_convolutions",
     "gamma",
     "lower_as",
     "round_down",
@@ -37,6 +41,14 @@ so many more terms of the sum (see `gamma`)."""
 FUNCTION_ULPS = 8
 """Relative error, in unit roundoffs, granted to an elementary function (exp, tanh, …) as computed
 by torch; the vectorised SLEEF and CUDA versions state at most 2 ulp (4 unit roundoffs)."""
+
+
+@contextmanager
+def direct_convolutions() -> Iterator[None]:
+    """Convolutions as plain sums of products, whose rounding `gamma` bounds: without cuDNN, which takes TF32
+    by default, and without NNPACK. Both also have algorithms (Winograd, FFT) that round by more."""
+    with backends.cudnn.flags(enabled=False), backends.nnpack.flags(enabled=False):
+        yield
 
 
 def unit_roundoff(dtype: torch.dtype) -> float:

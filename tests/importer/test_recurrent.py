@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify.domains import interval
-from vnnverify.errors import UnsupportedModelError
+from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer import Model, read_model
 
 RNG = np.random.default_rng(5)
@@ -77,3 +77,15 @@ def test_bounds_hold_for_samples(op: str, radius: float) -> None:
 def test_refusals_name_node_and_cause(op: str, attributes: dict[str, Any], why: str) -> None:
     with pytest.raises(UnsupportedModelError, match=why):
         model(op, *weights(op), (2, 1, 3), **attributes)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "why"),
+    [
+        ({"direction": "bidirectional"}, "needs weights for 2 directions"),
+        ({"activations": ["Sigmoid"]}, "names 1 activations, needs 3 for each direction"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(attributes: dict[str, Any], why: str) -> None:
+    with pytest.raises(ModelError, match=why):
+        model("LSTM", *weights("LSTM"), (2, 1, 3), **attributes)

@@ -59,6 +59,10 @@ def test_ranks_over_samples(radius: float) -> None:
 
 
 def test_an_unknown_end_hides_no_rank() -> None:
+    assert [end.tolist() for end in TopValues(0, 1).enclosure((row(-INF, -INF), row(INF, 0)))] == [
+        [[-INF]],
+        [[INF]],
+    ]
     low, high = TopValues(0, 2).enclosure((row(float("nan"), 0), row(1, float("nan"))))
     assert low.tolist() == [[0, -INF]]
     assert high.tolist() == [[INF, 1]]

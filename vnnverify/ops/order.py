@@ -28,9 +28,9 @@ class TopValues(Enclosed):
 
     def enclosure(self, *inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """The element of any rank rises with every input, so its bounds are those of that rank."""
-        return self(inputs[0][0].nan_to_num(nan=-float("inf"))), self(
-            inputs[0][1].nan_to_num(nan=float("inf"))
-        )
+        lower, upper = inputs[0]
+        low = torch.where(lower.isnan(), -float("inf"), lower)
+        return self(low), self(torch.where(upper.isnan(), float("inf"), upper))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from torch import Tensor
 from vnnverify import Backend, Clause, Context, Outcome, Query, Support, option
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
+from vnnverify.numerics import direct_convolutions
 from vnnverify.search import BoxBounds, InputSplit, Specification
 from vnnverify_abstract_domains.propagation import OutOfTime, least_memory, propagate
 from vnnverify_abstract_domains.rules import domain
@@ -117,8 +118,7 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
         if not ctx.deadline.remaining():
             return Outcome.timeout("no time was given")
         splits = query.varying <= self.options.split_inputs
-        # cuDNN convolves in TF32 by default, and by algorithms whose rounding `gamma` does not cover
-        with torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
+        with torch.no_grad(), direct_convolutions():
             bounder = BoxBounder(query, ctx, self.options.memory, guide=splits)
             search = InputSplit(
                 query, bounder, ctx, max_batch=self.options.max_batch, max_splits=None if splits else 0

@@ -14,6 +14,7 @@ from vnnverify import Backend, Context, Outcome, Query, Support, option
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Affine
+from vnnverify.numerics import direct_convolutions
 from vnnverify.ops.piecewise import Relu
 from vnnverify.search import InputSplit
 from vnnverify_bound_propagation import backward
@@ -65,7 +66,7 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
             return Outcome.timeout("no time was given")
         free, nodes = query.varying, query.graph.nodes
         signs = sum(node.output.size for node in nodes if isinstance(node.op, Relu))
-        with torch.no_grad():
+        with torch.no_grad(), direct_convolutions():
             if free <= self.options.split_inputs or all(isinstance(node.op, Affine) for node in nodes):
                 splits = None if free <= max(SPLITTABLE_INPUTS, self.options.split_inputs) else 0
                 return self._split_inputs(query, ctx, costly=signs > MANY_SIGNS, splits=splits)

@@ -132,6 +132,9 @@ def _recurrent(node: NodeView) -> list[Operand]:
     ways = {"forward": (1,), "reverse": (-1,), "bidirectional": (1, -1)}[
         node.attribute("direction", "forward")
     ]
+    W = node.constant(1, "the weight of the input")
+    if W is None or W.shape[0] != len(ways):
+        raise node.error(f"needs weights for {len(ways)} directions")
     runs = [_run(node, x, index, way, turned) for index, way in enumerate(ways)]
     states = [_stacked(node, [run[0][t] for run in runs]) for t in range(x.shape[0])]
     found = [_stacked(node, states), _stacked(node, [run[1] for run in runs])]
@@ -187,6 +190,8 @@ def _start(node: NodeView, place: int, index: int, count: int, hidden: int, turn
     given = node.variable(place)
     places = torch.arange(given.size).reshape(given.shape)
     picked = places[:, index] if turned else places[index]
+    if picked.shape != (count, hidden):
+        raise node.error(f"starts from {tuple(picked.shape)} elements, needs {(count, hidden)}")
     return node.add(Select.of(picked, tuple(picked.shape)), given)
 
 
@@ -209,6 +214,8 @@ def _cell(node: NodeView, index: int) -> _Cell:
     names = node.attribute("activations") or _DEFAULTS[node.op_type] * (index + 1)
     own = len(_DEFAULTS[node.op_type])
     chosen = names[own * index : own * (index + 1)]
+    if len(chosen) != own:
+        raise node.error(f"names {len(names)} activations, needs {own} for each direction")
     unknown = [n for n in chosen if n.lower() not in _FUNCTIONS]
     if unknown:
         raise node.unsupported(f"the activation {unknown[0]!r} inside a cell")
