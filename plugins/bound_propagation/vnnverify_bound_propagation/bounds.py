@@ -23,6 +23,7 @@ from vnnverify.ops.scale import Scale
 from vnnverify.search import Specification
 from vnnverify_bound_propagation import backward, forward, windows
 from vnnverify_bound_propagation.dual import Dual, bound_by_cases
+from vnnverify_bound_propagation.influence import influence
 from vnnverify_bound_propagation.lines import Optimised, optimise
 from vnnverify_bound_propagation.state import State
 from vnnverify_bound_propagation.threads import in_threads
@@ -53,6 +54,7 @@ class Propagator:
         memory: bytes that the rows of one backward pass may take.
         refine_at_most: a box with more open neurons than this in a layer is not refined there. Where
             boxes are easily halved, halving first is cheaper.
+        outputs: the outputs (m,) that matter, bool; only what they depend on is refined. None: all.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Propagator:
         *,
         memory: int = 256 << 20,
         refine_at_most: int | None = None,
+        outputs: Tensor | None = None,
     ) -> None:
         self.graph = backward.domain.prepare(interval.domain.prepare(graph))
         self.free = free
@@ -73,6 +76,10 @@ class Propagator:
         self.memory = memory
         self.refine_at_most = refine_at_most
         self.plan = _plan(self.graph)
+        self.outputs = outputs
+        self.influence = (
+            None if outputs is None else influence(self.graph.to(outputs.device, torch.float64), outputs)
+        )
         self.only_relus = all(isinstance(node.op, Affine | Relu) for node in self.graph.nodes)
 
     def rows_at_once(self, device: torch.device) -> int:
@@ -137,7 +144,11 @@ class Propagator:
         """As `propagate`, in float32: about twice as fast where convolutions are the cost. Its rounding is
         in the bounds, which are then given in this propagator's type."""
         light = Propagator(
-            self.graph.to(lower.device, torch.float32), self.free, torch.float32, memory=self.memory
+            self.graph.to(lower.device, torch.float32),
+            self.free,
+            torch.float32,
+            memory=self.memory,
+            outputs=self.outputs,
         )
         ends = lower_as(lower, torch.float32), upper_as(upper, torch.float32)
         return _carried(light.propagate(*ends, deadline), light.graph, self.graph, self.dtype)
@@ -157,7 +168,7 @@ class Propagator:
         shape = state.interval[value][0].shape
         lower, upper = (flat(end).clone() for end in state.interval[value])
         signs = value in self.plan.signs
-        open_ = (lower < 0) & (upper > 0) if signs else varies(lower, upper)
+        open_ = self._open(value, lower, upper)
         if self.refine_at_most is not None:
             open_ &= open_.sum(dim=1, keepdim=True) <= self.refine_at_most
         near = torch.where(-lower < upper, 1.0, -1.0).to(lower.dtype)
@@ -167,6 +178,15 @@ class Propagator:
             if signs:
                 open_ &= (lower < 0) & (upper > 0)
         state.interval[value] = _uncross(lower.reshape(shape), upper.reshape(shape))
+
+    def _open(self, value: Value, lower: Tensor, upper: Tensor) -> Tensor:
+        """The elements (B, size) that better bounds would help: whose sign is not known, where only it
+        matters, or which vary; of those, the ones that the outputs depend on."""
+        open_ = (lower < 0) & (upper > 0) if value in self.plan.signs else varies(lower, upper)
+        if self.influence is None:
+            return open_
+        depends = self.influence.get(value)
+        return open_ & depends if depends is not None else torch.zeros_like(open_)
 
     def _refine_ends(
         self,
@@ -242,7 +262,7 @@ class Propagator:
             return
         fast = Dual(*self.in_type(torch.float32, exact.graph, state))
         lower, upper = (flat(end).clone() for end in state.interval[value])
-        box, element = ((lower < 0) & (upper > 0)).nonzero(as_tuple=True)
+        box, element = self._open(value, lower, upper).nonzero(as_tuple=True)
         step = max(1, self.rows_at_once(lower.device) // 2)
         for start in range(0, box.numel(), step):
             if deadline.expired:
@@ -266,8 +286,7 @@ class Propagator:
         graph = self.plan.below[value]
         part, fast = self.in_type(torch.float32, graph, state)
         lower, upper = (flat(end).clone() for end in state.interval[value])
-        open_ = (lower < 0) & (upper > 0) if value in self.plan.signs else varies(lower, upper)
-        box, element = open_.nonzero(as_tuple=True)
+        box, element = self._open(value, lower, upper).nonzero(as_tuple=True)
         step = self.rows_optimised(graph)
         for start in range(0, box.numel(), step):
             if deadline.expired:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -100,7 +101,7 @@ class SignSearch:
         forms = free if 0 < free.numel() <= self.forward_inputs else None
         # float64: on deep networks the rounding error of float32 outweighs the margins. Large ones get their
         # intervals from float32 all the same, as in float64 the time is not enough for all layers
-        tool = Propagator(self.graph, forms, torch.float64, memory=self.memory)
+        tool = Propagator(self.graph, forms, torch.float64, memory=self.memory, outputs=self._outputs(boxes))
         large = sum(v.size for v in tool.plan.refine) > LARGE
         propagate = tool.propagate_lightly if large else tool.propagate
         state = propagate(lower, upper, ctx.deadline.share(LARGE_SHARE if large else PLAIN_SHARE))
@@ -193,6 +194,14 @@ class SignSearch:
         search = ActivationSplit(bounder, ctx, max_batch=self.max_batch)
         tightening = ctx.deadline.share(ROOT_SHARE if splits else 0.0)
         return _named(search.run(*bounder.start(tightening, splits)), bounder)
+
+    def _outputs(self, boxes: list[list[int]]) -> Tensor:
+        """The outputs (m,) that the clauses over these boxes are about: bool."""
+        used = torch.zeros(self.graph.output_size, dtype=torch.bool)
+        for k in itertools.chain.from_iterable(boxes):
+            for polytope in self.query.clauses[k].unsafe:
+                used |= (polytope.A != 0).any(dim=0).cpu()
+        return used.to(self.ctx.device)
 
     def _ends(self, boxes: list[list[int]]) -> tuple[Tensor, Tensor]:
         regions = [self.query.clauses[members[0]].region for members in boxes]
