@@ -38,6 +38,7 @@ def verify(
     progress: Told | None = None,
     input_shape: Sequence[int] | None = None,
     isolated: bool = True,
+    cancelled: threading.Event | None = None,
 ) -> Result:
     """Decide whether the model has the property.
 
@@ -57,37 +58,17 @@ def verify(
         isolated: run in a process of its own, which the time limit ends whatever it does, and whose crash
             is a result. Otherwise in this process: quicker to start, and the limit holds as far as
             backends look at the clock.
+        cancelled: set by another thread, it has the process killed.
 
     Raises:
         VnnverifyError: the model, the property or an option is bad.
+        concurrent.futures.CancelledError: it was cancelled.
     """
-    return _verify(
-        model, property, None, timeout, backend, options, device, dtype, seed, explain, progress,
-        input_shape, isolated,
-    )  # fmt: skip
-
-
-def _verify(
-    model: Any,
-    prop: Any,
-    cancelled: threading.Event | None,
-    timeout: float = 300.0,
-    backend: str | Sequence[str] | None = None,
-    options: Mapping[str, Any] | None = None,
-    device: str = "auto",
-    dtype: str = "float32",
-    seed: int = 0,
-    explain: bool = False,
-    progress: Told | None = None,
-    input_shape: Sequence[int] | None = None,
-    isolated: bool = True,
-) -> Result:
-    """`verify`, which another thread may cancel."""
     started = time.monotonic()
     if cancelled is not None and not isolated:
-        raise OptionError("what runs in the background has a process of its own; leave `isolated` out")
+        raise OptionError("only what has a process of its own can be cancelled; leave `isolated` out")
     names = backend.split(",") if isinstance(backend, str) else list(backend or ())
-    with given_as_files(model, prop, input_shape) as files:
+    with given_as_files(model, property, input_shape) as files:
         job = Job(
             model=files.model,
             query=files.query,
@@ -173,7 +154,7 @@ class Run:
 def start(model: Any, property: Any, **how: Any) -> Run:
     """`verify` in the background. The keywords are the same, without `isolated`; `progress` is called in
     another thread."""
-    return Run(lambda cancelled: _verify(model, property, cancelled, **how))
+    return Run(lambda cancelled: verify(model, property, cancelled=cancelled, **how))
 
 
 async def verify_async(model: Any, property: Any, *, progress: Told | None = None, **how: Any) -> Result:

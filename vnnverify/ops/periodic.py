@@ -16,18 +16,8 @@ __all__ = ["Cos", "Sin"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sin(Elementwise):
-    """Sine."""
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        return torch.sin(inputs[0])
-
-    def derivative(self, x: Tensor) -> Tensor:
-        return torch.cos(x)
-
-    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        x = torch.acos(slope)
-        return *_first_and_last(x, lower, upper), *_first_and_last(-x, lower, upper)
+class _Wave(Elementwise):
+    """Between −1 and 1, as are its derivatives."""
 
     @property
     def curvature(self) -> float:
@@ -43,7 +33,22 @@ class Sin(Elementwise):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cos(Elementwise):
+class Sin(_Wave):
+    """Sine."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.sin(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.cos(x)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        x = torch.acos(slope)
+        return *_first_and_last(x, lower, upper), *_first_and_last(-x, lower, upper)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cos(_Wave):
     """Cosine."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -55,18 +60,6 @@ class Cos(Elementwise):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         x = torch.asin(-slope)
         return *_first_and_last(x, lower, upper), *_first_and_last(pi - x, lower, upper)
-
-    @property
-    def curvature(self) -> float:
-        return 1.0
-
-    @property
-    def ulps(self) -> int:
-        return FUNCTION_ULPS
-
-    @property
-    def image(self) -> tuple[float, float]:
-        return -1.0, 1.0
 
 
 def _first_and_last(x: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,19 @@ __all__ = ["Abs", "Clip", "LeakyRelu", "Relu", "Tent"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Relu(Elementwise):
+class _Bent(Elementwise):
+    """Straight but for a bend at zero."""
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return (torch.zeros_like(lower),)
+
+    @property
+    def kinks(self) -> tuple[float, ...] | None:
+        return (0.0,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relu(_Bent):
     """max(x, 0)."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -22,9 +34,6 @@ class Relu(Elementwise):
 
     def derivative(self, x: Tensor) -> Tensor:
         return (x > 0).to(x.dtype)
-
-    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        return (torch.zeros_like(lower),)
 
     def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """The area-minimising lower slope (0 or 1) and the chord. Source: CROWN, arXiv:1811.00866."""
@@ -36,10 +45,6 @@ class Relu(Elementwise):
         return below, above
 
     @property
-    def kinks(self) -> tuple[float, ...] | None:
-        return (0.0,)
-
-    @property
     def ulps(self) -> int:
         return 0
 
@@ -49,7 +54,7 @@ class Relu(Elementwise):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LeakyRelu(Elementwise):
+class LeakyRelu(_Bent):
     """x where x >= 0, alpha·x elsewhere."""
 
     alpha: float
@@ -60,9 +65,6 @@ class LeakyRelu(Elementwise):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.where(x >= 0, torch.ones_like(x), torch.full_like(x, self.alpha))
 
-    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        return (torch.zeros_like(lower),)
-
     def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """The chord on the side that bends away, and on the other the slope of the longer piece."""
         _, chord = Elementwise.slopes(self, lower, upper)
@@ -70,13 +72,9 @@ class LeakyRelu(Elementwise):
         piece = torch.where((lower < 0) & (upper > 0), longer, chord)
         return (piece, chord) if self.alpha <= 1 else (chord, piece)
 
-    @property
-    def kinks(self) -> tuple[float, ...] | None:
-        return (0.0,)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Abs(Elementwise):
+class Abs(_Bent):
     """|x|."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -85,17 +83,10 @@ class Abs(Elementwise):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.sign(x)
 
-    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        return (torch.zeros_like(lower),)
-
     def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """The chord above; below, the slope of the longer piece."""
         _, chord = Elementwise.slopes(self, lower, upper)
         return torch.where((lower < 0) & (upper > 0), torch.sign(lower + upper), chord), chord
-
-    @property
-    def kinks(self) -> tuple[float, ...] | None:
-        return (0.0,)
 
     @property
     def ulps(self) -> int:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from math import log, pi, sqrt
 
@@ -11,13 +10,13 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.numerics import FUNCTION_ULPS
+from vnnverify.ops.mirrored import Mirrored
 
 __all__ = ["Erf", "Sigmoid", "Tanh"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sigmoidal(Elementwise):
+class _Sigmoidal(Mirrored):
     """f' is even and falls with |x|, so it takes each value below f'(0) at one x >= 0 and at −x."""
 
     def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,18 +33,6 @@ class _Sigmoidal(Elementwise):
         above = torch.where(lower >= 0, middle, torch.where(upper <= 0, secant, above))
         return below, above
 
-    @abstractmethod
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
-        """The x >= 0 with f'(x) = slope; NaN or infinite if there is none."""
-
-    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        x = self._where_derivative_is(slope)
-        return x, -x
-
-    @property
-    def ulps(self) -> int:
-        return FUNCTION_ULPS
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sigmoid(_Sigmoidal):
@@ -57,7 +44,7 @@ class Sigmoid(_Sigmoidal):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.sigmoid(x) * torch.sigmoid(-x)
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         """f' = f (1 − f) is the slope where f = (1 + r)/2, r = sqrt(1 − 4·slope). Then
         x = log(f/(1 − f)) = log((1 + r)²/(4·slope)), which small slopes do not cancel."""
         r = torch.sqrt(1 - 4 * slope)
@@ -78,7 +65,7 @@ class Tanh(_Sigmoidal):
     def derivative(self, x: Tensor) -> Tensor:
         return 4 * torch.sigmoid(2 * x) * torch.sigmoid(-2 * x)
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         """f' = 1 − f² is the slope where f = r = sqrt(1 − slope). Then
         x = atanh(r) = log((1 + r)²/slope)/2."""
         r = torch.sqrt(1 - slope)
@@ -99,7 +86,7 @@ class Erf(_Sigmoidal):
     def derivative(self, x: Tensor) -> Tensor:
         return (2 / sqrt(pi)) * torch.exp(-x.square())
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.sqrt(-torch.log(slope * (sqrt(pi) / 2)))
 
     @property

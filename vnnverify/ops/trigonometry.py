@@ -1,39 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inverse and hyperbolic functions, and softsign: a slope is taken at one x and its mirror image at most."""
+"""Inverse trigonometric and hyperbolic functions, their inverses, and softsign."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vnnverify.ir.op import Elementwise
 from vnnverify.numerics import FUNCTION_ULPS
+from vnnverify.ops.mirrored import Mirrored
 
 __all__ = ["Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Sinh", "Softsign"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Mirrored(Elementwise):
-    """f' is even or odd and monotone for x >= 0."""
-
-    @abstractmethod
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
-        """An x >= 0 with f'(x) = ±slope; NaN if there is none."""
-
-    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        x = self._where_derivative_is(slope)
-        return x, -x
-
-    @property
-    def ulps(self) -> int:
-        return FUNCTION_ULPS
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Atan(_Mirrored):
+class Atan(Mirrored):
     """Inverse tangent."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -42,7 +24,7 @@ class Atan(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.reciprocal(1 + x.square())
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.sqrt((1 - slope) / slope)
 
     @property
@@ -51,7 +33,7 @@ class Atan(_Mirrored):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Softsign(_Mirrored):
+class Softsign(Mirrored):
     """x / (1 + |x|)."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -61,7 +43,7 @@ class Softsign(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return (1 + x.abs()).square().reciprocal()
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.rsqrt(slope) - 1
 
     @property
@@ -74,7 +56,7 @@ class Softsign(_Mirrored):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asin(_Mirrored):
+class Asin(Mirrored):
     """Inverse sine; NaN outside [−1, 1]."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -83,12 +65,12 @@ class Asin(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.rsqrt((1 - x) * (1 + x))
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.sqrt(1 - slope.square().reciprocal())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Acos(_Mirrored):
+class Acos(Mirrored):
     """Inverse cosine; NaN outside [−1, 1]."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -97,7 +79,7 @@ class Acos(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return -torch.rsqrt((1 - x) * (1 + x))
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.sqrt(1 - slope.square().reciprocal())
 
     @property
@@ -106,7 +88,7 @@ class Acos(_Mirrored):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sinh(_Mirrored):
+class Sinh(Mirrored):
     """Hyperbolic sine."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -115,12 +97,12 @@ class Sinh(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.cosh(x)
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.acosh(slope)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cosh(_Mirrored):
+class Cosh(Mirrored):
     """Hyperbolic cosine."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -129,7 +111,7 @@ class Cosh(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.sinh(x)
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.asinh(slope)
 
     @property
@@ -138,7 +120,7 @@ class Cosh(_Mirrored):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asinh(_Mirrored):
+class Asinh(Mirrored):
     """Inverse hyperbolic sine."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -147,12 +129,12 @@ class Asinh(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.rsqrt(1 + x.square())
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.sqrt(slope.square().reciprocal() - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Acosh(_Mirrored):
+class Acosh(Mirrored):
     """Inverse hyperbolic cosine; NaN below 1."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -161,7 +143,7 @@ class Acosh(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.rsqrt((x - 1) * (x + 1))
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.sqrt(1 + slope.square().reciprocal())
 
     @property
@@ -174,7 +156,7 @@ class Acosh(_Mirrored):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Atanh(_Mirrored):
+class Atanh(Mirrored):
     """Inverse hyperbolic tangent; NaN outside (−1, 1)."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -184,5 +166,5 @@ class Atanh(_Mirrored):
     def derivative(self, x: Tensor) -> Tensor:
         return torch.reciprocal((1 - x) * (1 + x))
 
-    def _where_derivative_is(self, slope: Tensor) -> Tensor:
+    def where_derivative_is(self, slope: Tensor) -> Tensor:
         return torch.sqrt(1 - slope.reciprocal())

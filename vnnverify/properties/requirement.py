@@ -28,8 +28,8 @@ class Requirement(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Never:
-    """No output is in {y : A y <= b}."""
+class _OfPolytope:
+    """About the polytope {y : A y <= b}."""
 
     A: np.ndarray  # (rows, outputs)
     b: np.ndarray  # (rows,)
@@ -37,21 +37,19 @@ class Never:
     @property
     def outputs(self) -> int:
         return int(self.A.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Never(_OfPolytope):
+    """No output is in {y : A y <= b}."""
 
     def violations(self, outputs: int) -> list[str]:
         return [all_of([row("Y", a, "<=", c) for a, c in zip(self.A, self.b, strict=True)])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Always:
+class Always(_OfPolytope):
     """Every output is in {y : A y <= b}."""
-
-    A: np.ndarray  # (rows, outputs)
-    b: np.ndarray  # (rows,)
-
-    @property
-    def outputs(self) -> int:
-        return int(self.A.shape[1])
 
     def violations(self, outputs: int) -> list[str]:
         return [row("Y", a, ">", c) for a, c in zip(self.A, self.b, strict=True)]

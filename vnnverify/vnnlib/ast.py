@@ -12,7 +12,19 @@ from typing import TypeVar
 
 from vnnverify.vnnlib.number import Number
 
-__all__ = ["And", "Arithmetic", "Compare", "Declaration", "Expr", "Number", "Or", "Term", "Variable", "fold"]
+__all__ = [
+    "And",
+    "Arithmetic",
+    "Compare",
+    "Declaration",
+    "Expr",
+    "Number",
+    "Or",
+    "Term",
+    "Variable",
+    "fold",
+    "rebuilt",
+]
 
 T = TypeVar("T")
 
@@ -88,6 +100,23 @@ def fold(term: Term, leaf: Callable[[Number | Variable], T], join: Callable[[Ari
         elif parts_done:
             count = len(current.args)
             values[-count:] = [join(current, values[-count:])]
+        else:
+            pending.append((current, True))
+            pending.extend((arg, False) for arg in reversed(current.args))
+    return values[0]
+
+
+def rebuilt(expr: Expr, leaf: Callable[[Compare], Expr]) -> Expr:
+    """The expression with another one in place of each comparison."""
+    values: list[Expr] = []
+    pending: list[tuple[Expr, bool]] = [(expr, False)]
+    while pending:
+        current, parts_done = pending.pop()
+        if isinstance(current, Compare):
+            values.append(leaf(current))
+        elif parts_done:
+            first = len(values) - len(current.args)
+            values[first:] = [type(current)(tuple(values[first:]))]
         else:
             pending.append((current, True))
             pending.extend((arg, False) for arg in reversed(current.args))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, product
 
-from vnnverify.vnnlib.ast import And, Compare, Expr, Or
+from vnnverify.vnnlib.ast import And, Compare, Expr, Or, rebuilt
 
 __all__ = ["MAX_COPIES", "MAX_DISJUNCTS", "TooManyDisjuncts", "conjuncts", "disjuncts", "without_unequal"]
 
@@ -16,11 +16,10 @@ MAX_DISJUNCTS = 1_000_000
 MAX_COPIES = 100_000_000
 """Most comparisons copied while multiplying out: bounds time and memory."""
 
-_Conjunction = tuple[Compare, ...]
-
-
 MAX_UNEQUAL = 8
 """Comparisons by != up to which each becomes two cases, below and above."""
+
+_Conjunction = tuple[Compare, ...]
 
 
 class TooManyDisjuncts(Exception):
@@ -46,7 +45,10 @@ def without_unequal(assertions: Sequence[Expr]) -> list[Expr]:
     that describes a larger set, by points only, so what is proved of it holds of the text.
     """
     count = sum(_count_unequal(expr) for expr in assertions)
-    return [_replaced(expr, count <= MAX_UNEQUAL) for expr in assertions] if count else list(assertions)
+    if not count:
+        return list(assertions)
+    replaced = _below_or_above if count <= MAX_UNEQUAL else _true
+    return [rebuilt(expr, replaced) for expr in assertions]
 
 
 def _count_unequal(expr: Expr) -> int:
@@ -60,26 +62,14 @@ def _count_unequal(expr: Expr) -> int:
     return count
 
 
-def _replaced(expr: Expr, as_cases: bool) -> Expr:
-    values: list[Expr] = []
-    pending: list[tuple[Expr, bool]] = [(expr, False)]
-    while pending:
-        current, parts_done = pending.pop()
-        if isinstance(current, Compare):
-            values.append(_cases(current, as_cases) if current.operator == "!=" else current)
-        elif parts_done:
-            count = len(current.args)
-            values[-count:] = [type(current)(tuple(values[-count:]))]
-        else:
-            pending.append((current, True))
-            pending.extend((arg, False) for arg in reversed(current.args))
-    return values[0]
+def _below_or_above(compare: Compare) -> Expr:
+    if compare.operator != "!=":
+        return compare
+    return Or(tuple(Compare(o, compare.lhs, compare.rhs, compare.offset) for o in ("<", ">")))
 
 
-def _cases(unequal: Compare, as_cases: bool) -> Expr:
-    if not as_cases:
-        return And(())
-    return Or(tuple(Compare(o, unequal.lhs, unequal.rhs, unequal.offset) for o in ("<", ">")))
+def _true(compare: Compare) -> Expr:
+    return And(()) if compare.operator == "!=" else compare
 
 
 def disjuncts(expr: Expr) -> list[_Conjunction]:

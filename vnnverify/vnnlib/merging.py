@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from vnnverify.vnnlib.ast import Arithmetic, Compare, Expr, Term, Variable
+from vnnverify.vnnlib.ast import Arithmetic, Compare, Number, Term, Variable, fold, rebuilt
 from vnnverify.vnnlib.disjuncts import conjuncts
 from vnnverify.vnnlib.property import Property
 from vnnverify.vnnlib.rows import NonlinearTerm, linear_terms
@@ -43,7 +43,7 @@ def merge_equal_inputs(prop: Property, types: Sequence[str]) -> Property:
     numbers: dict[int, int] = {}
     columns = tuple(numbers.setdefault(root(k), len(numbers)) for k in range(prop.inputs))
     renamed = _Renaming([Variable("X", column) for column in columns])
-    assertions = tuple(renamed(expr) for expr in prop.assertions)
+    assertions = tuple(rebuilt(expr, renamed) for expr in prop.assertions)
     return dataclasses.replace(prop, inputs=len(numbers), assertions=assertions, columns=columns)
 
 
@@ -62,42 +62,20 @@ def _equal_inputs(comparison: Compare) -> tuple[int, int] | None:
 
 
 class _Renaming:
-    """Expressions with other variables X."""
+    """Comparisons with other variables X."""
 
     def __init__(self, variables: Sequence[Variable]) -> None:
         self._variables = variables
 
-    def __call__(self, expr: Expr) -> Expr:
-        values: list[Expr] = []
-        pending: list[tuple[Expr, bool]] = [(expr, False)]
-        while pending:
-            current, parts_done = pending.pop()
-            if isinstance(current, Compare):
-                lhs, rhs = self._term(current.lhs), self._term(current.rhs)
-                values.append(Compare(current.operator, lhs, rhs, current.offset))
-            elif parts_done:
-                count = len(current.args)
-                values[-count:] = [type(current)(tuple(values[-count:]))]
-            else:
-                pending.append((current, True))
-                pending.extend((arg, False) for arg in reversed(current.args))
-        return values[0]
+    def __call__(self, compare: Compare) -> Compare:
+        lhs, rhs = (fold(side, self._leaf, _joined) for side in (compare.lhs, compare.rhs))
+        return Compare(compare.operator, lhs, rhs, compare.offset)
 
-    def _term(self, term: Term) -> Term:
-        if isinstance(term, Variable):
-            return self._variables[term.index] if term.kind == "X" else term
-        if not isinstance(term, Arithmetic):
-            return term
-        values: list[Term] = []
-        pending: list[tuple[Term, bool]] = [(term, False)]
-        while pending:
-            current, parts_done = pending.pop()
-            if not isinstance(current, Arithmetic):
-                values.append(self._term(current))
-            elif parts_done:
-                count = len(current.args)
-                values[-count:] = [Arithmetic(current.operator, tuple(values[-count:]))]
-            else:
-                pending.append((current, True))
-                pending.extend((arg, False) for arg in reversed(current.args))
-        return values[0]
+    def _leaf(self, term: Number | Variable) -> Term:
+        if isinstance(term, Variable) and term.kind == "X":
+            return self._variables[term.index]
+        return term
+
+
+def _joined(node: Arithmetic, parts: list[Term]) -> Term:
+    return Arithmetic(node.operator, tuple(parts))

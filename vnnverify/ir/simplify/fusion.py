@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node
 from vnnverify.ir.op import Shape
-from vnnverify.ir.simplify.rewrite import producers, uses
+from vnnverify.ir.simplify.rewrite import fuse_pairs
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.scale import Scale
@@ -28,23 +28,10 @@ def fuse_scales(graph: Graph) -> Graph:
 
     s and t must vary along the output channels only, and s·b + t must not cancel.
     """
-    made, count = producers(graph), uses(graph)
-    fused: dict[Node, Node | None] = {}
-    for node in graph.nodes:
-        before = made.get(node.inputs[0]) if len(node.inputs) == 1 else None
-        if before is None or before in fused or count[before.output] != 1:
-            continue
-        op = _fused(before, node)
-        if op is not None:
-            fused[before] = None
-            fused[node] = Node(op, before.inputs, node.output, before.name)
-    if not fused:
-        return graph
-    nodes = (fused.get(node, node) for node in graph.nodes)
-    return graph.with_nodes(node for node in nodes if node is not None)
+    return fuse_pairs(graph, _fused)
 
 
-def _fused(before: Node, node: Node) -> Linear | Conv | ConvTranspose | None:
+def _fused(before: Node, node: Node) -> Node | None:
     if not isinstance(node.op, Scale) or node.output.shape != before.output.shape:
         return None
     match before.op:
@@ -70,7 +57,8 @@ def _fused(before: Node, node: Node) -> Linear | Conv | ConvTranspose | None:
         weight = weight * scale.reshape(tuple(-1 if k == channels else 1 for k in range(weight.dim())))
     if not bool(torch.isfinite(weight).all()):
         return None
-    return dataclasses.replace(op, weight=weight, bias=bias)
+    op = dataclasses.replace(op, weight=weight, bias=bias)
+    return Node(op, before.inputs, node.output, before.name)
 
 
 def _along(t: Tensor | None, shape: Shape, axis: int) -> Tensor | None:

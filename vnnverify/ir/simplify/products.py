@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node
 from vnnverify.ir.simplify.exactness import exact_sums, grain, largest
-from vnnverify.ir.simplify.rewrite import producers, uses
+from vnnverify.ir.simplify.rewrite import fuse_pairs
 from vnnverify.ops.linear import Linear, SparseLinear, entries, product
 
 __all__ = ["Product", "fuse_products", "values_of"]
@@ -24,21 +24,14 @@ LARGE = 1 << 22
 
 def fuse_products(graph: Graph) -> Graph:
     """W2 (W1 x + b1) + b2 as (W2 W1) x + (W2 b1 + b2), where nobody else reads W1 x + b1."""
-    made, count = producers(graph), uses(graph)
-    fused: dict[Node, Node | None] = {}
-    for node in graph.nodes:
-        before = made.get(node.inputs[0]) if len(node.inputs) == 1 else None
-        if before is None or before in fused or count[before.output] != 1:
-            continue
-        if isinstance(before.op, Product) and isinstance(node.op, Product):
-            op = _product(before.op, node.op)
-            if op is not None:
-                fused[before] = None
-                fused[node] = Node(op, before.inputs, node.output, node.name)
-    if not fused:
-        return graph
-    nodes = (fused.get(node, node) for node in graph.nodes)
-    return graph.with_nodes(node for node in nodes if node is not None)
+    return fuse_pairs(graph, _fused)
+
+
+def _fused(before: Node, node: Node) -> Node | None:
+    if not isinstance(before.op, Product) or not isinstance(node.op, Product):
+        return None
+    op = _product(before.op, node.op)
+    return None if op is None else Node(op, before.inputs, node.output, node.name)
 
 
 def _product(first: Product, second: Product) -> Product | None:
