@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strangers' packages, as an installer would leave them on disk."""
+"""Strangers' packages, as an installer would leave them on disk, and threads for what runs here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 
 Install = Callable[[str, Mapping[str, str]], Path]
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs done in this process compute on one thread: on small networks more of them only wait, busily."""
+    monkeypatch.setattr("vnnverify.worker.cores", lambda: 1)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def decide(model: str, prop: str, seconds: float, *backends: str) -> str:
 @pytest.mark.parametrize(("model", "prop", "expected"), rows(), ids=lambda text: Path(text).stem)
 def test_verdict(model: str, prop: str, expected: str) -> None:
     hard = Path(prop).stem in HARD
-    verdict = decide(model, prop, 5.0 if hard else 60.0)
+    verdict = decide(model, prop, 3.0 if hard else 200.0)
     assert verdict == expected or (hard and verdict in ("unknown", "timeout"))
 
 

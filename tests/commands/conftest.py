@@ -7,13 +7,20 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from vnnverify.commands import main
+from vnnverify.deadline import Deadline
+from vnnverify.job import Job
+from vnnverify.results import Report
+from vnnverify.supervisor import make_report
+from vnnverify.worker import verify
 
 ROOT = Path(__file__).parents[2]
 BOX = "".join(f"(assert (>= X_{k} -1.0))\n(assert (<= X_{k} 1.0))\n" for k in range(2))
@@ -62,6 +69,21 @@ def inside(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
         return Ended(int(str(ended.value.code)), captured.out, captured.err, 0.0)
 
     return run
+
+
+@pytest.fixture
+def unsupervised(
+    inside: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Ended]]:
+    """The same, and `verify` works in this process too: for what does not hang on having a worker."""
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("vnnverify.commands.verify.supervise", _here)
+    yield inside
+    torch.set_num_threads(threads)
+
+
+def _here(job: Job, timeout: float, started: float, **how: Any) -> Report:
+    return make_report(job, timeout, 0.0, verify(job, Deadline(started + timeout)))
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from vnnverify.errors import UnsupportedOperator
 from vnnverify.ops.linear import Linear
 from vnnverify.testing import BACKEND_CHECKS, CheckFailure, CheckSkipped, Settings, check_backend
 
-QUICK = Settings(seconds=0.5, tight_seconds=0.05, grace=0.3, must_decide=True)
+QUICK = Settings(seconds=0.5, spare_seconds=0.05, grace=0.3, must_decide=True)
 CHECKS = {check.__name__: check for check in BACKEND_CHECKS}
 
 
@@ -271,18 +271,25 @@ CATCHES = [
     ("check_options", "TakesAnything", "option no_such_option=1 is accepted"),
 ]
 
+SPOIL_THE_ZOO = {"WritesBounds", "WritesWeights"}
+"""Those that change specimens: they get some of their own."""
+
 
 @pytest.fixture
-def restored(monkeypatch: pytest.MonkeyPatch) -> Any:
+def restored(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
     """What a bad backend does to the process, or to the zoo, ends with the test."""
     from vnnverify.testing.zoo import zoo
 
+    spoils_zoo = request.node.callspec.params["kind"] in SPOIL_THE_ZOO
+    if spoils_zoo:
+        zoo.cache_clear()  # the specimens that other tests hold stay as they are
     dtype = torch.get_default_dtype()
     monkeypatch.delenv("VNNVERIFY_TEST_SETTING", raising=False)
     yield
     torch.set_default_dtype(dtype)
     os.environ.pop("VNNVERIFY_TEST_SETTING", None)
-    zoo.cache_clear()
+    if spoils_zoo:
+        zoo.cache_clear()
 
 
 @pytest.mark.usefixtures("restored")

@@ -31,8 +31,8 @@ class Settings:
     Attributes:
         must_decide: which specimens count as easy: none, all that are not tight, these names, or those
             a function picks.
-        seconds: time for each query.
-        tight_seconds: time for each query that only exact arithmetic decides.
+        seconds: time for each query that must be decided; for every one that is not tight, if none must.
+        spare_seconds: time for each other query, which a backend may well leave open.
         grace: seconds by which a deadline may be overrun.
         queries: further queries, whose truth need not be known, for the checks of consistency.
         dtype: float type that the context asks for.
@@ -40,7 +40,7 @@ class Settings:
 
     must_decide: MustDecide = False
     seconds: float = 1.0
-    tight_seconds: float = 0.3
+    spare_seconds: float = 0.2
     grace: float = 2.0
     queries: tuple[Query, ...] = ()
     dtype: torch.dtype = torch.float32
@@ -55,7 +55,8 @@ class Settings:
 
     def time_for(self, specimen: Specimen) -> float:
         """Seconds for a specimen."""
-        return self.tight_seconds if specimen.tight and not self.requires(specimen) else self.seconds
+        wanted = not specimen.tight if self.must_decide is False else self.requires(specimen)
+        return self.seconds if wanted else self.spare_seconds
 
 
 def context(

@@ -219,7 +219,7 @@ def test_a_polytope_without_rows_is_hit_by_any_point(kit):
 def test_a_judge_that_refuses_everything_is_not_asked_for_ever(kit):
     query = kit.query(kit.dense(4, 20, 1), [kit.clause([0.0] * 4, [1.0] * 4, kit.rows([[1.0]], [1e3]))])
     asked = []
-    context = dataclasses.replace(kit.context(query), confirm=lambda x: bool(asked.append(x)))
+    context = dataclasses.replace(kit.context(query, 200.0), confirm=lambda x: bool(asked.append(x)))
     outcome = Falsification(FalsificationOptions(rounds=20)).verify(query, context)
     assert outcome.verdict is Verdict.UNKNOWN
     assert 16 <= len(asked) == outcome.stats["refused_candidates"] < 200

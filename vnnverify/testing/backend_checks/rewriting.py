@@ -28,10 +28,10 @@ FACTOR = 4  # a power of two: scaling costs no rounding
 def check_halves_combine(backend: Backend[Any], settings: Settings) -> None:
     """No half of an unsat query is sat, and not both halves of a sat query are unsat."""
 
-    def check(question: tuple[str, Query]) -> None:
-        name, query = question
-        whole = _verdict(backend, query, name, settings)
-        halves = [_verdict(backend, half, f"a half of {name}", settings) for half in _halves(query)]
+    def check(question: tuple[str, Query, float]) -> None:
+        name, query, seconds = question
+        whole = _verdict(backend, query, name, seconds, settings)
+        halves = [_verdict(backend, half, f"a half of {name}", seconds, settings) for half in _halves(query)]
         _demand_consistent(name, "half", whole, halves)
 
     for_each([q for q in _questions(backend, settings) if q[1].clauses], check)
@@ -40,16 +40,16 @@ def check_halves_combine(backend: Backend[Any], settings: Settings) -> None:
 def check_subsets_agree(backend: Backend[Any], settings: Settings) -> None:
     """No part of an unsat query's disjuncts is sat, and not all parts of a sat one are unsat."""
 
-    def check(question: tuple[str, Query]) -> None:
-        name, query = question
+    def check(question: tuple[str, Query, float]) -> None:
+        name, query, seconds = question
         parts = [
             query.with_clauses([Clause(clause.region, (polytope,))])
             for clause in query.clauses
             for polytope in clause.unsafe
         ]
         if 2 <= len(parts) <= 64:
-            whole = _verdict(backend, query, name, settings)
-            found = [_verdict(backend, part, f"a part of {name}", settings) for part in parts]
+            whole = _verdict(backend, query, name, seconds, settings)
+            found = [_verdict(backend, part, f"a part of {name}", seconds, settings) for part in parts]
             _demand_consistent(name, "disjunct", whole, found)
 
     for_each(_questions(backend, settings), check)
@@ -76,12 +76,13 @@ def check_scaled_outputs_agree(backend: Backend[Any], settings: Settings) -> Non
     for_each(_specimens(backend), check)
 
 
-def _questions(backend: Backend[Any], settings: Settings) -> Iterator[tuple[str, Query]]:
+def _questions(backend: Backend[Any], settings: Settings) -> Iterator[tuple[str, Query, float]]:
+    """Names, queries, and the seconds for each."""
     for specimen in _specimens(backend):
-        yield specimen.name, specimen.query
+        yield specimen.name, specimen.query, settings.time_for(specimen)
     for index, query in enumerate(settings.queries):
         if backend.supports(query):
-            yield f"query {index}", query
+            yield f"query {index}", query, settings.seconds
 
 
 def _specimens(backend: Backend[Any]) -> list[Specimen]:
@@ -91,9 +92,9 @@ def _specimens(backend: Backend[Any]) -> list[Specimen]:
     return [*several, *[s for s in found if s not in several][::4]]
 
 
-def _verdict(backend: Backend[Any], query: Query, name: str, settings: Settings) -> Verdict:
+def _verdict(backend: Backend[Any], query: Query, name: str, seconds: float, settings: Settings) -> Verdict:
     """The verdict; a witness that the model refutes counts for nothing."""
-    ctx = context(query, settings.seconds, dtype=settings.dtype)
+    ctx = context(query, seconds, dtype=settings.dtype)
     outcome = answer(backend, query, ctx, name, settings.grace)
     if outcome.verdict is Verdict.SAT:
         confirmed = outcome.witness is not None and query.source.replay(outcome.witness).valid
@@ -132,7 +133,7 @@ def _demand_consistent(name: str, part: str, whole: Verdict, parts: list[Verdict
 def _demand_equal(
     backend: Backend[Any], specimen: Specimen, other: Query, how: str, settings: Settings
 ) -> None:
-    verdict = _verdict(backend, other, f"{specimen.name} {how}", settings)
+    verdict = _verdict(backend, other, f"{specimen.name} {how}", settings.time_for(specimen), settings)
     demand(
         not verdict.decided or verdict is specimen.truth,
         f"{specimen.name} {how}: said {verdict.value}, but it is {specimen.truth.value}",
