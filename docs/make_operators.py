@@ -145,6 +145,8 @@ def _logic() -> Iterator[Form]:
     for op in ("And", "Or", "Xor"):
         yield form(op, VECTOR, VECTOR, kind="truth")
     yield form("Not", VECTOR, kind="truth")
+    yield form("IsNaN", VECTOR, when="not of a pole or a mask")
+    yield form("IsInf", VECTOR, when="not of a pole or a mask")
     for op in ("ArgMax", "ArgMin"):
         yield form(op, VECTOR, axis=1)
         yield form(op, (3, 2), when="of two", axis=1)

@@ -8,7 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
+
+from vnnverify.domains import interval
+from vnnverify.importer import Model, read_model
+from vnnverify.importer.agreement import check_against_onnxruntime
 
 Shapes = Mapping[str, Sequence[int | str] | None]
 
@@ -39,3 +44,31 @@ def _build(
 @pytest.fixture
 def build() -> Callable[..., onnx.ModelProto]:
     return _build
+
+
+def _tried(proto: onnx.ModelProto, radius: float = 0.05, *, low: float = -1.0, high: float = 1.0) -> Model:
+    model = read_model(proto.SerializeToString())
+    graph = model.graph
+    generator = torch.Generator().manual_seed(4)
+    spread = torch.rand(4, graph.input_size, generator=generator, dtype=torch.float64)
+    centres = (low + spread * (high - low)).float().double()
+    assert check_against_onnxruntime(model, centres) < 1e-5
+    for centre in centres:
+        x = centre + radius * (
+            2 * torch.rand(60, *centre.shape, generator=generator, dtype=torch.float64) - 1
+        )
+        ends = interval.bounds_of_values(graph, centre[None] - radius, centre[None] + radius)
+        least, most = (graph.join_outputs({v: ends[v][k] for v in graph.outputs}) for k in (0, 1))
+        y = graph(x)
+        assert bool(((least <= y) & (y <= most)).all())
+        assert bool(torch.isfinite(most - least).all())
+    return model
+
+
+@pytest.fixture
+def tried() -> Callable[..., Model]:
+    """Reads a model, having compared it with onnxruntime, and its bounds, which are finite, with samples.
+
+    Takes the model, the radius of the boxes, and between which numbers their centres lie.
+    """
+    return _tried

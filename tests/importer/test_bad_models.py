@@ -93,7 +93,35 @@ def big(*values: int) -> np.ndarray:
 
 REFUSED: list[tuple[str, Callable[[Build], onnx.ModelProto], type[ModelError], str]] = [
     ("nan", lambda b: not_finite(b, np.nan), ModelError, "initializer 'w1' holds NaN or infinity"),
-    ("infinity", lambda b: not_finite(b, -np.inf), ModelError, "initializer 'w1' holds NaN or infinity"),
+    ("infinity", lambda b: not_finite(b, np.inf), ModelError, "initializer 'w1' holds NaN or infinity"),
+    (
+        "minus infinity",
+        lambda b: not_finite(b, -np.inf),
+        ModelError,
+        "node 'fc': has NaN or infinity among its constants; export it again",
+    ),
+    (
+        "infinite number",
+        lambda b: b(
+            [helper.make_node("Pow", ["x", "p"], ["y"], name="pow")], X, Y, {"p": np.float32(-np.inf)}
+        ),
+        ModelError,
+        "node 'pow': has NaN or infinity among its constants",
+    ),
+    (
+        "tested for infinity after a pole",
+        lambda b: b(
+            [
+                helper.make_node("Log", ["x"], ["l"], name="log"),
+                helper.make_node("IsInf", ["l"], ["b"], name="test"),
+                helper.make_node("Where", ["b", "x", "l"], ["y"]),
+            ],
+            X,
+            Y,
+        ),
+        UnsupportedModelError,
+        r"node 'test' \(IsInf\): a test of what may be infinite by node 'log' is not supported",
+    ),
     (
         "unknown operator",
         lambda b: b(

@@ -482,6 +482,7 @@ def _moving_cases() -> list[Case]:
         case("Resize", (1, 2, 4, 4), *resized, mode="linear"),
         case("Resize", (1, 2, 4, 4), *resized, mode="cubic"),
         case("Resize", (1, 1, 3, 4), None, None, ints(1, 1, 6, 8), mode="linear"),
+        case("Resize", (1, 1, 3, 4), None, None, ints(1, 1, 7, 6), mode="linear", note="not a whole factor"),
         case("Resize", (1, 1, 4, 4), *resized, mode="linear", coordinate_transformation_mode="align_corners"),
         case("Resize", (1, 1, 4, 4), *resized, mode="linear", coordinate_transformation_mode="asymmetric"),
         case("Upsample", (1, 1, 3, 2), np.array([1, 1, 2, 2], np.float32), opset=9, mode="linear"),

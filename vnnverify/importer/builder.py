@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.ir import Node, Op, Shape, Value
 from vnnverify.ops.arrangement import Constant, Expand, Reshape
+from vnnverify.ops.piecewise import Clip
 
 __all__ = ["REMEDY", "SIZE_LIMIT", "Builder", "NodeReader", "NodeView", "Operand", "as_tensor"]
 
@@ -42,7 +43,7 @@ class Builder:
         """
         for part in dataclasses.fields(op):
             value = getattr(op, part.name)
-            if isinstance(value, Tensor) and not _is_finite(value):
+            if isinstance(value, Tensor | float) and not _is_finite(value) and not isinstance(op, Clip):
                 raise ModelError(f"node {name!r}: has NaN or infinity among its constants; export it again")
         shape = op.output_shape(*(v.shape for v in inputs))
         output = Value(f"{name}#{len(self.nodes)}", shape)
@@ -171,8 +172,10 @@ class NodeView:
 NodeReader = Callable[[NodeView], Operand | Sequence[Operand]]
 
 
-def _is_finite(t: Tensor) -> bool:
+def _is_finite(t: Tensor | float) -> bool:
     """The sum is quick, and finite only if every element is; it may overflow though they are."""
+    if isinstance(t, float):
+        return isfinite(t)
     return bool(torch.isfinite(t.sum())) or bool(torch.isfinite(t).all())
 
 

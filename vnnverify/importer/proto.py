@@ -23,15 +23,15 @@ _GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
 
 
 def initializers(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
-    """The constants of the graph by name.
+    """The constants of the graph by name. Minus infinity, which masks scores, is left to the readers.
 
     Raises:
-        ModelError: one holds NaN or infinity.
+        ModelError: one holds NaN or plus infinity.
     """
     found = {}
     for tensor in graph.initializer:
         array = _array(tensor, f"initializer {tensor.name!r}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not (array < np.inf).all():
             raise ModelError(
                 f"initializer {tensor.name!r} holds NaN or infinity, so nothing can be proved; "
                 "export the model from a sound checkpoint"

@@ -18,6 +18,7 @@ from vnnverify.ops.choice import Choice
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.linear import LeftLinear, Linear, SparseLinear, entries
+from vnnverify.ops.masked import Masked
 from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
 from vnnverify.ops.order import Pick, TopPlaces, TopValues
 from vnnverify.ops.periodic import Cos, Sin
@@ -127,6 +128,7 @@ def _others() -> Iterator[OperatorCase]:
     yield OperatorCase("ArgMax/last", ArgMax(0, True, last=True), ((3, 2),))
     yield OperatorCase("TopValues", TopValues(1, 2), ((3, 4),))
     yield OperatorCase("TopPlaces", TopPlaces(0, 2), ((3, 4),))
+    yield OperatorCase("Masked", Masked(torch.tensor([False, True, False, True])), ((4,),))
     yield OperatorCase("Pick", Pick(), ((2, 3, 2), (2, 4, 2)), -1.0, 2.0)
     yield OperatorCase("Choice", Choice(), ((4,), (4,), (4,)), -1.0, 2.0)
     yield OperatorCase("Softmax", Softmax(0), ((4,),))

@@ -13,13 +13,14 @@ from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Concat, Constant, Select
 from vnnverify.ops.bilinear import Mul
+from vnnverify.ops.masked import Masked
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.smooth import Exp, Log, Power, Reciprocal, Sqrt
 from vnnverify.ops.steps import Floor, Trunc
 from vnnverify.ops.sums import Sum
 
-__all__ = ["negated", "scaled", "subtracted"]
+__all__ = ["masked", "negated", "scaled", "subtracted"]
 
 
 def scaled(node: NodeView, x: Value, scale: np.ndarray | None, shift: np.ndarray | None) -> Value:
@@ -32,6 +33,15 @@ def scaled(node: NodeView, x: Value, scale: np.ndarray | None, shift: np.ndarray
 
 def _ranked(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
     return (1,) * (rank - len(shape)) + shape
+
+
+def masked(node: NodeView, x: Value, scale: np.ndarray | None, shift: np.ndarray) -> Value:
+    """s·x + t, where t may be minus infinity."""
+    out = np.isneginf(shift)
+    if not out.any():
+        return scaled(node, x, scale, shift)
+    finite = scaled(node, x, scale, np.where(out, 0.0, shift))
+    return node.add(Masked(torch.from_numpy(np.broadcast_to(out, finite.shape).copy())), finite)
 
 
 def negated(node: NodeView, x: Value) -> Value:
@@ -60,7 +70,7 @@ def _add(node: NodeView) -> Operand:
     if isinstance(a, Value) and isinstance(b, Value):
         return node.add(Sum((1, 1)), *node.variables())
     x, constant = (a, b) if isinstance(a, Value) else (node.variable(1), a)
-    return scaled(node, x, None, np.asarray(constant, dtype=np.float64))
+    return masked(node, x, None, np.asarray(constant, dtype=np.float64))
 
 
 @reads("Sum")

@@ -12,15 +12,19 @@ import torch
 from onnx import TensorProto
 
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import negated, scaled, subtracted
+from vnnverify.importer.readers.arithmetic import masked, negated, scaled, subtracted
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Elementwise, Value
 from vnnverify.ops.argmax import ArgMax
 from vnnverify.ops.arrangement import Reshape, Select, Transpose
 from vnnverify.ops.choice import Choice
+from vnnverify.ops.masked import Masked
 from vnnverify.ops.piecewise import Abs, Clip, Tent
+from vnnverify.ops.smooth import Log
+from vnnverify.ops.softmax import Softmax
 from vnnverify.ops.steps import Spike, Step, Trunc
 from vnnverify.ops.sums import Sum
+from vnnverify.ops.trigonometry import Atanh
 
 __all__: list[str] = []
 
@@ -52,6 +56,26 @@ def _equal(node: NodeView) -> Operand:
     return _is_zero(node, subtracted(node, 0, 1), node.is_whole(0))
 
 
+@reads("IsNaN", "IsInf")
+def _not_a_number(node: NodeView) -> Operand:
+    """Nothing that is computed is either, as long as it depends on no pole or mask.
+
+    Raises:
+        UnsupportedModelError: it does.
+    """
+    x = node.variable()
+    seen, open_values = set(), [x]
+    while open_values:
+        made = node.builder.producer(open_values.pop())
+        if made is None or made in seen or (isinstance(made.op, Softmax) and node.op_type == "IsNaN"):
+            continue
+        if isinstance(made.op, Log | Atanh | Masked):
+            raise node.unsupported(f"a test of what may be infinite by node {made.name!r}")
+        seen.add(made)
+        open_values += made.inputs
+    return np.zeros(x.shape, dtype=bool)
+
+
 @reads("Not")
 def _negation(node: NodeView) -> Operand:
     return _not(node, node.variable())
@@ -76,13 +100,23 @@ def _where(node: NodeView) -> Operand:
         return node.add(Choice(), *node.variables())
     chosen = np.asarray(condition, dtype=bool)
     a, b = node.operand(1), node.operand(2)
+    if chosen.all() or not chosen.any():
+        return _only(node, 1 if chosen.all() else 2)
     if isinstance(a, Value) and isinstance(b, Value):
         left = scaled(node, a, chosen.astype(np.float64), None)
         right = scaled(node, b, (~chosen).astype(np.float64), None)
         return node.add(Sum((1, 1)), *node.aligned(left, right))
     if isinstance(a, Value):
-        return scaled(node, a, chosen.astype(np.float64), np.where(chosen, 0.0, np.asarray(b)))
-    return scaled(node, node.variable(2), (~chosen).astype(np.float64), np.where(chosen, np.asarray(a), 0.0))
+        return masked(node, a, chosen.astype(np.float64), np.where(chosen, 0.0, np.asarray(b)))
+    return masked(node, node.variable(2), (~chosen).astype(np.float64), np.where(chosen, np.asarray(a), 0.0))
+
+
+def _only(node: NodeView, index: int) -> Operand:
+    """Input `index` in the shape of all together."""
+    parts = [part for part in node.inputs if part is not None]
+    shape = node.broadcast(*(part.shape for part in parts))
+    taken = parts[index]
+    return node.expanded(taken, shape) if isinstance(taken, Value) else np.broadcast_to(taken, shape)
 
 
 @reads("Cast", "CastLike")

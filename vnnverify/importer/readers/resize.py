@@ -54,7 +54,7 @@ def _resize(node: NodeView) -> Operand:
     if node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise node.unsupported("keeping the aspect ratio")
     if node.attribute("mode", "nearest") != "nearest":
-        return _mixed(node, x, _factors(node, x, axes, scales, sizes))
+        return _mixed(node, x, _targets(node, axes, scales, sizes))
     places = _places(x)
     for k, axis in enumerate(axes):
         old = x.shape[axis]
@@ -72,31 +72,35 @@ def _resize(node: NodeView) -> Operand:
     return _picked(node, x, places)
 
 
-def _factors(
-    node: NodeView, x: Value, axes: list[int], scales: np.ndarray | None, sizes: np.ndarray | None
-) -> dict[int, float]:
+def _targets(
+    node: NodeView, axes: list[int], scales: np.ndarray | None, sizes: np.ndarray | None
+) -> dict[int, float | int]:
+    """For each axis the size wanted, a whole number, or else the scale."""
     if sizes is not None and sizes.size:
-        return {a: int(n) / x.shape[a] for a, n in zip(axes, sizes.reshape(-1), strict=True)}
+        return {a: int(n) for a, n in zip(axes, sizes.reshape(-1), strict=True)}
     if scales is None or not scales.size:
         raise node.error("gives neither scales nor sizes")
     return {a: float(s) for a, s in zip(axes, scales.reshape(-1), strict=True)}
 
 
-def _mixed(node: NodeView, x: Value, factors: dict[int, float], *, asymmetric: bool = False) -> Value:
+def _mixed(node: NodeView, x: Value, targets: dict[int, float | int], *, asymmetric: bool = False) -> Value:
     """Linear and cubic interpolation: along each axis a matrix, which onnx's own definition tells."""
     if node.attribute("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
         raise node.unsupported("cropping while resizing")
     attributes = {k: v for k, v in node.attributes.items() if k not in ("axes", "scales")}
     if asymmetric:
         attributes["coordinate_transformation_mode"] = "asymmetric"
-    proto = onnx.helper.make_node("Resize", ["x", "", "scales"], ["y"], **attributes)
     rank = len(x.shape)
-    for axis, factor in factors.items():
-        if factor == 1.0:
-            continue
+    for axis, target in targets.items():
         n = x.shape[axis]
-        node.within_limit([x.size // n, int(n * factor) + 1])
-        given = [np.eye(n, dtype=np.float64), None, np.array([1.0, factor], np.float32)]
+        sized = isinstance(target, int)
+        if target == (n if sized else 1.0):
+            continue
+        node.within_limit([x.size // n, int(target if sized else n * target) + 1])
+        wanted = np.array([n, target], np.int64) if sized else np.array([1.0, target], np.float32)
+        names = ["x", "", "", "wanted"] if sized else ["x", "", "wanted"]
+        proto = onnx.helper.make_node("Resize", names, ["y"], **attributes)
+        given = [np.eye(n, dtype=np.float64), *[None] * (len(names) - 2), wanted]
         (columns,) = evaluate(proto, given, max(node.opset, 13), node.name)
         swap = list(range(rank))
         swap[axis], swap[-1] = swap[-1], swap[axis]

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from vnnverify.ir.graph import Graph
 from vnnverify.ir.simplify.copies import merge_copies
 from vnnverify.ir.simplify.dead_code import remove_dead_code
+from vnnverify.ir.simplify.duplicates import merge_duplicates
 from vnnverify.ir.simplify.fusion import fuse_scales
 from vnnverify.ir.simplify.gates import join_gates
 from vnnverify.ir.simplify.identities import remove_identities
+from vnnverify.ir.simplify.masks import leave_out_masked
 from vnnverify.ir.simplify.opposites import merge_opposite_relus
 from vnnverify.ir.simplify.products import fuse_products
 from vnnverify.ir.simplify.squares import square_products
@@ -24,7 +26,9 @@ __all__ = [
     "fuse_products",
     "fuse_scales",
     "join_gates",
+    "leave_out_masked",
     "merge_copies",
+    "merge_duplicates",
     "merge_opposite_relus",
     "remove_dead_code",
     "remove_identities",
@@ -36,7 +40,9 @@ __all__ = [
 _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     remove_dead_code,
     remove_identities,
+    merge_duplicates,
     merge_copies,
+    leave_out_masked,
     fuse_scales,
     merge_opposite_relus,  # before products of selections hide the copies
     fuse_products,
