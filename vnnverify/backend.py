@@ -17,6 +17,7 @@ from torch import Tensor
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError
 from vnnverify.query import Clause, Query, Replay
+from vnnverify.sharing import Parcel, Team
 from vnnverify.sizes import MIB, parse_size
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -86,6 +87,7 @@ class Outcome:
     residual: Query | None = None  # the clauses still open, if unknown or timeout; None: all of them
     certificate: object | None = None
     stats: Mapping[str, Any] = field(default_factory=dict)  # JSON-able counters
+    left: Parcel | None = None  # the sub-problems still open, if a parcel was to be worked on
 
     @classmethod
     def sat(cls, witness: Tensor, **stats: Any) -> Outcome:
@@ -142,6 +144,11 @@ class Context:
     tell: Callable[[int, int, float], None] = lambda visited, left, bound: None
     """How a search stands: sub-problems visited so far, those open, and the lowest bound among the latest.
     May be called at every step; what is made of it costs nothing."""
+    team: Team | None = None
+    """Other workers, if there are any, to which a search may hand open sub-problems."""
+    parcel: Parcel | None = None
+    """Sub-problems of the query's clauses that a search is to begin with instead of the whole; those still
+    open in the end are its outcome's `left`. Only a backend that gives parcels to a team meets any."""
 
     def until(self, deadline: Deadline) -> Context:
         """The same context with another deadline."""

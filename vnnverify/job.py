@@ -30,6 +30,9 @@ class Job:
     explain: bool = False  # whether an undecided verdict is to be followed by an explanation
     progress: bool = False  # whether the worker is to tell how it gets on
     without: tuple[str, ...] = ()  # backends that are not to be tried
+    workers: int = 1  # processes that may share a search; 0: one for each core
+    parcel: str = ""  # text of a `Parcel` of sub-problems to work on instead of the whole query …
+    turn: str = ""  # … and the backend that is to do it
     number: int = 0  # what tells a worker's jobs apart; all that it says repeats it
 
     def to_json(self) -> str:

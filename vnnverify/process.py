@@ -65,27 +65,36 @@ class WorkerProcess:
         memory: bytes that it and its children may use; 0 sets no limit.
         warm: import everything before the first job, whose clock then does not pay for it; it says so when
             it is `ready`.
+        member: stay in this process's group, whose end is its end too, instead of making one of its own.
         stderr: where it writes what it has to say; None: where this process does.
     """
 
     def __init__(
-        self, *, threads: int = 0, memory: int = 0, warm: bool = False, stderr: IO[bytes] | None = None
+        self,
+        *,
+        threads: int = 0,
+        memory: int = 0,
+        warm: bool = False,
+        member: bool = False,
+        stderr: IO[bytes] | None = None,
     ) -> None:
         settings = [f"--threads={threads}", f"--memory={memory}", *(["--warm"] if warm else [])]
         self.fit = True
         """Whether it may be given another job: it answered the last one and is as it was before."""
         self._memory = memory
+        self._leads = not member and hasattr(os, "killpg")
         self._number = 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vnnverify.worker", "--tied", *settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            start_new_session=True,
+            start_new_session=not member,
             env={**_ENVIRONMENT, **os.environ},
         )
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -97,7 +106,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process, and of its group."""
+        """The number of the process, and of its group if it has its own."""
         return self._process.pid
 
     def ready(self, seconds: float) -> str:
@@ -164,12 +173,12 @@ class WorkerProcess:
             return {"verdict": "error", "reason": f"stopped: memory passed {limit}", "cause": "memory"}
 
     def stop(self) -> None:
-        """End what is left of the worker's process group, politely first."""
+        """End what is left of the worker's process group, politely first; of a member the process alone."""
         self.fit = False
         kill = getattr(signal, "SIGKILL", signal.SIGTERM)
         for number, patience in ((signal.SIGTERM, KILL_AFTER), (kill, DIES_WITHIN)):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if hasattr(os, "killpg"):
+                if self._leads:
                     os.killpg(self.pid, number)
                 else:
                     self._process.kill()
@@ -178,6 +187,8 @@ class WorkerProcess:
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
+        if self._process.returncode is not None:
+            self._reader.join(DIES_WITHIN)
 
     def _read(self) -> None:
         """Every line; an empty one stands for the pipe's end."""

@@ -19,6 +19,7 @@ from vnnverify.ir import Elementwise
 from vnnverify.plugins import Plugins
 from vnnverify.query import Query
 from vnnverify.runner import run
+from vnnverify.sharing import Team
 from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = ["Step", "automatic", "decide", "load_backends", "sequence"]
@@ -125,6 +126,7 @@ def decide(
     backends: Mapping[str, Backend[Any]],
     ctx: Context,
     report: Callable[[str, Result], None] = lambda name, result: None,
+    team: Callable[[str], Team | None] = lambda name: None,
 ) -> Result:
     """Give each backend its turn until one settles the query.
 
@@ -134,6 +136,7 @@ def decide(
 
     Args:
         report: called with each backend's name and result as it ends.
+        team: the other workers during a backend's turn, if there are any.
     """
     if not query.clauses:
         logger.warning("no disjunct of the property has a non-empty input box: vacuously unsat")
@@ -154,7 +157,8 @@ def decide(
             each.extend([] if passed in each else [passed])
             continue
         limit = Deadline.after(min(step.at_most, step.share * ctx.deadline.remaining()))
-        result = run(open_query, step.backend, backend, ctx.until(limit))
+        turn = dataclasses.replace(ctx, deadline=limit, team=team(step.backend))
+        result = run(open_query, step.backend, backend, turn)
         report(step.backend, result)
         if not result.verdict.decided and _discharges(result, open_query):
             guarantee = _weaker(guarantee, result.guarantee)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process that does the work: `python -m vnnverify.worker`, job lines on stdin, answer lines on stdout.
 
-If the job asks for it, lines with `progress` come before the answer.
+If the job asks for it, lines with `progress` come before the answer. A job with a parcel has what is left of
+the parcel for its answer (`vnnverify.sharing.member`).
 
 An answer that says `"explained": true` is followed by a line with its explanation, which nobody needs to
 wait for. Either that says `"spent": true` is the last that should be believed of this process.
@@ -14,6 +15,7 @@ It is also the one place that sets process-wide state: the thread count and the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import gc
 import json
@@ -36,10 +38,11 @@ from vnnverify.job import Job, Progress
 from vnnverify.verdict import Guarantee, Verdict
 
 if TYPE_CHECKING:
-    from vnnverify.backend import Backend, Result
+    from vnnverify.backend import Backend, Context, Result
     from vnnverify.loader import Models
     from vnnverify.plugins import Plugins
     from vnnverify.query import Query
+    from vnnverify.sharing.workers import Workers
     from vnnverify.strategy import Step
 
 __all__ = ["Kept", "answers", "main", "verify"]
@@ -51,6 +54,8 @@ EXPLAINING_SHARE = 0.05
 EXPLAINING_LATE = 0.1
 """Seconds that it may take when the limit has passed."""
 
+MOST_WORKERS = 16
+"""Processes that share a search, unless the job wants more: each takes half a gigabyte."""
 TELLS_EVERY = 1.0
 """Seconds between two notes on how a search stands."""
 _OUT_OF_MEMORY = ("MemoryError", "not enough memory", "out of memory")
@@ -67,6 +72,7 @@ class Kept:
     plugins: Plugins | None = None
     models: Models | None = None
     again: bool = False  # whether more jobs may follow
+    shared: tuple[Job, Query, dict[str, Backend[Any]]] | None = None  # what the last parcel was of
 
 
 def main() -> None:
@@ -147,8 +153,11 @@ def _work(job: Job, received: float, kept: Kept, answer: TextIO) -> None:
     def tell(record: dict[str, Any]) -> None:
         _tell({"number": job.number, **record}, answer)
 
+    deadline = Deadline(received + job.seconds)
     try:
-        for record in answers(job, Deadline(received + job.seconds), tell, kept):
+        for record in (
+            (_contribution(job, deadline, kept),) if job.parcel else answers(job, deadline, tell, kept)
+        ):
             tell(record)
     except VnnverifyError as error:
         logger.debug("bad input", exc_info=True)
@@ -164,6 +173,20 @@ def _tell(record: dict[str, Any], answer: TextIO) -> None:
 
 def _level(verbosity: int) -> int:
     return (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)]
+
+
+def _contribution(job: Job, deadline: Deadline, kept: Kept) -> dict[str, Any]:
+    """What has become of the job's parcel. The query and its backends are kept for the next one."""
+    from vnnverify.runner import make_context
+    from vnnverify.sharing.member import work_on
+
+    plugins, models = _prepare(kept)
+    about = dataclasses.replace(job, parcel="", turn="", seconds=0.0, number=0)
+    if kept.shared is None or kept.shared[0] != about:
+        query, backends, _ = _read_job(job, plugins, models)
+        kept.shared = about, query, backends
+    _, query, backends = kept.shared
+    return work_on(job.parcel, query, backends[job.turn], make_context(query, deadline, **_where(job)))
 
 
 def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
@@ -193,19 +216,14 @@ def answers(
     """
     kept = kept or Kept()
     plugins, models = _prepare(kept)
-    import torch
-
     from vnnverify.runner import make_context
     from vnnverify.strategy import decide
 
     before = condition() if kept.again else None
-    device = _device(job.device)
     query, backends, steps = _read_job(job, plugins, models)
     hashes = _hashes(job, models)
     spared = min(EXPLAINING, EXPLAINING_SHARE * deadline.remaining()) if job.explain else 0.0
-    ctx = make_context(
-        query, Deadline(deadline.at - spared), device=device, dtype=getattr(torch, job.dtype), seed=job.seed
-    )
+    ctx = make_context(query, Deadline(deadline.at - spared), **_where(job))
     ctx = dataclasses.replace(ctx, tell=_standing(job, tell))
     logger.info(
         "%d inputs, %d outputs, %d nodes, %d clauses; trying %s on %s",
@@ -214,10 +232,12 @@ def answers(
         len(query.graph.nodes),
         len(query.clauses),
         ", ".join(step.backend for step in steps),
-        device,
+        ctx.device,
     )
     _tell_query(job, query, [step.backend for step in steps], tell)
-    result = _with_cause(query, decide(query, steps, backends, ctx, _reporter(job, tell)))
+    with _workers(job, kept, ctx) as workers:
+        team = (lambda name: None) if workers is None else workers.turn
+        result = _with_cause(query, decide(query, steps, backends, ctx, _reporter(job, tell), team))
     wanted = job.explain and not result.verdict.decided
     record = _record(query, result, hashes)
     if before is not None:
@@ -356,6 +376,28 @@ def _standing(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[int
         return bound if math.isfinite(bound) else None
 
     return told
+
+
+def _where(job: Job) -> dict[str, Any]:
+    """Device, float type and seed, as `make_context` takes them.
+
+    Raises:
+        OptionError: there is no such device.
+    """
+    import torch
+
+    return {"device": _device(job.device), "dtype": getattr(torch, job.dtype), "seed": job.seed}
+
+
+def _workers(job: Job, kept: Kept, ctx: Context) -> contextlib.AbstractContextManager[Workers | None]:
+    """Those who may share the search. Processes on one GPU would only be in each other's way."""
+    from vnnverify.sharing.workers import Workers
+
+    threads = kept.threads or cores()
+    count = (job.workers or min(threads, MOST_WORKERS)) - 1
+    if count < 1 or ctx.device.type != "cpu":
+        return contextlib.nullcontext()
+    return Workers(job, count, threads)
 
 
 def _device(wish: str) -> str:

@@ -37,6 +37,7 @@ def verify(
     explain: bool = False,
     progress: Told | None = None,
     input_shape: Sequence[int] | None = None,
+    workers: int = 0,
     isolated: bool = True,
     cancelled: threading.Event | None = None,
 ) -> Result:
@@ -55,6 +56,8 @@ def verify(
         explain: say of an undecided result why it is, under `explanation`.
         progress: called with a `Progress` on the way; what it raises ends the run.
         input_shape: of a torch module that is verified against VNN-LIB text.
+        workers: processes that may share a long search; 0: one for each core. Without `isolated` it is not
+            shared.
         isolated: run in a process of its own, which the time limit ends whatever it does, and whose crash
             is a result. Otherwise in this process: quicker to start, and the limit holds as far as
             backends look at the clock.
@@ -79,6 +82,7 @@ def verify(
             dtype=dtype,
             seed=seed,
             explain=explain,
+            workers=workers if isolated else 1,
         )
         try:
             if isolated:

@@ -60,6 +60,10 @@ def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
     "--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, metavar="INTEGER",
     help="Seed of every random choice.",
 )  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(0), default=0, metavar="N",
+    help="Processes that share a long search [default: one for each core].",
+)  # fmt: skip
 @click.option("--strict-types", is_flag=True, help="Refuse VNN-LIB 2.0 texts about floats instead of reals.")
 @click.option("--result-file", metavar="FILE", help="Also write the result to FILE, atomically.")
 @click.option("--format", "style", metavar="NAME", help="Format of FILE [default: that of stdout].")
@@ -109,6 +113,7 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         verbosity=given["verbose"],
         strict_types=given["strict_types"],
         explain=given["verbose"] > 0 or given["as_json"],
+        workers=given["workers"],
     )
     report = supervise(job, given["timeout"], ctx.obj["started"])
     folder = given["folder"] if second and report.witness is not None else None

@@ -58,6 +58,7 @@ class Manner:
             seed=self.seed,
             without=self.without,
             explain=True,
+            workers=0,
         )
 
 

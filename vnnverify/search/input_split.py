@@ -17,11 +17,15 @@ import torch
 from torch import Tensor
 
 from vnnverify.backend import Context
+from vnnverify.deadline import Deadline
 from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query import Query
 from vnnverify.search.batch import BatchSize
+from vnnverify.search.boxes import Boxes
 from vnnverify.search.clip import clip
+from vnnverify.search.handing import LAST_BATCH, HandedOut
 from vnnverify.search.specification import Specification
+from vnnverify.sharing import Parcel
 
 __all__ = ["Bounder", "BoxBounds", "InputSplit", "SearchResult"]
 
@@ -64,44 +68,7 @@ class SearchResult:
     witness: Tensor | None = None  # (n,) float64, confirmed
     timed_out: bool = False
     stats: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Boxes:
-    """The work list: open boxes with their clause and the bound of their parent."""
-
-    lower: Tensor  # (N, n)
-    upper: Tensor  # (N, n)
-    clause: Tensor  # (N,) int64
-    bound: Tensor  # (N,)
-    excluded: Tensor  # (N, P) polytopes that the parent's bounds exclude
-    memory: Tensor | None = None  # (N, …) of the parents; not for roots
-
-    def __len__(self) -> int:
-        return self.lower.shape[0]
-
-    def take(self, index: Tensor) -> _Boxes:
-        return _Boxes(
-            self.lower[index],
-            self.upper[index],
-            self.clause[index],
-            self.bound[index],
-            self.excluded[index],
-            None if self.memory is None else self.memory[index],
-        )
-
-    def joined(self, other: _Boxes) -> _Boxes:
-        if not len(self) or not len(other):
-            return other if not len(self) else self
-        parts = (self.memory, other.memory)
-        return _Boxes(
-            torch.cat([self.lower, other.lower]),
-            torch.cat([self.upper, other.upper]),
-            torch.cat([self.clause, other.clause]),
-            torch.cat([self.bound, other.bound]),
-            torch.cat([self.excluded, other.excluded]),
-            None if parts[0] is None or parts[1] is None else torch.cat([parts[0], parts[1]]),
-        )
+    left: Parcel | None = None  # what is still open, if the search began with a parcel
 
 
 class InputSplit:
@@ -134,13 +101,22 @@ class InputSplit:
 
     def run(self) -> SearchResult:
         """Search until everything is closed, a witness is confirmed, or the deadline comes."""
-        boxes = self._roots()
-        stuck: set[int] = set()
+        parcel, stuck = self.ctx.parcel, set[int]()
+        boxes = self._roots() if parcel is None else Boxes.unpack(parcel, self.ctx.device)
+        until = Deadline(self.ctx.deadline.at - (0.0 if parcel is None else LAST_BATCH))
+        others = HandedOut[Boxes](
+            self.ctx.team if self.max_splits is None else None,
+            lambda part: part.pack(self.query.clauses),
+            self.ctx.deadline,
+        )
         batch = BatchSize(FIRST_BATCH, self.max_batch, SECONDS_PER_BATCH)
         worst = 0.0
-        while len(boxes):
-            if self.ctx.deadline.expired:
-                break
+        while (len(boxes) or others) and not until.expired:
+            boxes, witness = self._take_back(others, boxes, stuck)
+            if witness is not None:
+                return SearchResult([], witness, stats=self._stats(len(boxes), worst))
+            if not len(boxes):
+                continue
             before = time.monotonic()
             chosen, boxes = _pop(boxes, batch.size)
             children, witness = self._step(chosen, stuck)
@@ -154,21 +130,46 @@ class InputSplit:
             spent = max(time.monotonic() - before, 1e-4)
             self.ctx.tell(self.visited, len(boxes), worst)
             batch.took(len(chosen), spent)
-        left = sorted(stuck | set(boxes.clause.tolist()))
-        return SearchResult(left, timed_out=bool(len(boxes)), stats=self._stats(len(boxes), worst))
+            boxes = others.hand_out(boxes, self.visited)
+        for part in others.still_out():
+            boxes = boxes.joined(part)
+        return SearchResult(
+            sorted(stuck | set(boxes.clause.tolist())),
+            timed_out=bool(len(boxes)),
+            stats=self._stats(len(boxes), worst),
+            left=None if parcel is None else boxes.pack_left(stuck),
+        )
+
+    def _take_back(
+        self, others: HandedOut[Boxes], boxes: Boxes, stuck: set[int]
+    ) -> tuple[Boxes, Tensor | None]:
+        """The boxes with those that have come back, which are waited for if there are no others; and a
+        witness that was found among them."""
+        for given, back in others.take_back(wait=not len(boxes)):
+            if back.witness is not None and self.ctx.confirm(back.witness):
+                return boxes, back.witness
+            self.visited += back.stats.get("boxes", 0)
+            self.refused += back.stats.get("refused_hits", 0)
+            if back.left is None or back.witness is not None:
+                boxes = boxes.joined(given)
+                continue
+            left, given_up = given.unpack_left(back.left)
+            boxes = boxes.joined(left)
+            stuck |= given_up
+        return boxes, None
 
     def _stats(self, left: int, worst: float) -> dict[str, Any]:
         return {"boxes": self.visited, "open_boxes": left, "worst_bound": worst, "refused_hits": self.refused}
 
-    def _roots(self) -> _Boxes:
+    def _roots(self) -> Boxes:
         device, dtype = self.ctx.device, self.ctx.dtype
         lower = torch.stack([c.region.lower for c in self.query.clauses]).to(device)
         upper = torch.stack([c.region.upper for c in self.query.clauses]).to(device)
         clause = torch.arange(lower.shape[0], device=device)
         bound = torch.full((lower.shape[0],), -float("inf"), device=device, dtype=dtype)
-        return _Boxes(lower_as(lower, dtype), upper_as(upper, dtype), clause, bound, ~self.spec.real)
+        return Boxes(lower_as(lower, dtype), upper_as(upper, dtype), clause, bound, ~self.spec.real)
 
-    def _step(self, boxes: _Boxes, stuck: set[int]) -> tuple[_Boxes, Tensor | None]:
+    def _step(self, boxes: Boxes, stuck: set[int]) -> tuple[Boxes, Tensor | None]:
         """Bound a batch, look for witnesses in what stays open, and cut that in two."""
         self.visited += len(boxes)
         spec = self.spec.take(boxes.clause).without(boxes.excluded)
@@ -203,7 +204,7 @@ class InputSplit:
         return self._split(boxes, score, far, stuck), None
 
     def _scores(
-        self, boxes: _Boxes, spec: Specification, open_: Tensor, margin: Tensor, gain: Tensor | None
+        self, boxes: Boxes, spec: Specification, open_: Tensor, margin: Tensor, gain: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Estimated gain of cutting each axis (batch, n), and the bound of the worst open polytope (batch,).
 
@@ -222,7 +223,7 @@ class InputSplit:
         return torch.where(useless, width, score), bound
 
     def _try_points(
-        self, boxes: _Boxes, spec: Specification, open_: Tensor, margin: Tensor, A: Tensor | None
+        self, boxes: Boxes, spec: Specification, open_: Tensor, margin: Tensor, A: Tensor | None
     ) -> Tensor | None:
         """Look at the centre of each open box and at the corner where its bound is least."""
         points = [(boxes.lower + boxes.upper) / 2]
@@ -241,7 +242,7 @@ class InputSplit:
                 self.refused += 1
         return None
 
-    def _split(self, boxes: _Boxes, score: Tensor, far: Tensor, stuck: set[int]) -> _Boxes:
+    def _split(self, boxes: Boxes, score: Tensor, far: Tensor, stuck: set[int]) -> Boxes:
         """Halve every box along its best axis, and the halves of those that are `far` (batch,) once more;
         boxes too thin to halve are remembered in `stuck`."""
         halves, parent, axis = self._halve(boxes, score, stuck)
@@ -253,7 +254,7 @@ class InputSplit:
         quarters, _, _ = self._halve(halves.take(again), left, stuck)
         return halves.take(~again).joined(quarters)
 
-    def _halve(self, boxes: _Boxes, score: Tensor, stuck: set[int]) -> tuple[_Boxes, Tensor, Tensor]:
+    def _halve(self, boxes: Boxes, score: Tensor, stuck: set[int]) -> tuple[Boxes, Tensor, Tensor]:
         """The halves of all boxes that can be halved, which box each comes from (K,), and along which axis
         it was cut (K, 1)."""
         centre = (boxes.lower + boxes.upper) / 2
@@ -269,7 +270,7 @@ class InputSplit:
         return left.joined(right), able.repeat(2), axis.repeat(2, 1)
 
 
-def _pop(boxes: _Boxes, count: int) -> tuple[_Boxes, _Boxes]:
+def _pop(boxes: Boxes, count: int) -> tuple[Boxes, Boxes]:
     """Take the `count` boxes with the lowest bound: where a witness is likeliest."""
     if len(boxes) <= count:
         return boxes, boxes.take(torch.empty(0, dtype=torch.long, device=boxes.bound.device))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from vnnverify import Backend, Clause, Context, Outcome, Query, Support, option
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
-from vnnverify.search import BoxBounds, InputSplit, Specification
+from vnnverify.search import BoxBounds, InputSplit, SearchResult, Specification
 from vnnverify_abstract_domains.propagation import OutOfTime, least_memory, propagate
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig
@@ -110,9 +110,10 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
         return Support.yes()
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
-        query = query.with_clauses(c for c in query.clauses if not c.region.empty)
-        if len(query.clauses) <= FEW_CLAUSES:
-            query = query.with_clauses(_open_to_intervals(query, ctx))
+        if ctx.parcel is None:  # whose sub-problems count its clauses as they are
+            query = query.with_clauses(c for c in query.clauses if not c.region.empty)
+            if len(query.clauses) <= FEW_CLAUSES:
+                query = query.with_clauses(_open_to_intervals(query, ctx))
         if not query.clauses:
             return Outcome.unsat(boxes=0)
         if not ctx.deadline.remaining():
@@ -124,14 +125,19 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
                 query, bounder, ctx, max_batch=self.options.max_batch, max_splits=None if splits else 0
             )
             found = search.run()
+        return replace(self._outcome(query, ctx, found, bounder.refusal, splits=splits), left=found.left)
+
+    def _outcome(
+        self, query: Query, ctx: Context, found: SearchResult, refusal: str, *, splits: bool
+    ) -> Outcome:
         if found.witness is not None:
             return Outcome.sat(found.witness, **found.stats)
         if not found.open_clauses:
             return Outcome.unsat(**found.stats)
         residual = query.with_clauses(query.clauses[k] for k in found.open_clauses)
         open_ = f"{len(found.open_clauses)} of {len(query.clauses)} clauses open"
-        if bounder.refusal:
-            open_ += f"; {bounder.refusal}, memory={self.options.memory}"
+        if refusal:
+            open_ += f"; {refusal}, memory={self.options.memory}"
         if ctx.deadline.expired:
             return Outcome.timeout(open_, residual, **found.stats)
         why = "boxes at float resolution" if splits else "too many varying inputs to split"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -67,7 +67,8 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
         free, nodes = query.varying, query.graph.nodes
         signs = sum(node.output.size for node in nodes if isinstance(node.op, Relu))
         with torch.no_grad(), direct_convolutions():
-            if free <= self.options.split_inputs or all(isinstance(node.op, Affine) for node in nodes):
+            few = free <= self.options.split_inputs or ctx.parcel is not None  # which holds boxes
+            if few or all(isinstance(node.op, Affine) for node in nodes):
                 splits = None if free <= max(SPLITTABLE_INPUTS, self.options.split_inputs) else 0
                 return self._split_inputs(query, ctx, costly=signs > MANY_SIGNS, splits=splits)
             curved = not all(isinstance(node.op, Affine | Relu) for node in nodes)
@@ -90,7 +91,8 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
         found = search.run()
         stats = {**found.stats, **bounder.stats}
         why = "too many varying inputs to split" if splits == 0 else "boxes at float resolution"
-        return _outcome(query, ctx, found.witness, found.open_clauses, found.timed_out, why, stats)
+        outcome = _outcome(query, ctx, found.witness, found.open_clauses, found.timed_out, why, stats)
+        return replace(outcome, left=found.left)
 
     def _split_activations(self, query: Query, ctx: Context) -> Outcome:
         options = self.options

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parcels come out of their text as they went in, to the bit."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from vnnverify.query import Clause, Polytope, Region
+from vnnverify.sharing import Parcel
+
+
+def test_text_keeps_every_bit() -> None:
+    third = torch.tensor([1 / 3, -math.inf, 5e-324], dtype=torch.float64)
+    rows = Polytope.of(third[None], torch.tensor([0.1]), torch.tensor([True]))
+    plain = Polytope.of(-third[None], torch.tensor([math.inf]))
+    clauses = (Clause(Region(third, third + 1, rows), (plain, rows)), Clause(Region(third, third), (plain,)))
+    columns = {
+        "bound": torch.tensor([math.nan, 1e-45, -0.0], dtype=torch.float32),
+        "excluded": torch.tensor([[True], [False], [True]]),
+        "element": torch.zeros(3, 0, dtype=torch.int64),
+    }
+    text = Parcel(clauses, columns, (1, 0)).to_text()
+    assert text.isascii() and "\n" not in text
+    found = Parcel.from_text(text)
+    assert found.stuck == (1, 0)
+    assert set(found.columns) == set(columns)
+    for name, column in columns.items():
+        assert found.columns[name].dtype == column.dtype
+        assert torch.equal(torch.nan_to_num(found.columns[name], 7.0), torch.nan_to_num(column, 7.0))
+    assert math.copysign(1, found.columns["bound"][2]) == -1
+    first, second = found.clauses
+    assert torch.equal(first.region.lower, third) and torch.equal(first.region.upper, third + 1)
+    assert first.region.linear is not None and torch.equal(first.region.linear.A, rows.A)
+    assert [p.strict.tolist() for p in first.unsafe] == [[False], [True]]
+    assert second.region.linear is None and math.isinf(float(second.unsafe[0].b))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open sub-problems of a search as plain tensors, and as text that goes through a pipe."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vnnverify.query import Clause, Polytope, Region
+
+__all__ = ["Parcel"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parcel:
+    """N sub-problems of a search over some clauses.
+
+    What the columns mean is between the searches that hand a parcel over and take it; all are of one kind.
+    """
+
+    clauses: tuple[Clause, ...]
+    columns: Mapping[str, Tensor]  # (N, …) each
+    stuck: tuple[int, ...] = ()  # clauses with sub-problems, not among the N, that the search gave up
+
+    def to_text(self) -> str:
+        """Everything in one line of ASCII, exact to the bit."""
+        content = {
+            "clauses": [_plain_clause(clause) for clause in self.clauses],
+            "columns": {name: column.cpu().contiguous() for name, column in self.columns.items()},
+            "stuck": list(self.stuck),
+        }
+        data = io.BytesIO()
+        torch.save(content, data)
+        return base64.b64encode(data.getbuffer()).decode("ascii")
+
+    @classmethod
+    def from_text(cls, text: str) -> Parcel:
+        """The parcel that `to_text` wrote."""
+        content = torch.load(io.BytesIO(base64.b64decode(text)), weights_only=True)
+        clauses = tuple(_clause(record) for record in content["clauses"])
+        return cls(clauses, content["columns"], tuple(content["stuck"]))
+
+
+def _plain_clause(clause: Clause) -> dict[str, Any]:
+    region = clause.region
+    return {
+        "lower": region.lower,
+        "upper": region.upper,
+        "linear": None if region.linear is None else _plain_polytope(region.linear),
+        "unsafe": [_plain_polytope(polytope) for polytope in clause.unsafe],
+    }
+
+
+def _plain_polytope(polytope: Polytope) -> list[Tensor]:
+    return [polytope.A, polytope.b, polytope.strict]
+
+
+def _clause(record: Mapping[str, Any]) -> Clause:
+    linear = None if record["linear"] is None else Polytope(*record["linear"])
+    unsafe = tuple(Polytope(*parts) for parts in record["unsafe"])
+    return Clause(Region(record["lower"], record["upper"], linear), unsafe)
