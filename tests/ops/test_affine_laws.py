@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 import torch
+from node_cases import Case
 from torch import Tensor
 
 from vnnverify.ir import Affine, Node
 
 
-def affine_nodes(case: Any) -> list[Node]:
+def affine_nodes(case: Case) -> list[Node]:
     """Affine nodes of the model with inputs, parts of composite operators included."""
     found = []
-    for node in case.model().graph.nodes:
+    for node in case.model.graph.nodes:
         parts = node.op.decompose(*(v.shape for v in node.inputs))
         found.extend(parts.nodes if parts is not None else [node])
     return [n for n in found if isinstance(n.op, Affine) and n.inputs]
@@ -39,7 +40,7 @@ def adjoint_matrix(node: Node) -> Tensor:
     return torch.cat([p.reshape(node.output.size, -1) for p in parts], dim=1)
 
 
-def test_adjoint_is_the_transpose(case: Any) -> None:
+def test_adjoint_is_the_transpose(case: Case) -> None:
     for node in affine_nodes(case):
         W = matrix(node, node.op.linear)
         torch.testing.assert_close(adjoint_matrix(node), W, rtol=1e-12, atol=1e-12)
@@ -54,14 +55,14 @@ def shapes(node: Node) -> list[tuple[int, ...]]:
     return [v.shape for v in node.inputs]
 
 
-def test_magnitude_is_the_map_of_absolute_weights(case: Any) -> None:
+def test_magnitude_is_the_map_of_absolute_weights(case: Case) -> None:
     for node in affine_nodes(case):
         W = matrix(node, node.op.linear)
         M = matrix(node, node.op.magnitude)
         torch.testing.assert_close(M, W.abs(), rtol=1e-12, atol=1e-12)
 
 
-def test_fan_counts_cover_the_products(case: Any) -> None:
+def test_fan_counts_cover_the_products(case: Case) -> None:
     for node in affine_nodes(case):
         W = matrix(node, node.op.linear)
         per_output = int((W != 0).sum(dim=1).max()) if W.numel() else 0
@@ -79,7 +80,7 @@ def test_fan_counts_cover_the_products(case: Any) -> None:
             assert op.fan_out >= per_input
 
 
-def test_value_is_linear_part_plus_offset(case: Any) -> None:
+def test_value_is_linear_part_plus_offset(case: Case) -> None:
     for node in affine_nodes(case):
         generator = torch.Generator().manual_seed(3)
         xs = [torch.randn(2, *v.shape, generator=generator, dtype=torch.float64) for v in node.inputs]
@@ -92,7 +93,7 @@ def test_value_is_linear_part_plus_offset(case: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_adjoint_law_in_both_types(case: Any, dtype: torch.dtype) -> None:
+def test_adjoint_law_in_both_types(case: Case, dtype: torch.dtype) -> None:
     for node in affine_nodes(case):
         op = node.op.to("cpu", dtype)
         generator = torch.Generator().manual_seed(5)

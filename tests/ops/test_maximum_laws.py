@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from node_cases import Case
 
 from vnnverify.ir import Maximum
 
 
-def test_value_is_the_largest_member(case: Any) -> None:
-    nodes = [n for n in case.model().graph.nodes if isinstance(n.op, Maximum)]
+def test_value_is_the_largest_member(case: Case) -> None:
+    nodes = [n for n in case.model.graph.nodes if isinstance(n.op, Maximum)]
     for node in nodes:
         generator = torch.Generator().manual_seed(9)
         xs = [torch.randn(4, *v.shape, generator=generator, dtype=torch.float64) - 3 for v in node.inputs]

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx
 import pytest
 import torch
+from node_cases import Case
 
 DIFFERS_FROM_ONNXRUNTIME = {
     ("ConvTranspose", "output_shape"): "the attribute is ignored",
@@ -24,7 +23,7 @@ DIFFERS_FROM_ONNXRUNTIME = {
 onnxruntime, which decides."""
 
 
-def through_onnx2torch(case: Any, x: torch.Tensor) -> np.ndarray:
+def through_onnx2torch(case: Case, x: torch.Tensor) -> np.ndarray:
     """Outputs (count, m) of the converted module; skips what it refuses."""
     import onnx2torch
 
@@ -46,10 +45,10 @@ def through_onnx2torch(case: Any, x: torch.Tensor) -> np.ndarray:
     return np.stack(rows)
 
 
-def test_values_agree_with_onnx2torch(case: Any) -> None:
+def test_values_agree_with_onnx2torch(case: Case) -> None:
     x = case.points(2)
     theirs = through_onnx2torch(case, x)
-    ours = case.model().graph(x).numpy()
+    ours = case.model.graph(x).numpy()
     given = case.attributes
     for key in (*given, " ".join(f"{name}={value}" for name, value in given.items())):
         if (case.op, key) in DIFFERS_FROM_ONNXRUNTIME:

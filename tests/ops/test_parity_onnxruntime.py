@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnxruntime
 import torch
+from node_cases import Case
 
 
-def run_onnxruntime(case: Any, x: torch.Tensor) -> np.ndarray:
+def run_onnxruntime(case: Case, x: torch.Tensor) -> np.ndarray:
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
     session = onnxruntime.InferenceSession(case.data, settings, providers=["CPUExecutionProvider"])
@@ -24,8 +23,8 @@ def run_onnxruntime(case: Any, x: torch.Tensor) -> np.ndarray:
     return np.stack(rows)
 
 
-def test_values_agree(case: Any) -> None:
-    model = case.model()
+def test_values_agree(case: Case) -> None:
+    model = case.model
     x = case.points(3)
     expected = run_onnxruntime(case, x)
     found = model.graph(x).numpy()
@@ -33,23 +32,23 @@ def test_values_agree(case: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
 
 
-def test_declared_shapes_are_the_computed_ones(case: Any) -> None:
-    model = case.model()
+def test_declared_shapes_are_the_computed_ones(case: Case) -> None:
+    model = case.model
     values = model.graph.evaluate(case.points(2))
     assert all(tensor.shape == (2, *value.shape) for value, tensor in values.items())
     assert [spec.shape for spec in model.layout.outputs] == [v.shape for v in model.graph.outputs]
 
 
-def test_float32_is_close_to_float64(case: Any) -> None:
-    graph = case.model().graph
+def test_float32_is_close_to_float64(case: Case) -> None:
+    graph = case.model.graph
     x = case.points(3)
     single = graph.to("cpu", torch.float32)(x.float())
     assert single.dtype == torch.float32
     torch.testing.assert_close(single.double(), graph(x), rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_flow(case: Any) -> None:
-    graph = case.model().graph
+def test_gradients_flow(case: Case) -> None:
+    graph = case.model.graph
     x = case.points(2).requires_grad_()
     (gradient,) = torch.autograd.grad(graph(x).sum(), x, allow_unused=False)
     assert torch.isfinite(gradient).all()
