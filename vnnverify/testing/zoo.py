@@ -20,6 +20,9 @@ __all__ = ["Specimen", "box", "halfspaces", "zoo"]
 
 MARGIN = Fraction(1, 8)
 
+Case = tuple[str, Network, tuple[Clause, ...], set[str]]
+"""Name, network, clauses and tags of a specimen to be."""
+
 
 @dataclass(frozen=True, eq=False)
 class Specimen:
@@ -89,107 +92,126 @@ FUNCTIONS: dict[str, Network] = {
 }  # fmt: skip
 
 
-def _extremes() -> Iterator[tuple[str, Network, tuple[Clause, ...], set[str]]]:
+def _unit(inputs: int = 1) -> Region:
+    return box([-1.0] * inputs, [1.0] * inputs)
+
+
+def _above(level: float, *, strict: bool = False) -> Polytope:
+    return halfspaces(([-1.0], -level), strict=strict)
+
+
+def _below(level: float) -> Polytope:
+    return halfspaces(([1.0], level))
+
+
+def _between(low: float, high: float) -> Polytope:
+    return halfspaces(([-1.0], -low), ([1.0], high))
+
+
+def _extremes() -> Iterator[Case]:
     """Is a level an eighth below the greatest value over [−1, 1]ⁿ reached, or above, or just there?"""
     for name, network in FUNCTIONS.items():
-        n = network.inputs
-        region = box([-1.0] * n, [1.0] * n)
+        region = _unit(network.inputs)
         top = exact.supremum(network, region)
         level = Fraction(round(top * 64), 64)
         cases = [("below", level - MARGIN, False), ("above", level + MARGIN, False)]
         if level == top:
             cases += [("at", level, False), ("strictly", level, True)]
         for kind, bound, strict in cases:
-            unsafe = halfspaces(([-1.0], -float(bound)), strict=strict)
+            unsafe = _above(float(bound), strict=strict)
             yield f"{name}_{kind}", network, (Clause(region, (unsafe,)),), {"single"}
 
 
-def _shapes() -> Iterator[tuple[str, Network, tuple[Clause, ...], set[str]]]:
-    """Clauses, polytopes and regions of every shape."""
-    low, high = halfspaces(([1.0], -0.25)), halfspaces(([-1.0], -0.75))  # y <= −1/4, y >= 3/4
-    beyond = halfspaces(([-1.0], -1.25))  # y >= 5/4
-    between = halfspaces(([-1.0], -0.25), ([1.0], 0.5))  # 1/4 <= y <= 1/2
-    contradiction = halfspaces(([-1.0], -0.75), ([1.0], 0.25))
-    unit, left, right = box([-1.0], [1.0]), box([-1.0], [-0.5]), box([0.5], [1.0])
-    square = box([-1.0, -1.0], [1.0, 1.0])
-    everything = Polytope.of(torch.zeros(0, 1), torch.zeros(0))
+def _regions() -> Iterator[Case]:
+    """Nothing to be reached or nowhere to look; points and lines."""
+    everything, high = Polytope.of(torch.zeros(0, 1), torch.zeros(0)), _above(0.75)
     yield "no_clauses", ABSOLUTE, (), {"vacuous"}
-    yield "no_polytopes", ABSOLUTE, (Clause(unit, ()),), {"vacuous"}
-    yield "polytope_without_rows", ABSOLUTE, (Clause(unit, (everything,)),), {"vacuous"}
+    yield "no_polytopes", ABSOLUTE, (Clause(_unit(), ()),), {"vacuous"}
+    yield "polytope_without_rows", ABSOLUTE, (Clause(_unit(), (everything,)),), {"vacuous"}
     yield "empty_box", ABSOLUTE, (Clause(box([1.0], [-1.0]), (high,)),), {"vacuous", "empty"}
     yield "point_sat", ABSOLUTE, (Clause(box([-0.875], [-0.875]), (high,)),), {"point"}
     yield "point_unsat", ABSOLUTE, (Clause(box([-0.5], [-0.5]), (high,)),), {"point"}
     yield "line_sat", MAXIMUM, (Clause(box([-1.0, 0.5], [1.0, 0.5]), (high,)),), {"point"}
     yield "line_unsat", MAXIMUM, (Clause(box([-1.0, 0.5], [0.5, 0.5]), (high,)),), {"point"}
-    yield "band_sat", ABSOLUTE, (Clause(unit, (between,)),), {"several rows"}
-    yield "band_unsat", ABSOLUTE, (Clause(box([0.625], [1.0]), (between,)),), {"several rows"}
+
+
+def _polytopes() -> Iterator[Case]:
+    """One clause with several rows, or with several polytopes."""
+    low, high, beyond = _below(-0.25), _above(0.75), _above(1.25)
+    band, contradiction = _between(0.25, 0.5), _between(0.75, 0.25)
+    unit = _unit()
+    yield "band_sat", ABSOLUTE, (Clause(unit, (band,)),), {"several rows"}
+    yield "band_unsat", ABSOLUTE, (Clause(box([0.625], [1.0]), (band,)),), {"several rows"}
     yield "contradictory_rows", ABSOLUTE, (Clause(unit, (contradiction,)),), {"several rows"}
     yield "polytopes_sat", ABSOLUTE, (Clause(unit, (low, beyond, high)),), {"several polytopes"}
     yield "polytopes_unsat", ABSOLUTE, (Clause(unit, (low, beyond)),), {"several polytopes"}
     yield "unreachable_disjunct", HAT, (Clause(unit, (contradiction, beyond, high)),), {"several polytopes"}
-    first, second = Clause(left, (between, beyond)), Clause(right, (high,))
+
+
+def _clauses() -> Iterator[Case]:
+    """Several clauses: apart, overlapping, and twenty."""
+    low, high, beyond = _below(-0.25), _above(0.75), _above(1.25)
+    left, right, end = box([-1.0], [-0.5]), box([0.5], [1.0]), box([0.875], [1.0])
+    first, second = Clause(left, (_between(0.25, 0.5), beyond)), Clause(right, (high,))
     yield "clauses_sat", ABSOLUTE, (Clause(left, (beyond,)), second), {"several clauses"}
-    yield (
-        "clauses_unsat",
-        HAT,
-        (Clause(left, (high,)), Clause(box([0.875], [1.0]), (high,))),
-        {"several clauses"},
-    )
+    yield "clauses_unsat", HAT, (Clause(left, (high,)), Clause(end, (high,))), {"several clauses"}
     yield "clauses_first_sat", ABSOLUTE, (first, second), {"several clauses"}
-    yield "clauses_overlap", ABSOLUTE, (Clause(unit, (beyond,)), Clause(left, (low,))), {"several clauses"}
-    many = tuple(Clause(box([k / 16], [(k + 1) / 16]), (halfspaces(([-1.0], -1.0)),)) for k in range(-16, 4))
+    yield "clauses_overlap", ABSOLUTE, (Clause(_unit(), (beyond,)), Clause(left, (low,))), {"several clauses"}
+    many = tuple(Clause(box([k / 16], [(k + 1) / 16]), (_above(1.0),)) for k in range(-16, 4))
     yield "many_clauses_unsat", HAT, many, {"several clauses"}
     yield "many_clauses_sat", NEEDLE, (*many, Clause(box([0.25], [0.3125]), (high,))), {"several clauses"}
-    yield "strict_sat", ABSOLUTE, (Clause(unit, (halfspaces(([-1.0], -0.75), strict=True),)),), {"strict"}
-    yield "strict_unsat", ABSOLUTE, (Clause(unit, (halfspaces(([-1.0], -1.125), strict=True),)),), {"strict"}
-    yield (
-        "strict_point",
-        ABSOLUTE,
-        (Clause(box([0.75], [0.75]), (halfspaces(([-1.0], -0.75), strict=True),)),),
-        {"strict"},
-    )
-    yield "nonstrict_point", ABSOLUTE, (Clause(box([0.75], [0.75]), (high,)),), {"point"}
-    yield (
-        "touching_rows",
-        IDENTITY,
-        (Clause(unit, (halfspaces(([-1.0], -0.25), ([1.0], 0.25)),)),),
-        {"several rows"},
-    )
-    cut = box([-1.0, -1.0], [1.0, 1.0], ([1.0, 1.0], -1.0))
-    yield "linear_sat", MAXIMUM, (Clause(cut, (halfspaces(([-1.0], 0.25)),)),), {"linear"}
-    yield "linear_unsat", MAXIMUM, (Clause(cut, (halfspaces(([-1.0], -0.5)),)),), {"linear"}
-    none = box([-1.0, -1.0], [1.0, 1.0], ([1.0, 1.0], -3.0))
-    yield "linear_empty", MAXIMUM, (Clause(none, (halfspaces(([-1.0], 9.0)),)),), {"linear", "empty"}
-    wedge = box([-1.0, -1.0], [1.0, 1.0], ([1.0, -1.0], -0.5), ([-1.0, -1.0], -0.5))
-    yield "linear_wedge", MAXIMUM, (Clause(wedge, (halfspaces(([1.0], 0.375)),)),), {"linear"}
+
+
+def _edges() -> Iterator[Case]:
+    """Strict rows, and rows that touch."""
+    unit, point = _unit(), box([0.75], [0.75])
+    yield "strict_sat", ABSOLUTE, (Clause(unit, (_above(0.75, strict=True),)),), {"strict"}
+    yield "strict_unsat", ABSOLUTE, (Clause(unit, (_above(1.125, strict=True),)),), {"strict"}
+    yield "strict_point", ABSOLUTE, (Clause(point, (_above(0.75, strict=True),)),), {"strict"}
+    yield "nonstrict_point", ABSOLUTE, (Clause(point, (_above(0.75),)),), {"point"}
+    yield "touching_rows", IDENTITY, (Clause(unit, (_between(0.25, 0.25),)),), {"several rows"}
+
+
+def _linear_regions() -> Iterator[Case]:
+    """Boxes cut by rows."""
+    ends = [-1.0, -1.0], [1.0, 1.0]
+    cut, none = box(*ends, ([1.0, 1.0], -1.0)), box(*ends, ([1.0, 1.0], -3.0))
+    wedge = box(*ends, ([1.0, -1.0], -0.5), ([-1.0, -1.0], -0.5))
+    yield "linear_sat", MAXIMUM, (Clause(cut, (_above(-0.25),)),), {"linear"}
+    yield "linear_unsat", MAXIMUM, (Clause(cut, (_above(0.5),)),), {"linear"}
+    yield "linear_empty", MAXIMUM, (Clause(none, (_above(-9.0),)),), {"linear", "empty"}
+    yield "linear_wedge", MAXIMUM, (Clause(wedge, (_below(0.375),)),), {"linear"}
+
+
+def _outputs() -> Iterator[Case]:
+    """Rows over several outputs, and labels that are kept or lost."""
+    square = _unit(2)
     several = halfspaces(([-1.0, 0.0, 0.0], -1.0), ([0.0, -1.0, 0.0], -1.0))
-    yield "outputs_tight", PAIR, (Clause(square, (several,)),), {"several outputs"}
     apart = halfspaces(([-1.0, 0.0, 0.0], -1.25), ([0.0, -1.0, 0.0], -1.25))
-    yield "outputs_unsat", PAIR, (Clause(square, (apart,)),), {"several outputs"}
     order = halfspaces(([-1.0, 1.0, 0.0], 0.25), ([0.0, 1.0, -1.0], 0.0))
-    yield "outputs_sat", PAIR, (Clause(square, (order,)),), {"several outputs"}
     ahead = tuple(halfspaces(([float(k == 0) - float(k == j) for k in range(3)], 0.0)) for j in (1, 2))
+    yield "outputs_tight", PAIR, (Clause(square, (several,)),), {"several outputs"}
+    yield "outputs_unsat", PAIR, (Clause(square, (apart,)),), {"several outputs"}
+    yield "outputs_sat", PAIR, (Clause(square, (order,)),), {"several outputs"}
     yield "label_kept", PAIR, (Clause(box([1.0, 0.25], [1.25, 0.375]), ahead),), {"labels"}
     yield "label_lost", PAIR, (Clause(square, ahead),), {"labels", "several polytopes"}
-    yield (
-        "huge_box",
-        ABSOLUTE,
-        (Clause(box([-4096.0], [8192.0]), (halfspaces(([-1.0], -8193.0)),)),),
-        {"scale"},
-    )
-    yield (
-        "tiny_box",
-        ABSOLUTE,
-        (Clause(box([-(2.0**-20)], [2.0**-20]), (halfspaces(([-1.0], -(2.0**-19))),)),),
-        {"scale"},
-    )
+
+
+def _scales() -> Iterator[Case]:
+    """Boxes far larger and far smaller than the others."""
+    huge, tiny = box([-4096.0], [8192.0]), box([-(2.0**-20)], [2.0**-20])
+    yield "huge_box", ABSOLUTE, (Clause(huge, (_above(8193.0),)),), {"scale"}
+    yield "tiny_box", ABSOLUTE, (Clause(tiny, (_above(2.0**-19),)),), {"scale"}
+
+
+TOPICS = (_extremes, _regions, _polytopes, _clauses, _edges, _linear_regions, _outputs, _scales)
 
 
 @cache
 def zoo() -> tuple[Specimen, ...]:
     """All specimens, each with its truth computed exactly; made once per process."""
-    found = [_specimen(*case) for case in (*_extremes(), *_shapes())]
-    clauses = (Clause(box([-1.0, -1.0], [1.0, 1.0]), (halfspaces(([-1.0], -0.75)),)),)
+    found = [_specimen(*case) for topic in TOPICS for case in topic()]
+    clauses = (Clause(_unit(2), (_above(0.75),)),)
     found.append(_specimen("inputs_apart", MAXIMUM, clauses, {"several inputs"}, apart=True))
     return tuple(found)
 
