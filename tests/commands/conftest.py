@@ -3,24 +3,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-import torch
 
 from vnnverify.commands import main
-from vnnverify.deadline import Deadline
 from vnnverify.job import Job
+from vnnverify.process import GRACE, WorkerProcess
 from vnnverify.results import Report
 from vnnverify.supervisor import make_report
-from vnnverify.worker import verify
 
 ROOT = Path(__file__).parents[2]
 BOX = "".join(f"(assert (>= X_{k} -1.0))\n(assert (<= X_{k} 1.0))\n" for k in range(2))
@@ -58,32 +59,70 @@ def vnnverify() -> Callable[..., Ended]:
     return run_program
 
 
+Run = Callable[..., Ended]
+
+
 @pytest.fixture
-def inside(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+def inside(capsys: pytest.CaptureFixture[str]) -> Run:
     """The same in this process, where torch is imported once for all tests."""
 
     def run(*arguments: str | Path) -> Ended:
+        before = time.process_time()
         with pytest.raises(SystemExit) as ended:
             main([str(a) for a in arguments])
         captured = capsys.readouterr()
-        return Ended(int(str(ended.value.code)), captured.out, captured.err, 0.0)
+        return Ended(int(str(ended.value.code)), captured.out, captured.err, time.process_time() - before)
 
     return run
 
 
+class Service:
+    """A worker that has started already and takes one job after another; a new one where it is spent."""
+
+    def __init__(self) -> None:
+        self._workers: list[WorkerProcess] = []
+
+    def supervise(self, job: Job, timeout: float, started: float, **how: Any) -> Report:
+        """As the function of that name does, save for `how`, that is progress and cancelling."""
+        if not self._workers or not self._workers[-1].fit:
+            self._workers.append(WorkerProcess(threads=1, warm=True))
+            assert self._workers[-1].ready(240.0) == ""
+        left = max(0.0, started + timeout - time.monotonic())
+        record = self._workers[-1].ask(dataclasses.replace(job, seconds=left), left + GRACE)
+        return make_report(job, timeout, time.monotonic() - started, record)
+
+    @property
+    def seconds(self) -> float:
+        """Of the processor's time, that the workers which are left have spent."""
+        times = [psutil.Process(worker.pid).cpu_times() for worker in self._workers if worker.fit]
+        return sum(t.user + t.system for t in times)
+
+    def stop(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    made = Service()
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def unsupervised(
-    inside: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Ended]]:
-    """The same, and `verify` works in this process too: for what does not hang on having a worker."""
-    threads = torch.get_num_threads()
-    monkeypatch.setattr("vnnverify.commands.verify.supervise", _here)
-    yield inside
-    torch.set_num_threads(threads)
+def served(inside: Run, service: Service, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`inside`, with a worker that has started already: for what does not hang on starting processes.
 
+    What the worker writes to stderr is not seen.
+    """
+    monkeypatch.setattr("vnnverify.commands.verify.supervise", service.supervise)
 
-def _here(job: Job, timeout: float, started: float, **how: Any) -> Report:
-    return make_report(job, timeout, 0.0, verify(job, Deadline(started + timeout)))
+    def run(*arguments: str | Path) -> Ended:
+        before = service.seconds
+        done = inside(*arguments)
+        return dataclasses.replace(done, seconds=done.seconds + service.seconds - before)
+
+    return run
 
 
 @pytest.fixture(scope="session")

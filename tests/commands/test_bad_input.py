@@ -161,7 +161,7 @@ def test_bad_file_is_one_line(
     results = tmp_path / "results"
     results.mkdir()
     real = request.node.callspec.id in REAL
-    run = request.getfixturevalue("vnnverify" if real else "unsupervised")
+    run = request.getfixturevalue("vnnverify" if real else "served")
     done = run("verify", model, query, "--result-file", results / "out.txt", "--json")
     assert re.search(text, refusal(done))
     assert list(results.iterdir()) == []
@@ -223,7 +223,7 @@ def test_misuse_of_other_commands_is_one_line(
     ],
 )
 def test_what_only_the_backend_knows_is_refused_alike(
-    arguments: list[str], text: str, unsupervised: Callable[..., Any], tiny: Path, specs: Path
+    arguments: list[str], text: str, served: Callable[..., Any], tiny: Path, specs: Path
 ) -> None:
-    done = unsupervised("verify", tiny, specs / "tiny_sat.vnnlib", "--backend", "milp", *arguments)
+    done = served("verify", tiny, specs / "tiny_sat.vnnlib", "--backend", "milp", *arguments)
     assert re.search(text, refusal(done))

@@ -51,10 +51,10 @@ def test_sat_is_a_word_and_tensors(
 
 
 def test_assignment_as_files(
-    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path, tmp_path: Path
+    served: Callable[..., Any], query: Callable[..., Path], tiny: Path, tmp_path: Path
 ) -> None:
     spec = query("(>= Y[0,1] 0.5)")
-    done = inside("verify", spec, "--network", tiny, "--serialise-assignments", tmp_path / "out")
+    done = served("verify", spec, "--network", tiny, "--serialise-assignments", tmp_path / "out")
     assert (done.code, done.stdout) == (0, "sat\n")
     found = {}
     for path in (tmp_path / "out").iterdir():
@@ -72,36 +72,36 @@ def test_assignment_as_files(
     [(["(>= Y[0,0] 1.5)"], [], "unsat"), (["(>= Y[0,0] 1.5)"], ["--timeout", "0"], "timed-out")],
 )
 def test_words(
-    inside: Callable[..., Any],
+    served: Callable[..., Any],
     query: Callable[..., Path],
     tiny: Path,
     assertions: list[str],
     arguments: list[str],
     word: str,
 ) -> None:
-    done = inside("verify", query(*assertions), "--network", tiny, *arguments)
+    done = served("verify", query(*assertions), "--network", tiny, *arguments)
     assert (done.code, done.stdout) == (0, f"{word}\n")
 
 
 def test_real_queries_are_not_warned_about(
-    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path
+    served: Callable[..., Any], query: Callable[..., Path], tiny: Path
 ) -> None:
-    done = inside("verify", query("(>= Y[0,0] 1.5)", kind="real"), "--network", tiny, "--strict-types")
+    done = served("verify", query("(>= Y[0,0] 1.5)", kind="real"), "--network", tiny, "--strict-types")
     assert done.stdout == "unsat\n" and done.stderr.startswith("unsat: property holds")
 
 
 def test_result_of_a_run_is_checked(
-    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path, tmp_path: Path
+    served: Callable[..., Any], query: Callable[..., Path], tiny: Path, tmp_path: Path
 ) -> None:
     spec = query("(>= Y[0,1] 0.5)")
-    inside("verify", spec, "--network", f"N={tiny}", "--result-file", tmp_path / "r.json", "--format", "json")
-    inside("verify", spec, "--network", f"N={tiny}", "--result-file", tmp_path / "r.txt")
-    assert inside("check", tmp_path / "r.json").stdout == "valid\n"
-    assert inside("check", tmp_path / "r.txt", spec, "--network", f"N={tiny}").stdout == "valid\n"
+    served("verify", spec, "--network", f"N={tiny}", "--result-file", tmp_path / "r.json", "--format", "json")
+    served("verify", spec, "--network", f"N={tiny}", "--result-file", tmp_path / "r.txt")
+    assert served("check", tmp_path / "r.json").stdout == "valid\n"
+    assert served("check", tmp_path / "r.txt", spec, "--network", f"N={tiny}").stdout == "valid\n"
     lines = (tmp_path / "r.txt").read_text().splitlines()
     lines[2] = "1.5"
     (tmp_path / "r.txt").write_text("\n".join(lines))
-    done = inside("check", tmp_path / "r.txt", spec, "--network", f"N={tiny}")
+    done = served("check", tmp_path / "r.txt", spec, "--network", f"N={tiny}")
     assert done.code == 1 and done.stdout.startswith("invalid: the point lies outside the box")
 
 
@@ -119,20 +119,20 @@ BAD = {
 
 @pytest.mark.parametrize(("arguments", "text"), BAD.values(), ids=BAD)
 def test_misuse_is_one_line(
-    inside: Callable[..., Any], query: Callable[..., Path], tiny: Path, arguments: list[str], text: str
+    served: Callable[..., Any], query: Callable[..., Path], tiny: Path, arguments: list[str], text: str
 ) -> None:
-    done = inside("verify", query("(>= Y[0,0] 1.5)"), *(a.format(tiny=tiny) for a in arguments))
+    done = served("verify", query("(>= Y[0,0] 1.5)"), *(a.format(tiny=tiny) for a in arguments))
     assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
     assert importlib.import_module("re").search(text, done.stderr), done.stderr
 
 
-def test_a_model_too_many_is_one_line(inside: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
+def test_a_model_too_many_is_one_line(served: Callable[..., Any], tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "p.vnnlib"
     equal = (
         DECLARED.format("real").replace("N (", "M (equal-to N) (").replace(" X ", " A ").replace(" Y ", " B ")
     )
     path.write_text(DECLARED.format("real") + equal.split("\n", 1)[1] + BOX + "(assert (<= B[0,0] Y[0,0]))")
-    done = inside("verify", path, "--network", f"N={tiny}", "--network", f"M={tiny}")
+    done = served("verify", path, "--network", f"N={tiny}", "--network", f"M={tiny}")
     assert (done.code, done.stdout) == (2, "")
     assert (
         done.stderr == "vnnverify: error: network M is equal-to N and takes its model; drop --network M=…\n"
@@ -168,14 +168,14 @@ def test_name_and_version(inside: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("spec", ["tiny_sat", "tiny_unsat"])
 def test_translation_is_decided_alike(
-    inside: Callable[..., Any], tiny: Path, specs: Path, tmp_path: Path, spec: str
+    served: Callable[..., Any], tiny: Path, specs: Path, tmp_path: Path, spec: str
 ) -> None:
     old, new = specs / f"{spec}.vnnlib", tmp_path / "new.vnnlib"
-    assert inside("translate", old, "--network", tiny, "--output", new).code == 0
-    assert inside("translate", old, "--network", tiny).stdout == new.read_text()
-    answers = [inside("verify", q, "--network", tiny).stdout.split("\n")[0] for q in (old, new)]
+    assert served("translate", old, "--network", tiny, "--output", new).code == 0
+    assert served("translate", old, "--network", tiny).stdout == new.read_text()
+    answers = [served("verify", q, "--network", tiny).stdout.split("\n")[0] for q in (old, new)]
     assert answers == [spec.removeprefix("tiny_")] * 2
-    assert inside("translate", new, "--network", tiny).code == 2
+    assert served("translate", new, "--network", tiny).code == 2
 
 
 def test_translation_keeps_every_number_and_operator(

@@ -60,10 +60,10 @@ def test_explanation_goes_to_stderr(sat: tuple[Any, str]) -> None:
 
 
 def test_either_way_of_naming_files_and_the_same_seed_give_the_same_answer(
-    sat: tuple[Any, str], vnnverify: Callable[..., Any], tiny: Path, specs: Path
+    sat: tuple[Any, str], served: Callable[..., Any], tiny: Path, specs: Path
 ) -> None:
-    one = vnnverify("verify", tiny, specs / "tiny_sat.vnnlib", "--seed", "0")
-    two = vnnverify("verify", specs / "tiny_sat.vnnlib", "--network", f"net={tiny}")
+    one = served("verify", tiny, specs / "tiny_sat.vnnlib", "--seed", "0")
+    two = served("verify", specs / "tiny_sat.vnnlib", "--network", f"net={tiny}")
     assert one.stdout == sat[0].stdout == two.stdout
 
 
@@ -110,8 +110,8 @@ def undecided(tiny: Path, specs: Path) -> tuple[str | Path, ...]:
     return tiny, specs / "tiny_unsat.vnnlib", "--backend", "falsification", "-o", "rounds=1"
 
 
-def test_open_answer_is_short(vnnverify: Callable[..., Any], undecided: tuple[str | Path, ...]) -> None:
-    done = vnnverify("verify", *undecided)
+def test_open_answer_is_short(served: Callable[..., Any], undecided: tuple[str | Path, ...]) -> None:
+    done = served("verify", *undecided)
     assert (done.code, done.stdout) == (0, "unknown\n")
     head, seconds, told = done.stderr.splitlines()
     assert head == "unknown: undecided"
@@ -120,9 +120,9 @@ def test_open_answer_is_short(vnnverify: Callable[..., Any], undecided: tuple[st
 
 
 def test_open_answer_explains_itself_if_asked_to(
-    vnnverify: Callable[..., Any], undecided: tuple[str | Path, ...]
+    served: Callable[..., Any], undecided: tuple[str | Path, ...]
 ) -> None:
-    done = vnnverify("verify", *undecided, "-v")
+    done = served("verify", *undecided, "-v")
     assert (done.code, done.stdout) == (0, "unknown\n")
     labels = [line[:15].strip() for line in done.stderr.split("\n\n")[1].splitlines()]
     expected = ["open", "hardest", "margin", "sub-problems", "bounds loosen", "to try"]
@@ -149,7 +149,7 @@ def test_no_time_is_an_honest_timeout(vnnverify: Callable[..., Any], tiny: Path,
 
 
 def test_black_box_runs_where_the_importer_cannot(
-    vnnverify: Callable[..., Any], property_text: Callable[..., str], tmp_path: Path
+    served: Callable[..., Any], property_text: Callable[..., str], tmp_path: Path
 ) -> None:
     """By default too: a model with an operator that nobody reads is attacked as it is."""
     from onnx import TensorProto, helper
@@ -168,7 +168,7 @@ def test_black_box_runs_where_the_importer_cannot(
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     model.write_bytes(made.SerializeToString())
     query.write_text(property_text("(>= Y_0 0.5)"))
-    done = vnnverify("verify", model, query, "--timeout", "120")
+    done = served("verify", model, query, "--timeout", "120")
     assert done.code == 0, done.stderr
     assert re.fullmatch(WITNESS, done.stdout)
 
