@@ -12,11 +12,14 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+Inside = Callable[..., str]
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "benchmarks"
 
@@ -61,6 +64,19 @@ def script(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Inside:
+    """What a script prints that is run in this process, and does not take the machine's measure."""
+
+    def run(module: ModuleType, *arguments: str | Path) -> str:
+        monkeypatch.setattr(module, "matmul_rate", lambda: 50.0)
+        monkeypatch.setattr(sys, "argv", [f"{module.__name__}.py", *map(str, arguments)])
+        module.main()
+        return capsys.readouterr().out
+
+    return run
+
+
 def python(code: str) -> str:
     """A tool's command that runs `code` with model and property as arguments."""
     return f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {{model}} {{property}}"
@@ -81,7 +97,9 @@ def cells(line: str) -> list[str]:
 
 
 @pytest.mark.long
-def test_both_in_turn_and_again_from_the_log(folder: Path, tmp_path: Path) -> None:
+def test_both_in_turn_and_again_from_the_log(
+    folder: Path, tmp_path: Path, against: ModuleType, inside: Inside
+) -> None:
     log = tmp_path / "log.jsonl"
     options = (folder, "--family", "shipped", "--timeout", "20", "--log", log)
     done = script("against.py", *options, "--tool", f"other={python(PLAIN)}", "--", "--seed", "1")
@@ -106,15 +124,13 @@ def test_both_in_turn_and_again_from_the_log(folder: Path, tmp_path: Path) -> No
         r"with `--seed 1` / other as `.*matrix product.*in the same run: \d+ GFLOP/s", done.stdout
     )
 
-    again = script("against.py", *options, "--tool", "other", "--again")
-    assert again.returncode == 0, again.stderr
-    assert row in again.stdout.splitlines() and log.read_text().count("\n") == 3
+    again = inside(against, *options, "--tool", "other", "--again")
+    assert row in again.splitlines() and log.read_text().count("\n") == 3
 
 
-def test_families_alone(folder: Path) -> None:
-    done = script("families.py", folder, "--only", "tiny_unsat", "--timeout", "20")
-    assert done.returncode == 0, done.stderr
-    row = cells(done.stdout.splitlines()[-1])
+def test_families_alone(folder: Path, against: ModuleType, inside: Inside) -> None:
+    told = inside(importlib.import_module("families"), folder, "--only", "tiny_unsat", "--timeout", "20")
+    row = cells(told.splitlines()[-1])
     assert row[:5] == ["shipped (tiny_unsat)", "1", "1", "0 / 1", "0"]
 
 
@@ -267,29 +283,26 @@ def test_lists_of_differences(against: ModuleType) -> None:
     )
 
 
-@pytest.mark.long
 def test_sample_and_latest_record(
-    against: ModuleType,
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    against: ModuleType, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: Inside
 ) -> None:
+    real, ours = against.run, {"tiny_unsat.vnnlib": "unsat", "tiny_tight.vnnlib": "sat"}
+
+    def run(tool: Any, model: Path, prop: Path, limit: float) -> Any:
+        mine = tool.name == "vnnverify"
+        return against.Run(ours[prop.name], 1.0) if mine else real(tool, model, prop, limit)
+
+    monkeypatch.setattr(against, "run", run)
     log = tmp_path / "log.jsonl"
-    words = [str(folder), "--timeout", "20", "--log", str(log)]
+    words = (folder, "--timeout", "20", "--log", log)
     for answer, choice in (("unknown", ("--sample", "2")), ("violated", ("--only", "tight"))):
-        tool = python(f"print('{answer}')")
-        monkeypatch.setattr(sys, "argv", ["against.py", *words, *choice, "--tool", f"other={tool}"])
-        against.main()
+        inside(against, *words, *choice, "--tool", f"other={python(f'print({answer!r})')}")
     assert [json.loads(line)["prop"] for line in log.read_text().splitlines()] == [
         "tiny_unsat.vnnlib",
         "tiny_tight.vnnlib",
         "tiny_tight.vnnlib",
     ]
-    capsys.readouterr()
-    monkeypatch.setattr(sys, "argv", ["against.py", *words, "--again", "--tool", "other"])
-    against.main()
-    told = capsys.readouterr().out
+    told = inside(against, *words, "--again", "--tool", "other")
     assert "| shipped | 2 | 2 / 1 | 0 / 0 |" in told and "one instance in 2;" in told
 
 

@@ -87,6 +87,7 @@ def bench(environment: dict[str, str], *arguments: str | Path) -> subprocess.Pop
     return subprocess.Popen(
         [sys.executable, "-m", "vnnverify", "bench", *map(str, arguments), "--backend", "wild"],
         env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background it is ignored
     )  # fmt: skip
 
 

@@ -182,6 +182,7 @@ def test_interrupt_is_one_line_and_leaves_nothing(tiny: Path, specs: Path, tmp_p
             "--backend", "falsification", "--timeout", "60", "--result-file", str(tmp_path / "out.txt"),
         ],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background it is ignored
     )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:

@@ -37,17 +37,18 @@ def labelled() -> Callable[[str], dict[str, str]]:
     return read
 
 
-@pytest.fixture
-def stranger(tmp_path: Path) -> Callable[[Mapping[str, str]], Run]:
-    """Lay out a package as an installer would, and run Python where it is installed."""
+@pytest.fixture(scope="session")
+def lay_out() -> Callable[[Path, Mapping[str, str]], Run]:
+    """Lay out a package in a folder as an installer would; what runs Python where it is installed, with
+    any others that are."""
 
-    def install(files: Mapping[str, str]) -> Run:
+    def install(folder: Path, files: Mapping[str, str]) -> Run:
         for path, text in files.items():
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_text(text, encoding="utf-8")
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
         project = tomllib.loads(files["pyproject.toml"])["project"]
         points = project["entry-points"]["vnnverify"]
-        info = tmp_path / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+        info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
@@ -56,12 +57,18 @@ def stranger(tmp_path: Path) -> Callable[[Mapping[str, str]], Run]:
         (info / "entry_points.txt").write_text(f"[vnnverify]\n{rows}")
 
         def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-            environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+            environment = {**os.environ, "PYTHONPATH": str(folder)}
             return subprocess.run(
-                [sys.executable, *arguments], env=environment, cwd=tmp_path,
+                [sys.executable, *arguments], env=environment, cwd=folder,
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
 
         return run
 
     return install
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, lay_out: Callable[[Path, Mapping[str, str]], Run]) -> Callable[..., Run]:
+    """The same in a folder of the test's own."""
+    return lambda files: lay_out(tmp_path, files)
