@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ import pytest
 
 from vnnverify.errors import FileError, ModelError, SpecError, VnnverifyError
 from vnnverify.job import Job, Progress
+from vnnverify.process import WorkerProcess
 from vnnverify.results import Report
-from vnnverify.supervisor import supervise
+from vnnverify.supervisor import make_report, supervise
 from vnnverify.verdict import Verdict
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the misbehaviour is that of POSIX")
@@ -178,6 +179,8 @@ CONTAINED: dict[str, str] = {
     "odd_statistics": "odd",
 }
 """One after another in the same process."""
+LURKS = ("lurks_forever", "lurks_to_crash", "lurks_to_raise", "lurks_to_exit")
+"""They strike when the verdict is being explained."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,9 @@ def runs(environment: dict[str, str]) -> dict[str, Run]:
 
     def run(names: str, limit: float = 60.0) -> Run:
         started = time.monotonic()
-        report = supervise(Job(MODEL, QUERY, limit, tuple(names.split(",")), device="cpu"), limit, started)
+        backends = tuple(names.split(","))
+        job = Job(MODEL, QUERY, limit, backends, device="cpu", explain=names in LURKS)
+        report = supervise(job, limit, started)
         return Run(report, limit, time.monotonic() - started)
 
     def run_over(name: str) -> Run:
@@ -218,7 +223,7 @@ def runs(environment: dict[str, str]) -> dict[str, Run]:
                 break
         return found
 
-    names = (",".join(CONTAINED), *ENDS)
+    names = (",".join(CONTAINED), *ENDS, *LURKS)
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
         for key, value in environment.items():
             patch.setenv(key, value)
@@ -274,24 +279,25 @@ def test_nothing_is_left_running(name: str, runs: dict[str, Run], environment: d
     assert not alive(pid)
 
 
-@pytest.mark.parametrize("name", ["lurks_forever", "lurks_to_crash", "lurks_to_raise", "lurks_to_exit"])
-def test_explanation_that_fails_costs_no_verdict(
-    name: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for key, value in environment.items():
-        monkeypatch.setenv(key, value)
-    started = time.monotonic()
-    report = supervise(Job(MODEL, QUERY, 60.0, (name,), device="cpu", explain=True), 60.0, started)
+@pytest.mark.parametrize("name", LURKS)
+def test_explanation_that_fails_costs_no_verdict(name: str, runs: dict[str, Run]) -> None:
+    report = runs[name].report
     assert (report.verdict, report.reason) == (Verdict.UNKNOWN, f"{name}: haunted")
     assert report.explanation is None
     assert report.seconds < 30.0
 
 
-def test_explanation_comes_if_asked_for_and_if_undecided() -> None:
+@pytest.fixture(scope="module")
+def ask() -> Iterator[Callable[[Job], Report]]:
+    """What a job comes to in one process for all of them."""
+    with WorkerProcess() as worker:
+        yield lambda job: make_report(job, job.seconds, 0.0, worker.ask(job, job.seconds))
+
+
+def test_explanation_comes_if_asked_for_and_if_undecided(ask: Callable[[Job], Report]) -> None:
     def explained(query: str, *, explain: bool, **options: str) -> Report:
         spec = str(ROOT / "specs" / query)
-        job = Job(MODEL, spec, 60.0, ("falsification",), options, device="cpu", explain=explain)
-        return supervise(job, 60.0, time.monotonic())
+        return ask(Job(MODEL, spec, 60.0, ("falsification",), options, device="cpu", explain=explain))
 
     report = explained("tiny_unsat.vnnlib", explain=True, rounds="1")
     assert report.verdict is Verdict.UNKNOWN and report.explanation is not None
@@ -347,9 +353,11 @@ def test_what_a_progress_callback_raises_ends_the_run() -> None:
     ("model", "query", "kind"),
     [("none.onnx", QUERY, FileError), (QUERY, QUERY, ModelError), (MODEL, MODEL, SpecError)],
 )
-def test_bad_input_keeps_its_kind(model: str, query: str, kind: type[VnnverifyError]) -> None:
+def test_bad_input_keeps_its_kind(
+    model: str, query: str, kind: type[VnnverifyError], ask: Callable[[Job], Report]
+) -> None:
     with pytest.raises(kind):
-        supervise(Job(model, query, 60.0, device="cpu"), 60.0, time.monotonic())
+        ask(Job(model, query, 60.0, device="cpu"))
 
 
 def test_odd_statistics_become_text(runs: dict[str, Run]) -> None:
