@@ -53,7 +53,7 @@ def parametrize_with_backend_checks(
     """
     import pytest
 
-    expected = expected_failures or {}
+    expected, chosen = expected_failures or {}, settings or Settings()
     unknown = set(expected) - {check.__name__ for check in BACKEND_CHECKS}
     if unknown:
         raise ValueError(f"expected_failures names no check: {', '.join(sorted(unknown))}")
@@ -64,7 +64,7 @@ def parametrize_with_backend_checks(
             marks = [pytest.mark.xfail(reason=expected[name])] if name in expected else []
             case = pytest.param(
                 backend,
-                _for_pytest(check, settings or Settings()),
+                _for_pytest(check, chosen),
                 id=f"{name_of(backend)}-{name}",
                 marks=marks,
             )
