@@ -3,8 +3,8 @@
 
     python benchmarks/workers.py MODEL QUERY [--workers 2] [--times 5] [--timeout 120] [-- VERIFY OPTIONS]
 
-The two take turns. Of each pair it prints the ratio of the searches' times (those of the turns, so without the
-start of the processes), that of the whole runs, and the processor time; at the end the medians.
+The two take turns. Of each pair it prints the ratio of the searches' times (those of the turns, so without
+the start of the processes), that of the whole runs, and the processor time; at the end the medians.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--timeout", type=float, default=120.0)
-    parser.add_argument("options", nargs="*", help="after --: given to `vnnverify verify`")
-    args = parser.parse_args()
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    args = parser.parse_args(given[:end], argparse.Namespace(options=given[end + 1 :]))
     searches, wholes = [], []
     for number in range(args.times):
         alone, shared = run(args, 1), run(args, args.workers)

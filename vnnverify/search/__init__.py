@@ -7,9 +7,11 @@ from vnnverify.search.activation_split import (
     ActivationResult,
     ActivationSplit,
     Branches,
+    bound_in_threads,
 )
 from vnnverify.search.input_split import Bounder, BoxBounds, InputSplit, SearchResult
 from vnnverify.search.specification import Specification
+from vnnverify.search.threads import in_threads, worthwhile_threads
 
 __all__ = [
     "ActivationBounder",
@@ -22,4 +24,7 @@ __all__ = [
     "InputSplit",
     "SearchResult",
     "Specification",
+    "bound_in_threads",
+    "in_threads",
+    "worthwhile_threads",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,8 +19,9 @@ from torch import Tensor
 
 from vnnverify.backend import Context
 from vnnverify.search.batch import BatchSize
+from vnnverify.search.threads import in_threads, worthwhile_threads
 
-__all__ = ["ActivationBounder", "ActivationBounds", "ActivationSplit", "Branches"]
+__all__ = ["ActivationBounder", "ActivationBounds", "ActivationSplit", "Branches", "bound_in_threads"]
 
 SECONDS_PER_BATCH = 0.5
 """A batch grows or shrinks towards this duration."""
@@ -120,6 +122,38 @@ class ActivationBounds:
     element: Tensor  # (N, k) elements worth splitting, best first; -1 where there are no more
     threshold: Tensor  # (N, k)
     worth: Tensor  # (N, k, 2) multipliers to start from on the upper and on the lower side
+
+    @classmethod
+    def joined(cls, parts: Sequence[ActivationBounds]) -> ActivationBounds:
+        """The bounds of several parts of a batch, at least one, in one."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        names = ("lower", "multiplier", "point", "element", "threshold", "worth")
+        columns = {name: torch.cat([getattr(p, name) for p in parts]) for name in names}
+        memory = {name: torch.cat([p.memory[name] for p in parts]) for name in first.memory}
+        return cls(memory=memory, **columns)
+
+
+def bound_in_threads(
+    bound: Callable[[Branches], ActivationBounds], branches: Branches, elements: int
+) -> ActivationBounds:
+    """`bound` of parts of the batch side by side, where that is worthwhile.
+
+    Args:
+        elements: of the widest tensor that a sub-problem has.
+    """
+    count = worthwhile_threads(len(branches), elements, branches.goal.device)
+    parts = torch.arange(len(branches), device=branches.goal.device).chunk(count)
+    if len(parts) <= 1:
+        return bound(branches)
+    found: dict[int, ActivationBounds] = {}
+
+    def work(k: int) -> None:
+        found[k] = bound(branches.take(parts[k]))
+
+    in_threads(work, range(len(parts)))
+    return ActivationBounds.joined([found[k] for k in range(len(parts))])
 
 
 class ActivationBounder(Protocol):

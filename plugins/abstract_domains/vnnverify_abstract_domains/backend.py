@@ -13,7 +13,14 @@ from vnnverify import Backend, Clause, Context, Outcome, Query, Support, option
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
-from vnnverify.search import BoxBounds, InputSplit, SearchResult, Specification
+from vnnverify.search import (
+    BoxBounds,
+    InputSplit,
+    SearchResult,
+    Specification,
+    in_threads,
+    worthwhile_threads,
+)
 from vnnverify_abstract_domains.propagation import OutOfTime, least_memory, propagate
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig
@@ -44,6 +51,9 @@ class BoxBounder:
         self.dtype = ctx.dtype
         self.budget = memory << 20
         self.guide = guide
+        self.elements = (
+            max((v.size for n in self.graph.nodes for v in (n.output, *n.inputs)), default=1) * query.varying
+        )
         self.step = 1 << 30
         self.refusal = ""  # why a single box did not fit, if one did not
 
@@ -52,28 +62,56 @@ class BoxBounder:
         B, S = spec.d.shape
         margins = torch.full((B, S), -float("inf"), dtype=self.dtype, device=lower.device)
         A = margins.new_zeros(B, S, lower.shape[1])
-        gain = torch.zeros_like(A)
+        found = margins, A, torch.zeros_like(A)
         exact = spec.as_type(self.dtype)
+        count = worthwhile_threads(B, self.elements, lower.device)
+        too_big: list[tuple[Tensor, str]] = []
+
+        def work(part: Tensor) -> None:
+            too_big.extend(self._bound(lower, upper, exact, part, self.budget // count, found))
+
+        in_threads(work, torch.arange(B, device=lower.device).chunk(count))
+        for box, reason in too_big:  # by itself it may have all of the memory
+            self.refusal = reason
+            if count > 1 and not self._bound(lower, upper, exact, box, self.budget, found):
+                self.refusal = ""
+        return BoxBounds(*found)
+
+    def _bound(
+        self,
+        lower: Tensor,
+        upper: Tensor,
+        spec: Specification,
+        boxes: Tensor,
+        budget: int,
+        found: tuple[Tensor, Tensor, Tensor],
+    ) -> list[tuple[Tensor, str]]:
+        """Write what is found out about the boxes with these indices to `found`.
+
+        Returns:
+            the indices, one each, of boxes that are too big for the budget even alone, and why.
+        """
+        too_big = []
         start = 0
-        while start < B:
-            count = min(B - start, self.step)
-            part = slice(start, start + count)
+        while start < len(boxes):
+            part = boxes[start : start + self.step]
             try:
                 outputs = propagate(
-                    self.graph, lower[part], upper[part], self.budget, self.deadline, guide=self.guide
+                    self.graph, lower[part], upper[part], budget, self.deadline, guide=self.guide
                 )
-                found = outputs.bound(exact.where(torch.arange(start, start + count, device=lower.device)))
+                bounds = outputs.bound(spec.where(part))
             except OutOfTime:
                 break
             except TooBig as error:
-                if count > 1:
-                    self.step = (count + 1) // 2
+                if len(part) > 1:
+                    self.step = (len(part) + 1) // 2
                     continue
-                self.refusal = str(error)
+                too_big.append((part, str(error)))
             else:
-                margins[part], A[part], gain[part] = found
-            start += count
-        return BoxBounds(margins, A, gain)
+                for whole, new in zip(found, bounds, strict=True):
+                    whole[part] = new
+            start += len(part)
+        return too_big
 
 
 def _open_to_intervals(query: Query, ctx: Context) -> Iterator[Clause]:

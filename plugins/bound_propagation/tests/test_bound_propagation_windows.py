@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn import functional
 from vnnverify_bound_propagation import backward, windows
 from vnnverify_bound_propagation.bounds import Propagator
-from vnnverify_bound_propagation.threads import in_threads
 
 from vnnverify import Deadline
 from vnnverify.ir import Graph, Node, Op, Value
@@ -143,17 +142,3 @@ def test_windows_that_move_out_of_step_are_not_added() -> None:
     both = windows.added(a, c)
     assert both is not None and both.data.shape[2:] == (2, 3)
     assert torch.equal(both.data.sum(dim=(2, 3)), 2 * a.data.sum(dim=(2, 3)))
-
-
-def test_threads_share_the_work_and_raise_its_first_error() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        done: list[bool] = []
-        in_threads(lambda part: done.append(torch.is_grad_enabled()), range(20))
-        assert done == [False] * 20
-        with pytest.raises(ZeroDivisionError):
-            in_threads(lambda part: 1 // (part - 3), range(8))
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)

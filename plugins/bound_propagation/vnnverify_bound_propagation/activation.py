@@ -13,7 +13,7 @@ from vnnverify import Context, Deadline
 from vnnverify.ir import flat
 from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query import Polytope
-from vnnverify.search import ActivationBounds, Branches
+from vnnverify.search import ActivationBounds, Branches, bound_in_threads
 from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Ascent, Dual, Problems, best_splits, bound_by_cases
 from vnnverify_bound_propagation.state import State
@@ -72,6 +72,7 @@ class DualBounder:
         self.dual = Dual(fast, known)
         self.rows_at_once = tool.rows_at_once(root.lower.device)
         self.network = fast
+        self.widest = tool.widest
         device = root.lower.device
         self.box = torch.tensor([g.box for g in goals], device=device)
         self.C, self.d, self.strict, self.real = (
@@ -109,6 +110,9 @@ class DualBounder:
         return branches, self._answer(branches, problems, ascent, lower)
 
     def bound(self, branches: Branches) -> ActivationBounds:
+        return bound_in_threads(self._bound, branches, self.widest)
+
+    def _bound(self, branches: Branches) -> ActivationBounds:
         problems = self._problems(branches)
         ascent = self.dual.ascend(problems, self.steps, self.ctx.deadline)
         leaf = ~((problems.lower < 0) & (problems.upper > 0)).any(dim=1) & ~(ascent.bound > 0)

@@ -21,12 +21,12 @@ from vnnverify.numerics import lower_as, unit_roundoff, upper_as, varies
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.scale import Scale
 from vnnverify.search import Specification
+from vnnverify.search.threads import in_threads
 from vnnverify_bound_propagation import backward, forward, windows
 from vnnverify_bound_propagation.dual import Dual, bound_by_cases
 from vnnverify_bound_propagation.influence import influence
 from vnnverify_bound_propagation.lines import Optimised, optimise
 from vnnverify_bound_propagation.state import State
-from vnnverify_bound_propagation.threads import in_threads
 
 __all__ = ["Propagator", "preactivation_bounds"]
 

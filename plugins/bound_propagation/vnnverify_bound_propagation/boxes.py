@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vnnverify import Context, Deadline, Polytope, Query
 from vnnverify.numerics import lower_as, varies
-from vnnverify.search import ActivationSplit, BoxBounds, Specification
+from vnnverify.search import ActivationSplit, BoxBounds, Specification, in_threads, worthwhile_threads
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
@@ -59,15 +59,30 @@ class BoxBounder:
         self.exact = self.fast
         if ctx.dtype != torch.float64:
             self.exact = limits.propagator(query, ctx, torch.float64, most)
-        self.redone = 0
+        self.elements = self.fast.widest * max(1, query.varying)
+        self.redone: list[int] = []
 
     @property
     def stats(self) -> dict[str, int]:
         """Boxes that were bounded in float64."""
-        return {"float64_boxes": self.redone}
+        return {"float64_boxes": sum(self.redone)}
 
     def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
         """Sound lower bounds of all margins of `spec`, with the linear functions they come from."""
+        B = len(lower)
+        count = worthwhile_threads(B, self.elements, lower.device)
+        parts = torch.arange(B, device=lower.device).chunk(count)
+        found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+        def work(k: int) -> None:
+            found[k] = self._bound_part(lower[parts[k]], upper[parts[k]], spec.where(parts[k]))
+
+        in_threads(work, range(len(parts)))
+        in_order = [found[k] for k in range(len(parts))]
+        return BoxBounds(*(torch.cat(column) for column in zip(*in_order, strict=True)))
+
+    def _bound_part(self, lower: Tensor, upper: Tensor, spec: Specification) -> tuple[Tensor, Tensor, Tensor]:
+        """The margins (B, S), slopes and gains (B, S, n)."""
         linear, gain = self._bound(self.fast, lower, upper, spec)
         B, S, n = gain.shape
         margins = linear.lower.reshape(B, S)
@@ -75,14 +90,14 @@ class BoxBounder:
             hopeful = margins + 2 * linear.error.reshape(B, S)
             tight = spec.open_polytopes(margins).any(dim=1) & ~spec.open_polytopes(hopeful).any(dim=1)
             if bool(tight.any()):
-                self.redone += int(tight.sum())
+                self.redone.append(int(tight.sum()))
                 again, _ = self._bound(
                     self.exact, lower[tight].double(), upper[tight].double(), spec.where(tight)
                 )
                 exact = lower_as(again.lower.reshape(-1, S), margins.dtype)
                 # a margin that stays open must go on being the one that `A` attains
                 margins[tight] = torch.where(exact > 0, exact, margins[tight])
-        return BoxBounds(margins, linear.A.reshape(B, S, n), gain)
+        return margins, linear.A.reshape(B, S, n), gain
 
     def _bound(
         self, tool: Propagator, lower: Tensor, upper: Tensor, spec: Specification

@@ -21,7 +21,7 @@ from vnnverify.domains.planes import mccormick
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Node, Value, flat
 from vnnverify.ops.bilinear import Mul
-from vnnverify.search import ActivationBounds, Branches
+from vnnverify.search import ActivationBounds, Branches, bound_in_threads
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.activation import Goal, stacked
 from vnnverify_bound_propagation.bounds import Propagator
@@ -67,9 +67,12 @@ class LineBounder:
 
     def bound(self, branches: Branches) -> ActivationBounds:
         """Sound bounds; sub-problems in parts that fit the memory."""
-        size = max(1, 2 * self.tool.rows_optimised(self.tool.graph))
+        return bound_in_threads(self._in_parts, branches, self.tool.widest)
+
+    def _in_parts(self, branches: Branches) -> ActivationBounds:
+        size = max(1, 2 * self.tool.rows_optimised(self.tool.graph) // torch.get_num_threads())
         index = torch.arange(len(branches), device=branches.goal.device)
-        return _joined([self._bound(branches.take(part)) for part in index.split(size)])
+        return ActivationBounds.joined([self._bound(branches.take(part)) for part in index.split(size)])
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:
         margin = torch.einsum("npm,nm->np", self.C[goal], self.tool.graph(x)) - self.d[goal]
@@ -183,11 +186,3 @@ class LineBounder:
 def _shrunk(root: State, state: State, value: Value) -> bool:
     ends = zip(state.interval[value], root.interval[value], strict=True)
     return any(a is not b and not torch.equal(a, b) for a, b in ends)
-
-
-def _joined(parts: Sequence[ActivationBounds]) -> ActivationBounds:
-    if len(parts) == 1:
-        return parts[0]
-    names = ("lower", "multiplier", "point", "element", "threshold", "worth")
-    columns = {name: torch.cat([getattr(p, name) for p in parts]) for name in names}
-    return ActivationBounds(memory={}, **columns)

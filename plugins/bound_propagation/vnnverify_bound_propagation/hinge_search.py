@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context
-from vnnverify.search import ActivationBounds, Branches
+from vnnverify.search import ActivationBounds, Branches, bound_in_threads
 from vnnverify_bound_propagation.activation import Goal, stacked
 from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.cells import CELL_ELEMENTS, Cells, ascend, certify, tighten
@@ -67,6 +67,9 @@ class HingeBounder:
         return branches, self._bounds(branches, cells, ROOT_STEPS, ROOT_ROUNDS)
 
     def bound(self, branches: Branches) -> ActivationBounds:
+        return bound_in_threads(self._bound, branches, self.size * self.fast.W.shape[1])
+
+    def _bound(self, branches: Branches) -> ActivationBounds:
         memory = branches.memory
         names = ("lower", "upper", "low", "high", "slope", "point", "weight")
         cells = Cells(branches.goal, *(memory[name] for name in names))

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work on the cores that torch's own operators leave idle: its float64 convolutions use one thread."""
+"""Parts of a batch side by side, each on one core.
+
+Torch's own operators leave cores idle: its float64 convolutions use one thread, and what threads within an
+operator gain on a small batch they lose by waiting for each other at its end.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,20 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["in_threads"]
+__all__ = ["in_threads", "worthwhile_threads"]
+
+ELEMENTS_PER_THREAD = 1 << 14
+"""Numbers in the widest tensor of a part below which threads are in each other's way in Python."""
 
 T = TypeVar("T")
+
+
+def worthwhile_threads(batch: int, elements: int, device: torch.device) -> int:
+    """How many parts a batch of sub-problems is best cut into, whose widest tensor has so many elements each.
+    One on a GPU."""
+    if device.type != "cpu":
+        return 1
+    return max(1, min(torch.get_num_threads(), batch, batch * elements // ELEMENTS_PER_THREAD))
 
 
 def in_threads(work: Callable[[T], None], parts: Sequence[T], at_most: int | None = None) -> None:
