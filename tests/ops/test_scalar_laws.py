@@ -15,7 +15,7 @@ from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
-from vnnverify.ops.smooth import Elu, Exp, Log, Power, Reciprocal, Softplus, Sqrt
+from vnnverify.ops.smooth import Elu, Exp, InverseSqrt, Log, Power, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
 from vnnverify.ops.trigonometry import Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Softsign
 
@@ -38,6 +38,7 @@ FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
     (Softplus(), WIDE),
     (Log(), (0.05, 9.0)),
     (Sqrt(), (0.0, 9.0)),
+    (InverseSqrt(), (0.05, 9.0)),
     (Reciprocal(), (0.1, 9.0)),
     (Reciprocal(), (-9.0, -0.1)),
     (Power(2.0), WIDE),
@@ -52,6 +53,8 @@ FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
     *((op, (-5.0, 5.0)) for op in (Sinh(), Cosh())),
     *((op, (-0.99, 0.99)) for op in (Asin(), Acos(), Atanh())),
     (Acosh(), (1.01, 9.0)),
+    *((op, WIDE) for op in (Gelu(0.70710677), Gelu(3.0), Silu(1.702), Silu(0.25), HardSwish(0.2, 0.6))),
+    *((op, WIDE) for op in (GeluTanh(0.797884583, 0.0447149985), GeluTanh(0.9, 0.035))),
     *(
         (op, WIDE)
         for op in (Sign(), Step(), Step(inclusive=True), Spike(), Floor(), Ceil(), Trunc(), Round())
@@ -149,6 +152,7 @@ def test_linear_between_kinks(op: Elementwise) -> None:
     [
         (Reciprocal(), -1.0, 2.0),
         (Reciprocal(), 0.0, 2.0),
+        (InverseSqrt(), 0.0, 2.0),
         (Log(), -1.0, 2.0),
         (Sqrt(), -1.0, 2.0),
         (Power(0.5), -1.0, 2.0),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from math import ceil, log2, pi, sqrt
+from functools import cache
+from math import ceil, log2, pi, sqrt, tanh
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from vnnverify.numerics import FUNCTION_ULPS, unit_roundoff
 __all__ = ["Gelu", "GeluTanh", "HardSwish", "Mish", "Silu"]
 
 REACH = 64.0
-"""Beyond ±REACH a gate is open or closed to far below a unit roundoff, and f'(x) as good as 1 or 0."""
+"""Beyond ±REACH units a gate is open or closed to far below a unit roundoff, and f'(x) as good as 1 or 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,10 +32,16 @@ class _Gate(Elementwise):
     def inflections(self) -> tuple[float, ...]:
         """Where f'' changes its sign, in order."""
 
+    @property
+    def unit(self) -> float:
+        """The x at which the gate is about half way between its middle and being open."""
+        return 1.0
+
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """Where f' is the slope, by halving; placed to within the root of a unit roundoff, which changes
         f(x) − slope·x by less than a unit roundoff."""
-        ends = torch.tensor((-REACH, *self.inflections, REACH), dtype=lower.dtype, device=lower.device)
+        reach = REACH * self.unit
+        ends = torch.tensor((-reach, *self.inflections, reach), dtype=lower.dtype, device=lower.device)
         ends = ends.reshape(-1, *(1,) * lower.dim())
         left = torch.minimum(torch.maximum(ends[:-1], lower), upper)
         right = torch.maximum(torch.minimum(ends[1:], upper), lower)
@@ -52,78 +59,109 @@ class _Gate(Elementwise):
     @property
     def absolute(self) -> float:
         """Where the gate is nearly closed, the rounding of its argument counts more, and the value little."""
-        return 2.0
+        return 2.0 * max(self.unit, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gelu(_Gate):
-    """x·(1 + erf(x/√2))/2."""
+    """x·(1 + erf(rate·x))/2."""
+
+    rate: float = sqrt(0.5)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        x = inputs[0]
-        return x * _open(x)
+        return inputs[0] * self._open(inputs[0])
 
     def derivative(self, x: Tensor) -> Tensor:
-        density = torch.exp(-x.square() / 2) / sqrt(2 * pi)
-        return _open(x) + x * density
+        density = torch.exp(-(self.rate * x).square()) * (self.rate / sqrt(pi))
+        return self._open(x) + x * density
+
+    def _open(self, x: Tensor) -> Tensor:
+        """(1 + erf(rate·x))/2, not lost to cancellation where it is small."""
+        return torch.erfc(-x * self.rate) / 2
+
+    @property
+    def unit(self) -> float:
+        return sqrt(0.5) / self.rate
 
     @property
     def inflections(self) -> tuple[float, ...]:
-        return -sqrt(2), sqrt(2)
+        return -1 / self.rate, 1 / self.rate
 
     @property
     def image(self) -> tuple[float, float]:
-        return -0.17, float("inf")
-
-
-def _open(x: Tensor) -> Tensor:
-    """(1 + erf(x/√2))/2, not lost to cancellation where it is small."""
-    return torch.erfc(-x * sqrt(0.5)) / 2
+        return -0.17 * self.unit, float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GeluTanh(_Gate):
-    """x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2."""
+    """x·(1 + tanh(rate·(x + cubic·x³)))/2, for a rate about 0.8 and a cubic about 0.045."""
+
+    rate: float = sqrt(2 / pi)
+    cubic: float = 0.044715
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         x = inputs[0]
-        return x * torch.sigmoid(_bend(x))
+        return x * torch.sigmoid(self._bend(x))
 
     def derivative(self, x: Tensor) -> Tensor:
-        u = _bend(x)
-        rise = sqrt(8 / pi) * (1 + 3 * 0.044715 * x.square())
+        u = self._bend(x)
+        rise = 2 * self.rate * (1 + 3 * self.cubic * x.square())
         return torch.sigmoid(u) + torch.nan_to_num(x * torch.sigmoid(u) * torch.sigmoid(-u) * rise)
+
+    def _bend(self, x: Tensor) -> Tensor:
+        return 2 * self.rate * (x + self.cubic * x * x * x)
+
+    @property
+    def unit(self) -> float:
+        return sqrt(2 / pi) / self.rate
 
     @property
     def inflections(self) -> tuple[float, ...]:
-        return -1.4185040087908283, 1.4185040087908283
+        x = _inflection(self.rate, self.cubic)
+        return -x, x
 
     @property
     def image(self) -> tuple[float, float]:
-        return -0.171, float("inf")
+        return -0.3 * self.unit, float("inf")
 
 
-def _bend(x: Tensor) -> Tensor:
-    return sqrt(8 / pi) * (x + 0.044715 * x * x * x)
+@cache
+def _inflection(rate: float, cubic: float) -> float:
+    """Where f'' of x·sigmoid(u), u = 2·rate·(x + cubic·x³), falls through zero: by halving."""
+    left, right = 0.0, 4.0 / rate
+    for _ in range(60):
+        x = (left + right) / 2
+        rise, bend = 2 * rate * (1 + 3 * cubic * x * x), 12 * rate * cubic * x
+        half = rate * (x + cubic * x**3)
+        rising = 2 * rise + x * (bend - tanh(half) * rise * rise) > 0
+        left, right = (x, right) if rising else (left, x)
+    return left
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Silu(_Gate):
-    """x / (1 + exp(−x)): SiLU, Swish."""
+    """x / (1 + exp(−rate·x)): SiLU, Swish."""
+
+    rate: float = 1.0
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        return inputs[0] * torch.sigmoid(inputs[0])
+        return inputs[0] * torch.sigmoid(self.rate * inputs[0])
 
     def derivative(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(x) + x * torch.sigmoid(x) * torch.sigmoid(-x)
+        u = self.rate * x
+        return torch.sigmoid(u) + u * torch.sigmoid(u) * torch.sigmoid(-u)
+
+    @property
+    def unit(self) -> float:
+        return 1 / self.rate
 
     @property
     def inflections(self) -> tuple[float, ...]:
-        return -2.3993572805154677, 2.3993572805154677
+        return -2.3993572805154677 / self.rate, 2.3993572805154677 / self.rate
 
     @property
     def image(self) -> tuple[float, float]:
-        return -0.279, float("inf")
+        return -0.279 * self.unit, float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,23 +190,32 @@ def _softplus(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HardSwish(Elementwise):
-    """x·min(max(x + 3, 0), 6)/6."""
+    """x·min(max(rate·x + shift, 0), 1) for a rate above 0 and a shift between 0 and 1."""
+
+    rate: float = 1 / 6
+    shift: float = 0.5
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        return inputs[0] * ((inputs[0] + 3).clamp(0, 6) / 6)
+        return inputs[0] * (self.rate * inputs[0] + self.shift).clamp(0, 1)
 
     def derivative(self, x: Tensor) -> Tensor:
-        inner = x / 3 + 0.5
-        return torch.where(x <= -3, torch.zeros_like(x), torch.where(x >= 3, torch.ones_like(x), inner))
+        gate = (self.rate * x + self.shift).clamp(0, 1)
+        return torch.where((gate > 0) & (gate < 1), gate + self.rate * x, gate)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        three = torch.full_like(lower, 3.0)
-        return -three, 3 * (slope - 0.5), three
+        closed = torch.full_like(lower, -self.shift / self.rate)
+        opened = torch.full_like(lower, (1 - self.shift) / self.rate)
+        return closed, (slope - self.shift) / (2 * self.rate), opened
 
     @property
     def image(self) -> tuple[float, float]:
-        return -0.375, float("inf")
+        return -self.shift * self.shift / (3.99999999 * self.rate), float("inf")
 
     @property
     def ulps(self) -> int:
         return 4
+
+    @property
+    def absolute(self) -> float:
+        """Where the gate is nearly closed, its sum cancels."""
+        return 4 * self.shift * self.shift / self.rate

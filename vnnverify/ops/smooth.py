@@ -14,7 +14,7 @@ from torch import Tensor
 from vnnverify.ir.op import Elementwise
 from vnnverify.numerics import FUNCTION_ULPS
 
-__all__ = ["Elu", "Exp", "Log", "Power", "Reciprocal", "Softplus", "Sqrt"]
+__all__ = ["Elu", "Exp", "InverseSqrt", "Log", "Power", "Reciprocal", "Softplus", "Sqrt"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +121,34 @@ class Sqrt(Elementwise):
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         return ((0.5 / slope).square(),)
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InverseSqrt(Elementwise):
+    """1/sqrt(x); NaN at zero, so that an interval with the pole has no bounds."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        x = inputs[0]
+        return torch.rsqrt(torch.where(x <= 0, float("nan"), x))
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return -0.5 * torch.rsqrt(x) / x
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return (torch.pow(-2 * slope, -2 / 3),)
+
+    def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """Tangent at the midpoint below, secant above: it is convex."""
+        _, secant = Elementwise.slopes(self, lower, upper)
+        return self.derivative((lower + upper) / 2), secant
+
+    @property
+    def ulps(self) -> int:
+        return FUNCTION_ULPS
 
     @property
     def image(self) -> tuple[float, float]:

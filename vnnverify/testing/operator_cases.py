@@ -25,7 +25,7 @@ from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
-from vnnverify.ops.smooth import Elu, Exp, Log, Power, Reciprocal, Softplus, Sqrt
+from vnnverify.ops.smooth import Elu, Exp, InverseSqrt, Log, Power, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.softmax import LogSoftmax, Softmax
 from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
 from vnnverify.ops.sums import AveragePool, ReduceSum, Sum
@@ -112,6 +112,7 @@ def _elementwise() -> Iterator[OperatorCase]:
     yield OperatorCase("Power/3", Power(3.0), vector)
     yield OperatorCase("Log", Log(), vector, 0.125, 9.0)
     yield OperatorCase("Sqrt", Sqrt(), vector, 0.125, 9.0)
+    yield OperatorCase("InverseSqrt", InverseSqrt(), vector, 0.125, 9.0)
     yield OperatorCase("Reciprocal", Reciprocal(), vector, 0.125, 9.0)
     yield OperatorCase("Reciprocal/negative", Reciprocal(), vector, -9.0, -0.125)
     yield OperatorCase("Power/1.5", Power(1.5), vector, 0.125, 9.0)

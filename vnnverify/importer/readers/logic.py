@@ -84,6 +84,10 @@ def _negation(node: NodeView) -> Operand:
 @reads("And", "Or", "Xor")
 def _connective(node: NodeView) -> Operand:
     """a and b as a + b − 1 cut to [0, 1], a or b as a + b, a xor b as |a − b|."""
+    for index in (0, 1):
+        known = node.operand(index)
+        if node.op_type != "Xor" and isinstance(known, np.ndarray) and known.all() == known.any():
+            return _only(node, 1 - index if known.all() == (node.op_type == "And") else index)
     if node.op_type == "Xor":
         return node.add(Abs(), subtracted(node, 0, 1))
     total = node.add(Sum((1, 1)), *node.variables())

@@ -15,7 +15,7 @@ from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Select
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.maximum import Max, ReduceMax
-from vnnverify.ops.piecewise import Abs
+from vnnverify.ops.piecewise import Abs, Clip, Relu
 from vnnverify.ops.smooth import Exp, Log, Power, Sqrt
 from vnnverify.ops.sums import ReduceSum, Sum
 
@@ -59,6 +59,15 @@ def _reduce_max(node: NodeView) -> Operand:
 
 @reads("Max", "Min")
 def _max(node: NodeView) -> Operand:
+    """Of a value and a number, the value cut off there."""
+    constants = [part for part in node.inputs if isinstance(part, np.ndarray) and part.size == 1]
+    if len(node.inputs) == 2 and len(constants) == 1:
+        x = node.variable(0 if isinstance(node.operand(0), Value) else 1)
+        x = node.expanded(x, node.broadcast(x.shape, constants[0].shape))
+        number = float(constants[0].reshape(-1)[0])
+        if node.op_type == "Max":
+            return node.add(Relu() if number == 0.0 else Clip(number, float("inf")), x)
+        return node.add(Clip(-float("inf"), number), x)
     values = node.variables()
     if len(values) == 1:
         return values[0]

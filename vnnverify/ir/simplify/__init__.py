@@ -14,18 +14,22 @@ from vnnverify.ir.simplify.copies import merge_copies
 from vnnverify.ir.simplify.dead_code import remove_dead_code
 from vnnverify.ir.simplify.duplicates import merge_duplicates
 from vnnverify.ir.simplify.fusion import fuse_scales
-from vnnverify.ir.simplify.gates import join_gates
 from vnnverify.ir.simplify.identities import remove_identities
+from vnnverify.ir.simplify.joining import join_functions
 from vnnverify.ir.simplify.masks import leave_out_masked
+from vnnverify.ir.simplify.moments import centre_variances
 from vnnverify.ir.simplify.opposites import merge_opposite_relus
 from vnnverify.ir.simplify.products import fuse_products
+from vnnverify.ir.simplify.softmaxes import join_softmaxes
 from vnnverify.ir.simplify.squares import square_products
 from vnnverify.ir.simplify.two_valued import straighten_two_valued
 
 __all__ = [
+    "centre_variances",
     "fuse_products",
     "fuse_scales",
-    "join_gates",
+    "join_functions",
+    "join_softmaxes",
     "leave_out_masked",
     "merge_copies",
     "merge_duplicates",
@@ -47,7 +51,9 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     merge_opposite_relus,  # before products of selections hide the copies
     fuse_products,
     square_products,
-    join_gates,
+    join_softmaxes,
+    centre_variances,
+    join_functions,
     straighten_two_valued,
 )
 
