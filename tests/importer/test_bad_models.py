@@ -61,15 +61,20 @@ def with_function(build: Build) -> onnx.ModelProto:
 
 
 def with_branch(build: Build) -> onnx.ModelProto:
-    branch = helper.make_graph(
-        [relu()], "branch", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])]
-    )
+    """Branches of different shapes, and a condition that is computed."""
+    flat = helper.make_node("Flatten", ["x"], ["y"], axis=0)
+    wide = helper.make_node("Concat", ["x", "x"], ["y"], axis=1)
+    shapes = ((flat, [1, 3]), (wide, [1, 6]))
+    branches = [
+        helper.make_graph([n], "branch", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, s)])
+        for n, s in shapes
+    ]
     nodes = [
         helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
         helper.make_node("Cast", ["s"], ["c"], to=TensorProto.BOOL),
-        helper.make_node("If", ["c"], ["y"], name="choice", then_branch=branch, else_branch=branch),
+        helper.make_node("If", ["c"], ["y"], name="choice", then_branch=branches[0], else_branch=branches[1]),
     ]
-    return build(nodes, X, Y)
+    return build(nodes, X, {"y": [1, "n"]})
 
 
 def sparse(build: Build) -> onnx.ModelProto:
@@ -156,7 +161,12 @@ REFUSED: list[tuple[str, Callable[[Build], onnx.ModelProto], type[ModelError], s
     ("missing input", lambda b: b([relu("ghost")], X, Y), ModelError, "'ghost'"),
     ("missing output", lambda b: b([relu("x", "z")], X, Y), ModelError, "'y'"),
     ("endless function", with_function, ModelError, "must not be recursive"),
-    ("branch", with_branch, UnsupportedModelError, "node 'choice': graphs inside a node"),
+    (
+        "branches",
+        with_branch,
+        UnsupportedModelError,
+        r"node 'choice' \(If\): a choice between float32 \(1, 3\) and float32 \(1, 6\) is not supported",
+    ),
     ("sparse", sparse, UnsupportedModelError, "initializer 'thin' is sparse; save it as a dense tensor"),
     (
         "old opset",

@@ -72,7 +72,7 @@ def node_attributes(attributes: Iterable[onnx.AttributeProto], name: str) -> dic
     """A node's attributes as Python values: numbers, strings, lists and arrays.
 
     Raises:
-        UnsupportedModelError: one is a graph (If, Loop, Scan).
+        UnsupportedModelError: one is a graph.
     """
     return {attribute.name: _attribute(attribute, name) for attribute in attributes}
 
@@ -80,7 +80,7 @@ def node_attributes(attributes: Iterable[onnx.AttributeProto], name: str) -> dic
 def _attribute(attribute: onnx.AttributeProto, name: str) -> Any:
     if attribute.type in _GRAPHS:
         raise UnsupportedModelError(
-            f"node {name!r}: graphs inside a node (If, Loop, Scan) are not supported; {REMEDY}"
+            f"node {name!r}: graphs inside a node other than If, Loop and Scan are not supported; {REMEDY}"
         )
     value = onnx.helper.get_attribute_value(attribute)
     if isinstance(value, onnx.TensorProto):

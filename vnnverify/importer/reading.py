@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ import onnx
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.builder import REMEDY, Builder, NodeView, Operand, as_tensor
+from vnnverify.importer.control import CONTROL, Results
 from vnnverify.importer.element_types import result_types
 from vnnverify.importer.folding import can_fold, fold
 from vnnverify.importer.functions import Body, body_of
@@ -145,8 +147,8 @@ class _Reading:
     ) -> tuple[Sequence[Operand], Sequence[np.dtype]]:
         domain = "" if node.domain == "ai.onnx" else node.domain
         opset = int(self.opsets.get(domain, 1))
-        if node.op_type == "If" and not domain and isinstance(args[0], np.ndarray):
-            return self._branch(node, name, bool(args[0].reshape(-1)[0]))
+        if node.op_type in CONTROL and not domain:
+            return self._controlled(node, name, args, types, opset)
         if (node.domain, node.op_type) in self.shared.functions:  # they take precedence
             body = body_of(node, opset, args, types, self.shared.functions)
             assert body is not None
@@ -175,13 +177,8 @@ class _Reading:
         view = NodeView(
             name, node.op_type, attributes, args, len(node.output), opset, self.shared.builder, types
         )
-        try:
+        with _fitting(view):
             found = reader(view)
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            # attributes that do not fit the shapes pass the checker, but neither numpy nor torch
-            shapes = " and ".join("nothing" if a is None else str(tuple(a.shape)) for a in args)
-            message = f"cannot be applied to {shapes} ({one_line(error)}); export the model again"
-            raise view.error(message) from error
         return [found] if isinstance(found, Value | np.ndarray) else found, made
 
     def _inside(
@@ -201,13 +198,36 @@ class _Reading:
         )
         return self._finished(inner, name, body.nodes, body.outputs)
 
-    def _branch(self, node: onnx.NodeProto, name: str, chosen: bool) -> tuple[list[Operand], list[np.dtype]]:
-        """The outputs of the branch that a constant condition takes."""
-        wanted = "then_branch" if chosen else "else_branch"
-        graph = next(a.g for a in node.attribute if a.name == wanted)
-        operands = {**self.operands, **initializers(graph)}
-        inner = replace(self, operands=operands, types=dict(self.types))
-        return self._finished(inner, name, graph.node, [v.name for v in graph.output])
+    def _controlled(
+        self,
+        node: onnx.NodeProto,
+        name: str,
+        args: tuple[Operand | None, ...],
+        types: tuple[np.dtype | None, ...],
+        opset: int,
+    ) -> Results:
+        """The outputs of a node with graphs inside, which see what this scope knows."""
+        graphs = {a.name: a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH}
+        plain = node_attributes((a for a in node.attribute if a.name not in graphs), name)
+        view = NodeView(name, node.op_type, plain, args, len(node.output), opset, self.shared.builder, types)
+
+        def body(which: str, step: str, inputs: Sequence[Operand], kinds: Sequence[np.dtype]) -> Results:
+            graph = graphs[which]
+            keys = [v.name for v in graph.input]
+            inner = replace(
+                self,
+                operands={**self.operands, **initializers(graph), **dict(zip(keys, inputs, strict=True))},
+                types={**self.types, **dict(zip(keys, kinds, strict=True))},
+            )
+            path = f"{name}/{step}" if step else name
+            wanted = [v.name for v in graph.output]
+            found, made = self._finished(inner, path, graph.node, wanted)
+            if len(found) < len(wanted):
+                raise view.error(f"its graph lacks output {wanted[len(found)]!r}")
+            return found, made
+
+        with _fitting(view):
+            return CONTROL[node.op_type](view, body)
 
     def _finished(
         self, inner: _Reading, name: str, nodes: Iterable[onnx.NodeProto], outputs: Sequence[str]
@@ -222,6 +242,18 @@ class _Reading:
             found.append(operand)
             made.append(kind)
         return found, made
+
+
+@contextmanager
+def _fitting(view: NodeView) -> Iterator[None]:
+    """Turns errors of numpy and torch into those of the model: attributes that do not fit the shapes pass
+    the checker, but neither of them."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        shapes = " and ".join("nothing" if a is None else str(tuple(a.shape)) for a in view.inputs)
+        message = f"cannot be applied to {shapes} ({one_line(error)}); export the model again"
+        raise view.error(message) from error
 
 
 def _known(
