@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import time
@@ -29,11 +30,12 @@ from vnnverify import (
     option,
 )
 from vnnverify.errors import OptionError, PluginError
-from vnnverify.plugins import Plugins
+from vnnverify.plugins import Plugins, load_plugins
 from vnnverify.query import Replay
 from vnnverify.runner import make_context
+from vnnverify.sharing import Parcel
 from vnnverify.strategy import Step, automatic, decide, load_backends, sequence
-from vnnverify.testing import Network, box, halfspaces, query_of
+from vnnverify.testing import Network, box, context, halfspaces, query_of, zoo
 
 ALL = ("zonotope", "bound_propagation", "falsification", "milp", "smoothing")
 Answer = Callable[[Query, Context], Outcome]
@@ -208,6 +210,47 @@ def test_every_turn_of_a_backend_is_kept(query: Query) -> None:
     assert (two["verdict"], two["reason"], two["open_clauses"], two["boxes"]) == ("unknown", "second", 2, 4)
     assert [turn["open_clauses"] for turn in result.stats["b"]] == [2]
     assert all(0 <= turn["seconds"] < 5 for turn in (one, two))
+
+
+def test_second_turn_goes_on_where_the_first_stopped(query: Query) -> None:
+    """Only with what is still open, and not at all if something is that it does not know."""
+    met: list[tuple[list[Clause], Parcel | None]] = []
+
+    def searches(query: Query, ctx: Context) -> Outcome:
+        met.append((list(query.clauses), ctx.parcel))
+        count = len(query.clauses)
+        left = Parcel(query.clauses, torch.arange(count), {"depth": torch.arange(count) + 10}, (0,))
+        return dataclasses.replace(Outcome.unknown("later", query), left=left)
+
+    searcher, other = Scripted(searches), Scripted(leaves(1))
+    steps = [Step("s"), Step("o"), Step("s"), Step("new"), Step("s")]
+    new = Clause(query.clauses[1].region, query.clauses[1].unsafe)
+    renews = Scripted(lambda query, ctx: Outcome.unknown("another", query.with_clauses([new])))
+    ctx = make_context(query, Deadline.after(60.0))
+    assert len(query.clauses) >= 2
+    result = decide(query, steps, {"s": searcher, "o": other, "new": renews}, ctx)
+    assert result.verdict is Verdict.UNKNOWN
+    (_, first), (clauses, second), (last, third) = met
+    assert first is None and third is None and last == [new]
+    assert second is not None and clauses == [query.clauses[1]] == list(second.clauses)
+    assert (second.clause.tolist(), second.columns["depth"].tolist(), second.stuck) == ([0], [11], ())
+
+
+def test_searches_resume_to_the_same_end() -> None:
+    """Zonotopes in many short turns decide what they decide in one."""
+    plugins = load_plugins()
+    backend = plugins.backend_class("zonotope")()
+    resumed = 0
+    for specimen in zoo():
+        if specimen.tight or not specimen.query.clauses or not backend.supports(specimen.query):
+            continue
+        whole = backend.verify(specimen.query, context(specimen.query, 0.5))
+        steps = [Step("zonotope", at_most=0.005)] * 60 + [Step("zonotope")]
+        found = decide(specimen.query, steps, {"zonotope": backend}, context(specimen.query, 1.0))
+        if whole.verdict.decided:
+            assert found.verdict is whole.verdict, specimen.name
+            resumed += len(found.stats["zonotope"]) > 1
+    assert resumed >= 3
 
 
 def test_passed_over_twice_is_said_once(query: Query) -> None:

@@ -87,7 +87,7 @@ class Outcome:
     residual: Query | None = None  # the clauses still open, if unknown or timeout; None: all of them
     certificate: object | None = None
     stats: Mapping[str, Any] = field(default_factory=dict)  # JSON-able counters
-    left: Parcel | None = None  # the sub-problems still open, if a parcel was to be worked on
+    left: Parcel | None = None  # the sub-problems still open, from which a search can go on
 
     @classmethod
     def sat(cls, witness: Tensor, **stats: Any) -> Outcome:
@@ -122,6 +122,7 @@ class Result:
     seconds: float = 0.0
     stats: Mapping[str, Any] = field(default_factory=dict)
     residual: Query | None = None
+    left: Parcel | None = None
 
     def __bool__(self) -> bool:
         raise TypeError(
@@ -147,8 +148,8 @@ class Context:
     team: Team | None = None
     """Other workers, if there are any, to which a search may hand open sub-problems."""
     parcel: Parcel | None = None
-    """Sub-problems of the query's clauses that a search is to begin with instead of the whole; those still
-    open in the end are its outcome's `left`. Only a backend that gives parcels to a team meets any."""
+    """Sub-problems of the query's clauses that a search is to begin with instead of the whole: what an
+    outcome of the same backend has `left`, or what a search of it gave to its team. Others meet none."""
 
     def until(self, deadline: Deadline) -> Context:
         """The same context with another deadline."""

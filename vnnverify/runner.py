@@ -82,6 +82,7 @@ def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -
         backend=name,
         stats=_plain(outcome.stats),
         residual=outcome.residual,
+        left=None if verdict.decided else outcome.left,
     )
 
 

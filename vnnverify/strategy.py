@@ -19,7 +19,7 @@ from vnnverify.ir import Elementwise
 from vnnverify.plugins import Plugins
 from vnnverify.query import Query
 from vnnverify.runner import run
-from vnnverify.sharing import Team
+from vnnverify.sharing import Parcel, Team
 from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = ["Step", "automatic", "decide", "load_backends", "sequence"]
@@ -142,6 +142,7 @@ def decide(
         logger.warning("no disjunct of the property has a non-empty input box: vacuously unsat")
         return Result(Verdict.UNSAT, "vacuous: no disjunct has a non-empty input box")
     turns: dict[str, list[dict[str, Any]]] = {}
+    left: dict[str, Parcel | None] = {}  # where each backend's search stood, to go on from there
     failed = False
     last: Result | None = None
     open_query = query
@@ -157,8 +158,12 @@ def decide(
             each.extend([] if passed in each else [passed])
             continue
         limit = Deadline.after(min(step.at_most, step.share * ctx.deadline.remaining()))
-        turn = dataclasses.replace(ctx, deadline=limit, team=team(step.backend))
+        known = left.get(step.backend)
+        if known is not None:
+            known = known.about(open_query.clauses) if known.covers(open_query.clauses) else None
+        turn = dataclasses.replace(ctx, deadline=limit, team=team(step.backend), parcel=known)
         result = run(open_query, step.backend, backend, turn)
+        left[step.backend] = result.left
         report(step.backend, result)
         if not result.verdict.decided and _discharges(result, open_query):
             guarantee = _weaker(guarantee, result.guarantee)

@@ -61,12 +61,12 @@ def lost(query: Query, parcel: Parcel, number: int) -> Returned:
 
 def untouched(query: Query, parcel: Parcel, number: int) -> Returned:
     """There was no time to do anything."""
-    return Returned(number, Parcel((), parcel.columns))
+    return Returned(number, Parcel((), parcel.clause, parcel.columns))
 
 
 def mistaken(query: Query, parcel: Parcel, number: int) -> Returned:
     """A witness that is none, and nothing left."""
-    return Returned(number, Parcel((), {}), query.clauses[0].region.upper + 1e6)
+    return Returned(number, parcel.about(()), query.clauses[0].region.upper + 1e6)
 
 
 class Here:
@@ -81,7 +81,7 @@ class Here:
         return self.size - len(self.done)
 
     def give(self, parcel: Parcel, seconds: float) -> int:
-        assert seconds > 0 and len(parcel.columns["bound"])
+        assert seconds > 0 and len(parcel)
         self.given.append(parcel)
         self.done.append(self.work(self.query, parcel, len(self.given)))
         return len(self.given)
@@ -150,8 +150,8 @@ def test_clauses_keep_their_numbers_and_what_was_given_up_is_told(unsat: list[Qu
     query = unsat[0].with_clauses([clause] * 5)
 
     def gives_up(query: Query, parcel: Parcel, number: int) -> Returned:
-        assert len(parcel.clauses) <= 5 and int(parcel.columns["clause"].max()) < len(parcel.clauses)
-        return Returned(number, Parcel((), {n: c[:0] for n, c in parcel.columns.items()}, (0,)))
+        assert len(parcel.clauses) <= 5 and int(parcel.clause.max()) < len(parcel.clauses)
+        return Returned(number, dataclasses.replace(parcel.about(()), stuck=(0,)))
 
     team = Here(query, gives_up)
     found = search(query, team)

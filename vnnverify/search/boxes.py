@@ -58,29 +58,32 @@ class Boxes:
     def pack(self, clauses: Sequence[Clause]) -> Parcel:
         """The boxes for another worker, with those of the clauses that they are of, counted anew."""
         used, clause = torch.unique(self.clause, return_inverse=True)
-        chosen = tuple(clauses[k] for k in used.tolist())
-        most = max(1, *(len(one.unsafe) for one in chosen))
-        return Parcel(chosen, {**self._columns(), "clause": clause, "excluded": self.excluded[:, :most]})
+        return Parcel(tuple(clauses[k] for k in used.tolist()), clause, self._columns())
 
     @classmethod
-    def unpack(cls, parcel: Parcel, device: torch.device) -> Boxes:
-        """The boxes of a parcel; their clauses are counted as in the parcel."""
-        return cls(**{name: column.to(device) for name, column in parcel.columns.items()})
+    def unpack(cls, parcel: Parcel, polytopes: int, device: torch.device) -> Boxes:
+        """The boxes of a parcel; their clauses are counted as in the parcel.
 
-    def pack_left(self, stuck: Iterable[int]) -> Parcel:
-        """What is left of a parcel, for the one who gave it: these boxes, and the clauses `stuck` with boxes
-        that the search gave up."""
-        return Parcel((), self._columns(), tuple(sorted(stuck)))
+        Args:
+            polytopes: most that any of the clauses has.
+        """
+        columns = {name: column.to(device) for name, column in parcel.columns.items()}
+        excluded = columns.pop("excluded")[:, :polytopes]
+        excluded = torch.nn.functional.pad(excluded, (0, polytopes - excluded.shape[1]), value=True)
+        return cls(clause=parcel.clause.to(device), excluded=excluded, **columns)
+
+    def pack_left(self, clauses: Sequence[Clause], stuck: Iterable[int]) -> Parcel:
+        """What a search over these clauses leaves: these boxes, and the clauses `stuck` with boxes that it
+        gave up."""
+        return Parcel(tuple(clauses), self.clause, self._columns(), tuple(sorted(stuck)))
 
     def unpack_left(self, left: Parcel) -> tuple[Boxes, set[int]]:
         """What another worker left of these boxes, and which clauses have boxes that it gave up."""
-        boxes = Boxes.unpack(left, self.clause.device)
+        boxes = Boxes.unpack(left, self.excluded.shape[1], self.clause.device)
         used = torch.unique(self.clause)
         boxes.clause = used[boxes.clause]
-        missing = self.excluded.shape[1] - boxes.excluded.shape[1]
-        boxes.excluded = torch.nn.functional.pad(boxes.excluded, (0, missing), value=True)
         return boxes, set(used[list(left.stuck)].tolist())
 
     def _columns(self) -> dict[str, Tensor]:
-        every = (field.name for field in dataclasses.fields(self))
+        every = (field.name for field in dataclasses.fields(self) if field.name != "clause")
         return {name: getattr(self, name) for name in every if getattr(self, name) is not None}

@@ -68,7 +68,7 @@ class SearchResult:
     witness: Tensor | None = None  # (n,) float64, confirmed
     timed_out: bool = False
     stats: dict[str, Any] = field(default_factory=dict)
-    left: Parcel | None = None  # what is still open, if the search began with a parcel
+    left: Parcel | None = None  # what is still open, unless a witness was found
 
 
 class InputSplit:
@@ -101,8 +101,10 @@ class InputSplit:
 
     def run(self) -> SearchResult:
         """Search until everything is closed, a witness is confirmed, or the deadline comes."""
-        parcel, stuck = self.ctx.parcel, set[int]()
-        boxes = self._roots() if parcel is None else Boxes.unpack(parcel, self.ctx.device)
+        parcel = self.ctx.parcel
+        stuck: set[int] = set() if parcel is None else set(parcel.stuck)
+        most = self.spec.real.shape[1]
+        boxes = self._roots() if parcel is None else Boxes.unpack(parcel, most, self.ctx.device)
         until = Deadline(self.ctx.deadline.at - (0.0 if parcel is None else LAST_BATCH))
         others = HandedOut[Boxes](
             self.ctx.team if self.max_splits is None else None,
@@ -137,7 +139,7 @@ class InputSplit:
             sorted(stuck | set(boxes.clause.tolist())),
             timed_out=bool(len(boxes)),
             stats=self._stats(len(boxes), worst),
-            left=None if parcel is None else boxes.pack_left(stuck),
+            left=boxes.pack_left(self.query.clauses, stuck),
         )
 
     def _take_back(

@@ -37,9 +37,9 @@ def work_on(text: str, query: Query, backend: Backend[Any], ctx: Context) -> dic
     if left is None:  # it works on whole clauses; one that is decided is so in every part
         if not outcome.verdict.decided:
             return {"reason": outcome.reason}
-        left = Parcel((), {name: column[:0] for name, column in parcel.columns.items()})
+        left = parcel.about(())
     return {
-        "left": left.to_text(),
+        "left": dataclasses.replace(left, clauses=()).to_text(),  # the giver has them
         "witness": None if outcome.witness is None else _coordinates(outcome.witness),
         "stats": {name: value for name, value in outcome.stats.items() if type(value) is int},
     }

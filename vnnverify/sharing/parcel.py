@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +25,33 @@ class Parcel:
     """
 
     clauses: tuple[Clause, ...]
+    clause: Tensor  # (N,) int64, which of them each sub-problem is about
     columns: Mapping[str, Tensor]  # (N, …) each
     stuck: tuple[int, ...] = ()  # clauses with sub-problems, not among the N, that the search gave up
+
+    def __len__(self) -> int:
+        return self.clause.shape[0]
+
+    def covers(self, clauses: Sequence[Clause]) -> bool:
+        """Whether these are all among the parcel's clauses, which are told apart by identity."""
+        mine = {id(clause) for clause in self.clauses}
+        return all(id(clause) in mine for clause in clauses)
+
+    def about(self, clauses: Sequence[Clause]) -> Parcel:
+        """The sub-problems of these clauses of the parcel, which are counted anew."""
+        number = {id(clause): k for k, clause in enumerate(clauses)}
+        new = [number.get(id(clause), -1) for clause in self.clauses]
+        clause = torch.tensor(new, dtype=torch.long, device=self.clause.device)[self.clause]
+        keep = clause >= 0
+        columns = {name: column[keep] for name, column in self.columns.items()}
+        stuck = tuple(new[k] for k in self.stuck if new[k] >= 0)
+        return Parcel(tuple(clauses), clause[keep], columns, stuck)
 
     def to_text(self) -> str:
         """Everything in one line of ASCII, exact to the bit."""
         content = {
             "clauses": [_plain_clause(clause) for clause in self.clauses],
+            "clause": self.clause.cpu(),
             "columns": {name: column.cpu().contiguous() for name, column in self.columns.items()},
             "stuck": list(self.stuck),
         }
@@ -44,7 +64,7 @@ class Parcel:
         """The parcel that `to_text` wrote."""
         content = torch.load(io.BytesIO(base64.b64decode(text)), weights_only=True)
         clauses = tuple(_clause(record) for record in content["clauses"])
-        return cls(clauses, content["columns"], tuple(content["stuck"]))
+        return cls(clauses, content["clause"], content["columns"], tuple(content["stuck"]))
 
 
 def _plain_clause(clause: Clause) -> dict[str, Any]:
