@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import onnx
@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from vnnverify.ops.piecewise import Relu
 from vnnverify.testing import check_operator
 
+Done = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).parents[2]
 SPEC = """
 (declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real) (declare-const Y_1 Real)
@@ -24,20 +25,42 @@ SPEC = """
 """
 
 
-@pytest.fixture
-def softsign(page, labelled, stranger, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The page's package, with a model of one node and two questions about it."""
-    run = stranger(labelled(page("docs/operators.md")))
+PROGRAM = """
+import torch
+from vnnverify.plugins import load_plugins
+from vnnverify.domains import interval
+plugins = load_plugins()
+plugins.install_rules()
+assert not plugins.failures, plugins.failures
+from vnnverify_softsign.operator import Softsign
+print(interval.domain.find(Softsign()).__module__)
+"""
+COMMANDS = {
+    "tests": ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"),
+    "show": ("-m", "vnnverify", "show", "m.onnx"),
+    "sat": ("-m", "vnnverify", "verify", "m.onnx", "sat.vnnlib", "--timeout", "60"),
+    "unsat": ("-m", "vnnverify", "verify", "m.onnx", "unsat.vnnlib", "--timeout", "60"),
+    "rule": ("-c", PROGRAM),
+}
+
+
+@pytest.fixture(scope="module")
+def softsign(page, labelled, lay_out, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
+    """What the commands come to where the page's package is installed, two at a time.
+
+    They are about a model of one node and two questions about it.
+    """
+    folder = tmp_path_factory.mktemp("softsign")
+    run = lay_out(folder, labelled(page("docs/operators.md")))
     info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in "XY"]
     node = helper.make_node("Softsign", ["X"], ["Y"], name="soft")
     graph = helper.make_graph([node], "g", info[:1], info[1:])
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
-        tmp_path / "m.onnx",
-    )
-    (tmp_path / "unsat.vnnlib").write_text(SPEC.format("0.751"))  # softsign(3) = 0.75
-    (tmp_path / "sat.vnnlib").write_text(SPEC.format("0.749"))
-    return run
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, folder / "m.onnx")
+    (folder / "unsat.vnnlib").write_text(SPEC.format("0.751"))  # softsign(3) = 0.75
+    (folder / "sat.vnnlib").write_text(SPEC.format("0.749"))
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(COMMANDS, pool.map(lambda words: run(*words), COMMANDS.values()), strict=True))
 
 
 def test_tables_are_current() -> None:
@@ -57,36 +80,25 @@ def test_every_law_is_named(page) -> None:
     assert named == {record.check for record in records}
 
 
-def test_its_own_tests_pass(softsign) -> None:
-    done = softsign("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
+def test_its_own_tests_pass(softsign: dict[str, Done]) -> None:
+    done = softsign["tests"]
     assert done.returncode == 0, done.stdout[-2000:]
     assert "3 passed" in done.stdout
 
 
-def test_show_reads_and_bounds_it(softsign) -> None:
-    done = softsign("-m", "vnnverify", "show", "m.onnx")
-    first, *rest = done.stdout.splitlines()
+def test_show_reads_and_bounds_it(softsign: dict[str, Done]) -> None:
+    first, *rest = softsign["show"].stdout.splitlines()
     assert first.split() == ["soft", "Softsign", "1×2", "0", "relaxed"]
     assert "  bound_propagation    yes" in rest
     assert any(row.startswith("  milp                 no: node 'soft'") for row in rest)
 
 
 @pytest.mark.parametrize("verdict", ["sat", "unsat"])
-def test_properties_are_decided(softsign, verdict: str) -> None:
-    done = softsign("-m", "vnnverify", "verify", "m.onnx", f"{verdict}.vnnlib", "--timeout", "60")
+def test_properties_are_decided(softsign: dict[str, Done], verdict: str) -> None:
+    done = softsign[verdict]
     assert done.stdout.splitlines()[0] == verdict, done.stderr
 
 
-def test_the_rule_is_used(softsign) -> None:
-    program = """
-import torch
-from vnnverify.plugins import load_plugins
-from vnnverify.domains import interval
-plugins = load_plugins()
-plugins.install_rules()
-assert not plugins.failures, plugins.failures
-from vnnverify_softsign.operator import Softsign
-print(interval.domain.find(Softsign()).__module__)
-"""
-    done = softsign("-c", program)
+def test_the_rule_is_used(softsign: dict[str, Done]) -> None:
+    done = softsign["rule"]
     assert done.stdout.strip() == "vnnverify_softsign.rules", done.stderr

@@ -31,7 +31,8 @@ from vnnverify.ops.steps import Sign
 from vnnverify.testing import OperatorCase, check_backend, check_domain
 
 assert outcome.verdict is Verdict.UNSAT, outcome
-check_backend(Splitting(), settings=Settings(must_decide={"point_sat", "point_unsat", "absolute_below"}))
+easy = {"point_sat", "point_unsat", "absolute_below"}
+check_backend(Splitting(), settings=Settings(must_decide=easy, spare_seconds=0.05))
 check_backend(Boxes(), settings=Settings(must_decide={"point_unsat"}))
 assert type("Opted", (Boxes,), {"options_type": BoxesOptions}).parse_options({"splits": "0"}).splits == 0
 _install()

@@ -24,7 +24,8 @@ def check_repeatable(backend: Backend[Any], settings: Settings) -> None:
     def check(specimen: Specimen) -> None:
         runs = []
         for _ in range(2):
-            ctx = context(specimen.query, settings.seconds, dtype=settings.dtype, seed=SEED)
+            seconds = settings.time_for(specimen)
+            ctx = context(specimen.query, seconds, dtype=settings.dtype, seed=SEED)
             runs.append(ask(backend, specimen.query, ctx, specimen.name))
             if ctx.deadline.expired or runs[-1].verdict is Verdict.TIMEOUT:
                 return
