@@ -192,6 +192,8 @@ def _reductions() -> Iterator[Form]:
         yield form(op, VECTOR, VECTOR)
     for op in ("AveragePool", "MaxPool"):
         yield form(op, IMAGE, kernel_shape=[2, 2])
+    yield form("LpPool", IMAGE, kernel_shape=[2, 2], opset=18)
+    yield form("GlobalLpPool", IMAGE)
     yield form("AveragePool", IMAGE, when="dilated", opset=19, kernel_shape=[2, 2], dilations=[2, 2])
 
     for op in ("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd"):
@@ -230,14 +232,28 @@ def _moved() -> Iterator[Form]:
     for op in ("Scatter", "ScatterElements"):
         opset = 10 if op == "Scatter" else 13
         yield form(op, MATRIX, ints(0, 2, 1).reshape(1, 3), (1, 3), when="constant indices", opset=opset)
+    yield form(
+        "ScatterElements",
+        MATRIX,
+        ints(0, 0, 1).reshape(1, 3),
+        (1, 3),
+        when="reduction=add",
+        opset=16,
+        reduction="add",
+    )
     yield form("ScatterND", MATRIX, ints(0, 2).reshape(1, 2), (1,), when="constant indices")
     yield form("Compress", MATRIX, np.array([True, False, True, True]), axis=0, when="constant condition")
     yield form("ReverseSequence", MATRIX, ints(3, 2, 1), when="constant lengths")
     yield form("Trilu", MATRIX, opset=14)
     yield form("CenterCropPad", MATRIX, ints(3, 3), opset=18)
+    yield form("GridSample", IMAGE, numbers(1, 2, 2, 2) - 1, when="constant grid", opset=20)
+    yield form("AffineGrid", (1, 2, 3), ints(1, 1, 4, 4), when="constant size", opset=20)
+    yield form("Col2Im", (1, 4, 9), ints(4, 4), ints(2, 2), opset=18)
+    yield form("DFT", (1, 4, 1), None, np.array(1), opset=20)
+    yield form("STFT", (1, 8, 1), np.array(2), numbers(4), opset=17)
     yield form("CumSum", MATRIX, np.array(0))
-    yield form("Einsum", VECTOR, MATRIX, equation="ij,jk->ik", when="two variables, no diagonals")
-    yield form("Einsum", VECTOR, numbers(4, 3), equation="ij,jk->ik", when="with a constant, no diagonals")
+    yield form("Einsum", VECTOR, MATRIX, equation="ij,jk->ik", when="two variables")
+    yield form("Einsum", VECTOR, numbers(4, 3), equation="ij,jk->ik", when="with a constant")
 
 
 def _shapes() -> Iterator[Form]:

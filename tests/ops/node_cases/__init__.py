@@ -6,6 +6,7 @@ from node_cases.arrangement import arrangement_cases
 from node_cases.case import Case
 from node_cases.convolution import conv_cases
 from node_cases.elementwise import activation_cases, scalar_cases
+from node_cases.linear_maps import linear_map_cases
 from node_cases.logic import logic_cases
 from node_cases.moving import moving_cases
 from node_cases.normalization import normalization_cases
@@ -31,4 +32,5 @@ CASES: list[Case] = [
     *quantized_cases(),
     *moving_cases(),
     *arrangement_cases(),
+    *linear_map_cases(),
 ]

@@ -42,6 +42,10 @@ def pool_cases() -> list[Case]:
             count_include_pad=1,
             opset=19,
         ),
+        *(case("LpPool", image, kernel_shape=[2, 3], pads=[1, 0, 0, 1], opset=11, p=p) for p in (1, 2, 3)),
+        case("LpPool", image, kernel_shape=[2, 2], dilations=[2, 1], strides=[2, 2], opset=18),
+        case("GlobalLpPool", image, p=3),
+        case("GlobalLpPool", image),
         case("GlobalAveragePool", image),
         case("GlobalMaxPool", image),
     ]

@@ -22,7 +22,9 @@ _FAMILIES = (
     "recurrent",
     "reduction",
     "resize",
+    "sampling",
     "shape",
+    "signal",
 )
 
 

@@ -14,7 +14,8 @@ from vnnverify.importer.readers.order import picked
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Concat, Select, Transpose
-from vnnverify.ops.linear import Linear
+from vnnverify.ops.linear import Linear, entries, product
+from vnnverify.ops.sums import Sum
 
 __all__: list[str] = []
 
@@ -27,7 +28,7 @@ _MOVED = {"Scatter": (0, 2), "ScatterElements": (0, 2), "ScatterND": (0, 2)}
 def _moved(node: NodeView) -> Operand:
     """Whatever such an operator does to elements it does to their numbers: 1, 2, …; 0 is a new zero."""
     if node.attribute("reduction", "none") != "none":
-        raise node.unsupported("a reduction of what falls on the same place")
+        return _accumulated(node)
     indices = node.operand(1)
     if node.op_type == "GatherElements" and isinstance(indices, Value):
         return _picked_elements(node, indices)
@@ -51,6 +52,28 @@ def _moved(node: NodeView) -> Operand:
     if bool((chosen > 0).all()):
         return picked
     return scaled(node, picked, (chosen > 0).numpy().astype(np.float64), None)
+
+
+def _accumulated(node: NodeView) -> Value:
+    """The first input with the third one added at constant places, which may be the same."""
+    if node.attribute("reduction") != "add":
+        raise node.unsupported(f"the reduction {node.attribute('reduction')!r}")
+    x, indices, updates = node.variable(0), node.constant(1, "the places"), node.variable(2)
+    if indices is None:
+        raise node.error("the places are missing")
+    places = np.arange(x.size).reshape(x.shape)
+    if node.op_type == "ScatterND":
+        target = places[tuple(np.moveaxis(indices, -1, 0))]
+    else:
+        axis = node.axis(int(node.attribute("axis", 0)), len(x.shape))
+        where = np.indices(indices.shape)
+        target = places[tuple(indices if k == axis else where[k] for k in range(len(x.shape)))]
+    if target.shape != updates.shape:
+        raise node.error(f"adds {updates.shape} at places {target.shape}")
+    rows, n = torch.from_numpy(target.reshape(-1).astype(np.int64)), updates.size
+    weight = entries(rows, torch.arange(n), torch.ones(n, dtype=torch.float64), (x.size, n))
+    added = node.add(product(weight), node.reshaped(updates, (n,)))
+    return node.add(Sum((1, 1)), x, node.reshaped(added, x.shape))
 
 
 def _picked_elements(node: NodeView, index: Value) -> Value:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 
@@ -13,6 +14,8 @@ from vnnverify.importer.readers.product import spatial_pads
 from vnnverify.importer.registry import reads
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.maximum import MaxPool, ReduceMax
+from vnnverify.ops.piecewise import Abs
+from vnnverify.ops.smooth import Power, Sqrt
 from vnnverify.ops.sums import AveragePool, ReduceSum
 
 __all__: list[str] = []
@@ -84,3 +87,23 @@ def _global(node: NodeView) -> Operand:
     for axis in axes:
         count *= x.shape[axis]
     return node.add(ReduceSum(axes, True, 1.0 / count, count), x)
+
+
+@reads("LpPool", "GlobalLpPool")
+def _lp_pool(node: NodeView) -> Operand:
+    """The p-norm of each window: roots of sums of powers."""
+    x, p = node.variable(), float(node.attribute("p", 2))
+    powers = node.add(Abs(), x) if p != 2.0 else x
+    powers = powers if p == 1.0 else node.add(Power(p), powers)
+    if node.op_type == "GlobalLpPool":
+        axes = tuple(range(2, len(x.shape)))
+        total = node.add(ReduceSum(axes, True, 1.0, prod(x.shape[2:])), powers)
+    else:
+        kernel, strides, dilations, before, after = _window(node, x.shape[2:])
+        ones = torch.ones(1, 1, *kernel, dtype=torch.float64)
+        single = node.reshaped(powers, (x.shape[0] * x.shape[1], 1, *x.shape[2:]))
+        sums = node.add(Conv(ones, None, strides, before, after, dilations), single)
+        total = node.reshaped(sums, (*x.shape[:2], *sums.shape[2:]))
+    if p == 1.0:
+        return total
+    return node.add(Sqrt() if p == 2.0 else Power(1.0 / p), total)

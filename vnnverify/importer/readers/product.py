@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import torch
@@ -188,3 +189,28 @@ def _conv_transpose(node: NodeView) -> Operand:
     groups = int(node.attribute("group", 1))
     b = None if bias is None else as_tensor(bias)
     return node.add(ConvTranspose(as_tensor(weight), b, strides, before, after, dilations, groups), x)
+
+
+@reads("Col2Im", since=18)
+def _col2im(node: NodeView) -> Operand:
+    """Blocks (N, C·elements, places) added up where they lie: a transposed convolution with ones."""
+    x, image, block = node.variable(), node.constant(1, "the image's shape"), node.constant(2, "the block's")
+    if image is None or block is None:
+        raise node.error("the shape of the image or of a block is missing")
+    extent, kernel = ([int(n) for n in part.reshape(-1)] for part in (image, block))
+    rank, size = len(kernel), prod(kernel)
+    strides, dilations = (tuple(node.attribute(key, [1] * rank)) for key in ("strides", "dilations"))
+    pads = node.attribute("pads", [0] * (2 * rank))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
+    before, behind = tuple(pads[:rank]), pads[rank:]
+    places = [
+        (n + b + a - r) // s + 1 for n, b, a, r, s in zip(extent, before, behind, reach, strides, strict=True)
+    ]
+    full = [s * (n - 1) + r for n, s, r in zip(places, strides, reach, strict=True)]
+    after = tuple(f - b - n for f, b, n in zip(full, before, extent, strict=True))
+    channels = x.shape[1] // size
+    if x.shape[1:] != (channels * size, prod(places)):
+        raise node.error(f"blocks of shape {x.shape} do not make an image of {extent} by {kernel}")
+    ones = torch.eye(size, dtype=torch.float64).repeat(channels, 1).reshape(channels * size, 1, *kernel)
+    blocks = node.reshaped(x, (x.shape[0], x.shape[1], *places))
+    return node.add(ConvTranspose(ones, None, strides, before, after, dilations, channels), blocks)
