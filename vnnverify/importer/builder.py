@@ -158,15 +158,18 @@ class NodeView:
             raise self.error(f"axis {axis} is out of range for rank {rank}")
         return axis % rank
 
+    @property
+    def title(self) -> str:
+        """What messages call this node."""
+        return f"node {self.name!r} ({self.op_type})"
+
     def error(self, message: str) -> ModelError:
         """An error that names this node."""
-        return ModelError(f"node {self.name!r} ({self.op_type}): {message}")
+        return ModelError(f"{self.title}: {message}")
 
     def unsupported(self, what: str) -> UnsupportedModelError:
         """The error for a valid node that this reader cannot read."""
-        return UnsupportedModelError(
-            f"node {self.name!r} ({self.op_type}): {what} is not supported; {REMEDY}"
-        )
+        return UnsupportedModelError(f"{self.title}: {what} is not supported; {REMEDY}")
 
 
 NodeReader = Callable[[NodeView], Operand | Sequence[Operand]]

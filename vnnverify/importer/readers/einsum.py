@@ -44,7 +44,10 @@ def _pair(
         _without(node, x, term, needed | set(other))
         for (x, term), (_, other) in ((first, second), (second, first))
     )
-    size = dict(zip(left, a.shape, strict=True)) | dict(zip(right, b.shape, strict=True))
+    size = dict(zip(left, a.shape, strict=True))
+    for letter, n in zip(right, b.shape, strict=True):
+        if size.setdefault(letter, n) != n:
+            raise node.error(f"{letter!r} stands for {size[letter]} and for {n} elements")
     both = [k for k in left if k in right and k in needed]
     inner = [k for k in left if k in right and k not in needed]
     rows, columns = [k for k in left if k not in right], [k for k in right if k not in left]

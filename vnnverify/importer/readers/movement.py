@@ -45,7 +45,7 @@ def _moved(node: NodeView) -> Operand:
     names = [f"in{k}" if x is not None else "" for k, x in enumerate(given)]
     op_type, opset = ("ScatterElements", 11) if node.op_type == "Scatter" else (node.op_type, node.opset)
     proto = onnx.helper.make_node(op_type, names, ["out"], **node.attributes)
-    (places,) = evaluate(proto, given, opset, node.name)
+    (places,) = evaluate(proto, given, opset, node.title)
     joined = sources[0] if len(sources) == 1 else node.add(Concat(0), *sources)
     chosen = torch.from_numpy(np.ascontiguousarray(places.astype(np.int64)))
     picked = node.add(Select.of((chosen - 1).clamp(min=0), tuple(chosen.shape)), joined)

@@ -101,7 +101,7 @@ def _mixed(node: NodeView, x: Value, targets: dict[int, float | int], *, asymmet
         names = ["x", "", "", "wanted"] if sized else ["x", "", "wanted"]
         proto = onnx.helper.make_node("Resize", names, ["y"], **attributes)
         given = [np.eye(n, dtype=np.float64), *[None] * (len(names) - 2), wanted]
-        (columns,) = evaluate(proto, given, max(node.opset, 13), node.name)
+        (columns,) = evaluate(proto, given, max(node.opset, 13), node.title)
         swap = list(range(rank))
         swap[axis], swap[-1] = swap[-1], swap[axis]
         turn = Transpose(tuple(swap))

@@ -36,8 +36,8 @@ def _reshape(node: NodeView) -> Operand:
 @reads("Flatten")
 def _flatten(node: NodeView) -> Operand:
     x = node.variable()
-    axis = int(node.attribute("axis", 1))
-    axis = axis + len(x.shape) if axis < 0 else axis
+    axis, rank = int(node.attribute("axis", 1)), len(x.shape)
+    axis = rank if axis == rank else node.axis(axis, rank)
     return node.reshaped(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
 
 
