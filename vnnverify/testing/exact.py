@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from vnnverify.query import Clause, Polytope, Region
 from vnnverify.testing.network import Network
@@ -132,11 +133,12 @@ class _Cell:
     outputs: tuple[tuple[Vector, Fraction], ...]
 
 
-def _cells(network: Network, rows: tuple[Inequality, ...]) -> Iterator[_Cell]:
+@lru_cache(maxsize=8)  # several questions in turn are asked about the same cells
+def _cells(network: Network, rows: tuple[Inequality, ...]) -> tuple[_Cell, ...]:
     """All non-empty cells of the network in the set that `rows` describe."""
     n = network.inputs
     start = tuple((tuple(ONE if i == k else ZERO for i in range(n)), ZERO) for k in range(n))
-    yield from _through(network, 0, start, rows)
+    return tuple(_through(network, 0, start, rows))
 
 
 def _through(
