@@ -13,7 +13,8 @@ from vnnverify.importer.registry import find_reader
 
 __all__ = ["unsupported_operators"]
 
-_WITHOUT_READER = ("Constant", "Shape")  # read by the importer itself
+_WITHOUT_READER = ("Constant", "EyeLike", "If", "Loop", "Scan", "Shape", "Size")
+"""Operators that the importer itself reads."""
 
 
 def unsupported_operators(data: bytes, operators: Iterable[OperatorInfo] = ()) -> dict[str, int]:

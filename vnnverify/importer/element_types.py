@@ -13,9 +13,29 @@ import numpy as np
 import onnx
 from onnx import defs
 
-__all__ = ["result_types"]
+__all__ = ["result_types", "whole_number_problem"]
 
 _DEFAULT = np.dtype(np.float32)
+
+
+_SUMS = ("Abs", "Add", "CumSum", "Neg", "ReduceSum", "Sub", "Sum")
+_WRAPPED = (*_SUMS, "Gemm", "MatMul", "Mul", "Pow", "ReduceProd")
+"""Operators whose results may leave the range of a narrow type, and then come round from its other end."""
+_ROUNDED = ("ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")
+"""Operators whose results are cut to whole numbers, of whole numbers."""
+
+
+def whole_number_problem(op_type: str, attributes: Mapping[str, Any], kind: np.dtype) -> str | None:
+    """What a node with such results does to whole numbers and the graph, which computes with reals, does not.
+
+    None if it does the same. Numbers of 32 and 64 bits are taken to be wide enough.
+    """
+    if kind.kind not in "iu":
+        return None
+    if op_type in _WRAPPED and (kind.kind == "u" or kind.itemsize < 4):
+        return f"arithmetic of {kind}, which may overflow,"
+    interpolated = op_type in ("Resize", "Upsample") and attributes.get("mode", "nearest") != "nearest"
+    return "rounding to whole numbers" if op_type in _ROUNDED or interpolated else None
 
 
 def result_types(

@@ -23,6 +23,8 @@ _ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "Sub": np.subtract,
     "Mul": np.multiply,
 }
+_OLDEST = {"DequantizeLinear": 19}
+"""The first opset whose definition the reference has, of operators that have not changed for such inputs."""
 _RANDOM = ("Bernoulli", "Multinomial", "RandomNormalLike", "RandomUniformLike")
 
 
@@ -86,9 +88,8 @@ def _reference(node: onnx.NodeProto, names: list[str], opset: int) -> Any:
         [onnx.helper.make_value_info(n, unknown) for n in names],
         [onnx.helper.make_value_info(n, unknown) for n in node.output if n],
     )
-    return ReferenceEvaluator(
-        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
-    )
+    version = onnx.helper.make_opsetid("", max(opset, _OLDEST.get(node.op_type, 0)))
+    return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=[version]))
 
 
 def _result_size(op_type: str, inputs: list[np.ndarray | None]) -> float:

@@ -16,7 +16,7 @@ from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.builder import REMEDY, Builder, NodeView, Operand, as_tensor
 from vnnverify.importer.control import CONTROL, Results
-from vnnverify.importer.element_types import result_types
+from vnnverify.importer.element_types import result_types, whole_number_problem
 from vnnverify.importer.folding import can_fold, fold
 from vnnverify.importer.functions import Body, body_of
 from vnnverify.importer.parsing import one_line
@@ -80,7 +80,7 @@ class _Shared:
     builder: Builder
     operators: tuple[OperatorInfo, ...]
     functions: dict[tuple[str, str], onnx.FunctionProto]
-    whole: set[Value] = field(default_factory=set)  # whole-number or boolean inputs
+    absent: dict[str, str] = field(default_factory=dict)  # outputs that are not read: why
     count: Iterator[int] = field(default_factory=itertools.count)  # of nodes read
 
 
@@ -96,15 +96,12 @@ class _Reading:
 
     def enter(self, spec: TensorSpec) -> None:
         """An input of the model."""
-        value = Value(spec.name, spec.shape)
-        self.operands[spec.name] = value
+        self.operands[spec.name] = Value(spec.name, spec.shape)
         self.types[spec.name] = np.dtype(spec.dtype)
-        if np.dtype(spec.dtype).kind != "f":
-            self.shared.whole.add(value)
 
     def output(self, name: str) -> Value:
         """An output of the model; a constant one becomes a node."""
-        found = self.operands.get(name)
+        found = self._operand(name) if name in self.operands or name in self.shared.absent else None
         if found is None:
             raise ModelError(f"output {name!r} is computed by no node; export the model again")
         if isinstance(found, Value):
@@ -119,18 +116,26 @@ class _Reading:
     def _read(self, node: onnx.NodeProto, name: str) -> None:
         if next(self.shared.count) > MOST_NODES:
             raise ModelError(f"node {name!r}: the model has more than {MOST_NODES:,} nodes; refused")
-        args = tuple(self.operands[key] if key else None for key in node.input)
+        args = tuple(self._operand(key) if key else None for key in node.input)
         types = tuple(self._type(key) if key else None for key in node.input)
         found, made = self._results(node, name, args, types)
         for key, result, kind in zip(node.output, found, made, strict=False):
             if key:
                 self.operands[key] = result
                 self.types[key] = kind
-        missing = [key for key in node.output if key and key not in self.operands]
-        if missing:
-            raise UnsupportedModelError(
-                f"node {name!r} ({node.op_type}): output {missing[0]!r} is not supported; {REMEDY}"
-            )
+        for key in node.output:
+            if key and key not in self.operands:
+                self.shared.absent[key] = f"node {name!r} ({node.op_type}): output {key!r} is not supported"
+
+    def _operand(self, key: str) -> Operand | None:
+        """What is known of a tensor.
+
+        Raises:
+            UnsupportedModelError: it is an output that the reader of its node does not give.
+        """
+        if key not in self.operands and key in self.shared.absent:
+            raise UnsupportedModelError(f"{self.shared.absent[key]}; {REMEDY}")
+        return self.operands[key]
 
     def _type(self, key: str) -> np.dtype | None:
         found = self.operands[key]
@@ -155,15 +160,15 @@ class _Reading:
             return self._inside(body, name, args, types)
         attributes = node_attributes(node.attribute, name)
         made = result_types(node, opset, attributes, types)
-        constants = _known(node, domain, name, attributes, args)
+        constants = _known(node, domain, name, attributes, args, made)
         if constants is None and not any(isinstance(a, Value) for a in args) and can_fold(node):
             constants = fold(node, [a for a in args if not isinstance(a, Value)], opset, name)
         if constants is not None:
             return constants, made
-        if node.op_type != "Cast" and any(a in self.shared.whole for a in args if isinstance(a, Value)):
+        problem = whole_number_problem(node.op_type, attributes, made[0]) if made else None
+        if problem is not None:
             raise UnsupportedModelError(
-                f"node {name!r} ({node.op_type}): reads an input of whole numbers or booleans, which is "
-                f"supported only for Cast; {REMEDY}"
+                f"node {name!r} ({node.op_type}): {problem} is not supported; {REMEDY}"
             )
         reader = find_reader(domain, node.op_type, opset, self.shared.operators)
         if reader is None:
@@ -262,6 +267,7 @@ def _known(
     name: str,
     attributes: dict[str, Any],
     args: tuple[Operand | None, ...],
+    made: Sequence[np.dtype],
 ) -> list[np.ndarray] | None:
     """What is constant whatever the inputs are: constants and shapes."""
     if not domain and node.op_type == "Constant":
@@ -270,4 +276,7 @@ def _known(
         shape = np.array(args[0].shape, dtype=np.int64)
         cut = shape[attributes.get("start", 0) : attributes.get("end")]
         return [cut if node.op_type == "Shape" else np.array(args[0].size, dtype=np.int64)]
+    if not domain and node.op_type == "EyeLike" and isinstance(args[0], Value):
+        rows, columns = args[0].shape
+        return [np.eye(rows, columns, attributes.get("k", 0), dtype=made[0])]
     return None

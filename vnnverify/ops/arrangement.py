@@ -81,7 +81,7 @@ class Select(Affine):
         return cls(flat, shape, most)
 
     def linear(self, *inputs: Tensor) -> Tensor:
-        return flat(inputs[0])[:, self.index].reshape(-1, *self.shape)
+        return flat(inputs[0])[:, self.index].reshape(inputs[0].shape[0], *self.shape)
 
     def magnitude(self, *inputs: Tensor) -> Tensor:
         return self.linear(*inputs)

@@ -146,6 +146,10 @@ def _pow(node: NodeView) -> Operand:
     """Constant exponents, each element with its own; or a positive constant to a variable
     exponent, or exp(y·log(x)) of two variables, for x > 0 only."""
     base, exponent = node.operand(0), node.operand(1)
+    if node.is_whole(0) and (isinstance(exponent, Value) or (np.asarray(exponent) < 0).any()):
+        raise node.unsupported("a power of whole numbers that may not be whole")
+    if node.is_whole(0) and (np.mod(np.asarray(exponent, dtype=np.float64), 1) != 0).any():
+        raise node.unsupported("a root of whole numbers")
     if isinstance(exponent, Value):
         if isinstance(base, Value):
             logarithm = node.add(Log(), base)
@@ -188,7 +192,8 @@ def _to_the(node: NodeView, x: Value, exponent: float) -> Value:
 def _batch_normalization(node: NodeView) -> Operand:
     """gamma·(x − mean)/sqrt(var + eps) + beta over axis 1, as at inference."""
     x = node.variable()
-    if node.attribute("training_mode", 0) or node.attribute("is_test", 1) == 0:
+    trained = node.opset < 14 and node.output_count > 1  # which the further outputs meant then
+    if trained or node.attribute("training_mode", 0) or node.attribute("is_test", 1) == 0:
         raise node.error("is in training mode; export the model for inference")
     if node.attribute("spatial", 1) == 0:
         raise node.unsupported("a normalisation per position (spatial=0)")

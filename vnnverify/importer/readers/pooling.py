@@ -47,8 +47,6 @@ def _window(
 @reads("MaxPool")
 def _max_pool(node: NodeView) -> Operand:
     x = node.variable()
-    if node.output_count > 1:
-        raise node.error("the indices output is not supported")
     kernel, strides, dilations, before, after = _window(node, x.shape[2:])
     return node.add(MaxPool(kernel, strides, before, after, dilations), x)
 

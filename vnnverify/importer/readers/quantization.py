@@ -11,8 +11,11 @@ from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.registry import find_reader, reads
 from vnnverify.ir import Value
+from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Clip
+from vnnverify.ops.smooth import Reciprocal
 from vnnverify.ops.steps import Round
+from vnnverify.ops.sums import Sum
 
 __all__: list[str] = []
 
@@ -27,46 +30,72 @@ def _along_axis(node: NodeView, found: np.ndarray | None, rank: int) -> np.ndarr
     return found.astype(np.float64).reshape(-1, *(1,) * (rank - 1 - axis))
 
 
-def _quantized(node: NodeView, x: Value, scale: np.ndarray, zero: np.ndarray | None, kind: np.dtype) -> Value:
+def _quantized(node: NodeView, x: Value, scale: Operand, zero: Operand | None, kind: np.dtype) -> Value:
     """round(x / scale) + zero, half to even, cut to the range of the type."""
     if kind.kind not in "iu":
         raise node.unsupported(f"the type {kind}")
     info = np.iinfo(kind)
-    whole = node.add(Round(), scaled(node, x, 1.0 / scale, None))
-    shifted = whole if zero is None or not zero.any() else scaled(node, whole, None, zero)
-    return node.add(Clip(float(info.min), float(info.max)), shifted)
+    if isinstance(scale, Value):
+        divided = node.add(Mul(), *node.aligned(x, node.add(Reciprocal(), scale)))
+    else:
+        divided = scaled(node, x, 1.0 / scale, None)
+    whole = node.add(Round(), divided)
+    return node.add(Clip(float(info.min), float(info.max)), _moved(node, whole, zero, 1))
+
+
+def _moved(node: NodeView, x: Value, zero: Operand | None, sign: int) -> Value:
+    """x + sign·zero."""
+    if isinstance(zero, Value):
+        return node.add(Sum((1, sign)), *node.aligned(x, zero))
+    return x if zero is None or not zero.any() else scaled(node, x, None, sign * zero)
+
+
+def _parameter(node: NodeView, index: int, rank: int) -> Operand | None:
+    """A scale or zero point; a computed one must be a single number."""
+    found = node.operand(index)
+    if not isinstance(found, Value):
+        return _along_axis(node, found, rank)
+    if found.size != 1:
+        raise node.unsupported("a computed scale for each channel")
+    return node.reshaped(found, ())
 
 
 @reads("QuantizeLinear")
 def _quantize(node: NodeView) -> Operand:
     x = node.variable()
-    scale = _along_axis(node, node.constant(1, "the scale"), len(x.shape))
-    given = node.constant(2, "the zero point")
-    assert scale is not None
-    kind = np.dtype(np.uint8) if given is None else given.dtype
-    return _quantized(node, x, scale, _along_axis(node, given, len(x.shape)), kind)
+    scale, zero = (_parameter(node, k, len(x.shape)) for k in (1, 2))
+    if scale is None:
+        raise node.error("the scale is missing")
+    kind = node.types[2] if zero is not None else np.dtype(np.uint8)
+    assert kind is not None
+    return _quantized(node, x, scale, zero, kind)
 
 
 @reads("DequantizeLinear")
 def _dequantize(node: NodeView) -> Operand:
     """(x − zero)·scale."""
     x = node.variable()
-    scale = _along_axis(node, node.constant(1, "the scale"), len(x.shape))
-    zero = _along_axis(node, node.constant(2, "the zero point"), len(x.shape))
-    shifted = x if zero is None or not zero.any() else scaled(node, x, None, -zero)
+    scale, zero = (_parameter(node, k, len(x.shape)) for k in (1, 2))
+    if scale is None:
+        raise node.error("the scale is missing")
+    shifted = _moved(node, x, zero, -1)
+    if isinstance(scale, Value):
+        return node.add(Mul(), *node.aligned(shifted, scale))
     return scaled(node, shifted, scale, None)
 
 
 def _shifted(node: NodeView, index: int, zero_index: int) -> Operand:
-    """Input `index` less its zero point."""
-    x, zero = node.operand(index), node.constant(zero_index, "a zero point")
+    """Input `index` less its zero point, a single number."""
+    x, zero = node.operand(index), node.operand(zero_index)
     assert x is not None
-    if zero is None or not zero.any():
+    if zero is None:
         return x
     if zero.size > 1:
         raise node.unsupported("a zero point for each channel")
-    shift = float(zero.reshape(-1)[0])
-    return scaled(node, x, None, np.array(-shift)) if isinstance(x, Value) else x.astype(np.float64) - shift
+    if isinstance(x, Value) or isinstance(zero, Value):
+        single = node.reshaped(zero, ()) if isinstance(zero, Value) else zero.reshape(()).astype(np.float64)
+        return _moved(node, node.variable(index), single, -1)
+    return np.asarray(x.astype(np.float64) - float(zero.reshape(-1)[0]))
 
 
 def _as_real(node: NodeView, op_type: str, *inputs: Operand) -> Value:
