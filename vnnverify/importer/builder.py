@@ -74,8 +74,9 @@ class NodeView:
         return found is not None and found.kind in "iub"
 
     def attribute(self, key: str, default: Any = None) -> Any:
-        """An attribute as a Python value."""
-        return self.attributes.get(key, default)
+        """An attribute as a Python value; a default is rounded to float32, as attributes are."""
+        rounded = float(np.float32(default)) if isinstance(default, float) else default
+        return self.attributes.get(key, rounded)
 
     def operand(self, index: int) -> Operand | None:
         """Input `index`, or None if it is left out."""
