@@ -74,16 +74,11 @@ def by_torch(case: Case, x: torch.Tensor) -> torch.Tensor | None:
         case "Gelu":
             return F.gelu(x, approximate=a.get("approximate", "none"))
         case "LRN":
-            alpha, beta, bias = (
-                a.get("alpha", float(np.float32(1e-4))),
-                a.get("beta", 0.75),
-                a.get("bias", 1.0),
-            )
-            if a["size"] == 1:  # which torch has no padding for
-                return (batch / (a.get("bias", 1.0) + alpha * batch.square()) ** beta).reshape(len(x), -1)
-            return F.local_response_norm(batch, a["size"], alpha, beta, a.get("bias", 1.0)).reshape(
-                len(x), -1
-            )
+            alpha, beta = a.get("alpha", float(np.float32(1e-4))), a.get("beta", 0.75)
+            size, bias = a["size"], a.get("bias", 1.0)
+            if size == 1:  # which torch has no padding for
+                return (batch / (bias + alpha * batch.square()) ** beta).reshape(len(x), -1)
+            return F.local_response_norm(batch, size, alpha, beta, bias).reshape(len(x), -1)
         case "GroupNormalization":
             scale, shift = (torch.from_numpy(c).double() for c in case.inputs[1:])
             eps = float(np.float32(a.get("epsilon", 1e-5)))
