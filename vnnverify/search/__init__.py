@@ -9,7 +9,8 @@ from vnnverify.search.activation_split import (
     Branches,
     bound_in_threads,
 )
-from vnnverify.search.input_split import Bounder, BoxBounds, InputSplit, SearchResult
+from vnnverify.search.input_split import Bounder, BoxBounds, InputSplit
+from vnnverify.search.result import SearchResult
 from vnnverify.search.specification import Specification
 from vnnverify.search.threads import in_threads, worthwhile_threads
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -24,10 +24,10 @@ from vnnverify.search.batch import BatchSize
 from vnnverify.search.boxes import Boxes
 from vnnverify.search.clip import clip
 from vnnverify.search.handing import LAST_BATCH, HandedOut
+from vnnverify.search.result import SearchResult
 from vnnverify.search.specification import Specification
-from vnnverify.sharing import Parcel
 
-__all__ = ["Bounder", "BoxBounds", "InputSplit", "SearchResult"]
+__all__ = ["Bounder", "BoxBounds", "InputSplit"]
 
 SECONDS_PER_BATCH = 0.25
 """A batch grows or shrinks towards this duration: short enough to honour a deadline, long enough
@@ -58,17 +58,6 @@ class Bounder(Protocol):
         """Bound all margins of `spec` over each box [lower, upper], (batch, n), with the memory of the
         boxes they are halves of; None for whole regions, or if there is no memory."""
         ...
-
-
-@dataclass(slots=True)
-class SearchResult:
-    """What is left when the search ends."""
-
-    open_clauses: list[int]
-    witness: Tensor | None = None  # (n,) float64, confirmed
-    timed_out: bool = False
-    stats: dict[str, Any] = field(default_factory=dict)
-    left: Parcel | None = None  # what is still open, unless a witness was found
 
 
 class InputSplit:
@@ -137,7 +126,7 @@ class InputSplit:
             boxes = boxes.joined(part)
         return SearchResult(
             sorted(stuck | set(boxes.clause.tolist())),
-            timed_out=bool(len(boxes)),
+            timed_out=self.ctx.deadline.expired,
             stats=self._stats(len(boxes), worst),
             left=boxes.pack_left(self.query.clauses, stuck),
         )

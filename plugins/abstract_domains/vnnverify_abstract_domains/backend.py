@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,7 +16,6 @@ from vnnverify.numerics import direct_convolutions
 from vnnverify.search import (
     BoxBounds,
     InputSplit,
-    SearchResult,
     Specification,
     in_threads,
     worthwhile_threads,
@@ -163,20 +162,7 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
                 query, bounder, ctx, max_batch=self.options.max_batch, max_splits=None if splits else 0
             )
             found = search.run()
-        return replace(self._outcome(query, ctx, found, bounder.refusal, splits=splits), left=found.left)
-
-    def _outcome(
-        self, query: Query, ctx: Context, found: SearchResult, refusal: str, *, splits: bool
-    ) -> Outcome:
-        if found.witness is not None:
-            return Outcome.sat(found.witness, **found.stats)
-        if not found.open_clauses:
-            return Outcome.unsat(**found.stats)
-        residual = query.with_clauses(query.clauses[k] for k in found.open_clauses)
-        open_ = f"{len(found.open_clauses)} of {len(query.clauses)} clauses open"
-        if refusal:
-            open_ += f"; {refusal}, memory={self.options.memory}"
-        if ctx.deadline.expired:
-            return Outcome.timeout(open_, residual, **found.stats)
         why = "boxes at float resolution" if splits else "too many varying inputs to split"
-        return Outcome.unknown(f"{open_}; {why}", residual, **found.stats)
+        if bounder.refusal:
+            why = f"{bounder.refusal}, memory={self.options.memory}"
+        return found.outcome(query, why)

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from vnnverify import Backend, Context, Outcome, Query, Support, option
 from vnnverify.domains import interval
@@ -88,11 +85,8 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
         else:
             bounder = BoxBounder(query, ctx, limits, halved=splits != 0)
         search = InputSplit(query, bounder, ctx, max_batch=self.options.max_batch, max_splits=splits)
-        found = search.run()
-        stats = {**found.stats, **bounder.stats}
         why = "too many varying inputs to split" if splits == 0 else "boxes at float resolution"
-        outcome = _outcome(query, ctx, found.witness, found.open_clauses, found.timed_out, why, stats)
-        return replace(outcome, left=found.left)
+        return search.run().outcome(query, why, **bounder.stats)
 
     def _split_activations(self, query: Query, ctx: Context) -> Outcome:
         options = self.options
@@ -103,26 +97,4 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
             max_batch=options.max_batch,
             forward_inputs=options.forward_inputs,
         )
-        found = search.run()
-        why = "no open sign is left to split"
-        return _outcome(query, ctx, found.witness, found.open_goals, found.timed_out, why, found.stats)
-
-
-def _outcome(
-    query: Query,
-    ctx: Context,
-    witness: Tensor | None,
-    open_clauses: Sequence[int],
-    timed_out: bool,
-    why: str,
-    stats: Mapping[str, Any],
-) -> Outcome:
-    if witness is not None:
-        return Outcome.sat(witness, **stats)
-    if not open_clauses:
-        return Outcome.unsat(**stats)
-    residual = query.with_clauses(query.clauses[k] for k in open_clauses)
-    open_ = f"{len(open_clauses)} of {len(query.clauses)} clauses open"
-    if timed_out and ctx.deadline.expired:
-        return Outcome.timeout(open_, residual, **stats)
-    return Outcome.unknown(f"{open_}; {why}", residual, **stats)
+        return search.run().outcome(query, "no open sign is left to split")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vnnverify import Context, Deadline, Query
 from vnnverify.numerics import varies
-from vnnverify.search import ActivationResult, ActivationSplit, Specification
+from vnnverify.search import ActivationResult, ActivationSplit, SearchResult, Specification
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.branching import LineBounder
@@ -60,23 +60,21 @@ class SignSearch:
         self.graph = query.graph.to(ctx.device, torch.float64)
         self.stats: dict[str, float] = {}
 
-    def run(self) -> ActivationResult:
+    def run(self) -> SearchResult:
         """Search until all is proved, a witness is confirmed, or the deadline comes."""
         boxes = self._boxes()
         numbers = sum(v.size for node in self.graph.nodes for v in (node.output, *node.inputs))
         at_once = max(1, self.memory // (32 * numbers))
         groups = [boxes[k : k + at_once] for k in range(0, len(boxes), at_once)]
         open_: list[int] = []
-        late = False
         for index, group in enumerate(groups):
             share = self.ctx.deadline.share(1 / (len(groups) - index))
             found = self._search(group, self.ctx.until(share))
             self._count(found.stats)
             if found.witness is not None:
-                return ActivationResult([], found.witness, stats=self.stats)
+                return SearchResult([], found.witness, stats=self.stats)
             open_.extend(found.open_goals)
-            late |= found.timed_out
-        return ActivationResult(sorted(open_), timed_out=late, stats=self.stats)
+        return SearchResult(sorted(open_), timed_out=self.ctx.deadline.expired, stats=self.stats)
 
     def _count(self, stats: Mapping[str, float]) -> None:
         for key, value in stats.items():
