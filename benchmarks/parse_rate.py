@@ -19,17 +19,13 @@ import torch
 from vnnverify.files import read_bytes
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
-from vnnverify.query import Layout, Replay, TensorSpec
+from vnnverify.query import Layout, TensorSpec
+from vnnverify.validate import PropertySource
 from vnnverify.vnnlib import Property, normalize, parse_property
 from vnnverify.vnnlib.reference import parse_by_grammar
 
 GRAMMAR_SHARE = 200_000
 """Characters the grammar is asked to read: it needs seconds for them."""
-
-
-class _NoReplay:
-    def replay(self, x: torch.Tensor) -> Replay:
-        raise NotImplementedError
 
 
 def _disjunction(disjuncts: int, inputs: int, number: Callable[[], float]) -> str:
@@ -66,7 +62,7 @@ def _compile(prop: Property) -> object:
     weight = torch.zeros(1, 1, dtype=torch.float64).expand(prop.outputs, prop.inputs)
     node = Node(Linear(weight), (x,), y, "zero")
     layout = Layout((TensorSpec("x", x.shape, "float32"),), (TensorSpec("y", y.shape, "float32"),))
-    return normalize(prop, Graph((x,), (y,), (node,)), layout, _NoReplay())
+    return normalize(prop, Graph((x,), (y,), (node,)), layout, PropertySource((), layout, prop, ()))
 
 
 def _beginning(text: str) -> str:

@@ -29,6 +29,14 @@ class Declared:
         """Number of elements."""
         return prod(self.shape)
 
+    def element(self, index: int) -> str:
+        """The name of an element of flat index `index`, as `X_f[0,1]`; a scalar is its own."""
+        places = []
+        for extent in reversed(self.shape):
+            index, place = divmod(index, extent)
+            places.append(str(place))
+        return f"{self.name}[{','.join(reversed(places))}]" if places else self.name
+
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Declared:
         """The tensor from its fields, also after a way through JSON.

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from vnnverify import Clause, Query
+from vnnverify.declared import Declared
 from vnnverify.explain.clauses import hardest, places, wording
-from vnnverify.query import Polytope
+from vnnverify.query import Layout, Polytope, TensorSpec
 from vnnverify.testing import Network, box, halfspaces, query_of
 
 LOW, HIGH = halfspaces(([1.0], -0.5)), halfspaces(([-1.0], -1.25))
@@ -74,4 +75,17 @@ def test_of_many_clauses_the_first_share_the_samples(query: Query) -> None:
     ],
 )
 def test_wording(polytope: Polytope, words: str) -> None:
-    assert wording(polytope, 3) == words
+    assert wording(polytope, Layout((), (TensorSpec("y", (1, 3), "float32"),))) == words
+
+
+def test_wording_in_the_names_of_the_second_version() -> None:
+    """Hidden nodes come after the outputs; a term of the property has no name there either."""
+    specs = TensorSpec("y", (2, 2), "float32"), TensorSpec("h", (), "float32")
+    tensors = (
+        Declared("X_f", "float32", (1, 2), "input", 0),
+        Declared("Y_f", "float32", (2, 2), "output", 0),
+        Declared("hidden", "real", (), "hidden", 4),
+    )
+    layout = Layout((), specs, tensors)
+    rows = halfspaces(([0.0, 1, -1, 0, 0, 0], 0.0), ([0.0, 0, 0, 0, -1, 0], 2.0), ([0.0] * 5 + [1.0], 1.0))
+    assert wording(rows, layout) == "Y_f[0,1] <= Y_f[1,0] and hidden >= -2 and term 0 <= 1"

@@ -6,13 +6,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
 
 from vnnverify.explain.looseness import sample
 from vnnverify.ir import Graph
-from vnnverify.query import Clause, Polytope, Query
+from vnnverify.query import Clause, Layout, Polytope, Query
 
 __all__ = ["Hardest", "hardest", "places", "wording"]
 
@@ -84,21 +85,19 @@ def _centre_and_samples(clause: Clause, count: int, generator: torch.Generator) 
     return torch.cat([centre, sample(region, count - 1, generator)])
 
 
-def wording(polytope: Polytope, outputs: int) -> str:
-    """The polytope in the names of VNN-LIB, as `Y_3 >= Y_8 and Y_0 < 0.5`; long ones are only described.
-
-    Args:
-        outputs: the model's; what lies beyond are terms that the property adds.
-    """
+def wording(polytope: Polytope, layout: Layout) -> str:
+    """The polytope in the names of the property, as `Y_3 >= Y_8 and Y_0 < 0.5`, or `Y_f[0,3] >= Y_f[0,8]` in
+    VNN-LIB 2.0; long ones are only described. What lies beyond the outputs of the layout are terms that the
+    property adds."""
     used = polytope.A != 0
     if len(used) > ROWS or bool((used.sum(dim=1) > TERMS).any()):
         return f"a polytope of {len(used)} rows over {int(used.any(dim=0).sum())} outputs"
     parts = zip(polytope.A, polytope.b.tolist(), polytope.strict.tolist(), strict=True)
-    return " and ".join(_row(row, b, strict, outputs) for row, b, strict in parts)
+    return " and ".join(_row(row, b, strict, layout) for row, b, strict in parts)
 
 
-def _row(row: Tensor, b: float, strict: bool, outputs: int) -> str:
-    terms = [(float(row[k]), _name(k, outputs)) for k in row.nonzero()[:, 0].tolist()]
+def _row(row: Tensor, b: float, strict: bool, layout: Layout) -> str:
+    terms = [(float(row[k]), _name(k, layout)) for k in row.nonzero()[:, 0].tolist()]
     below, above = ("<", ">") if strict else ("<=", ">=")
     if len(terms) == 1:
         a, name = terms[0]
@@ -114,5 +113,9 @@ def _term(a: float, name: str) -> str:
     return name if a == 1 else f"{a:.6g} {name}"
 
 
-def _name(index: int, outputs: int) -> str:
+def _name(index: int, layout: Layout) -> str:
+    for tensor in layout.tensors:
+        if tensor.kind != "input" and 0 <= index - tensor.start < tensor.size:
+            return tensor.element(index - tensor.start)
+    outputs = sum(prod(spec.shape) for spec in layout.outputs)
     return f"Y_{index}" if index < outputs else f"term {index - outputs}"

@@ -44,7 +44,6 @@ def explain(
     """
     rest = result.residual or query
     origins = places(rest.clauses, query)
-    outputs = sum(math.prod(spec.shape) for spec in query.layout.outputs)
     turns = result.stats
     nearest, loosest, samples = _look_closer(rest, job.seed, deadline)
     bound, bound_by = _bound(turns)
@@ -65,7 +64,7 @@ def explain(
         clauses=len(query.clauses),
         open_clauses=_in_order(origins),
         hardest=None if nearest is None else origins[nearest.clause],
-        unsafe="" if nearest is None else wording(nearest.polytope, outputs),
+        unsafe="" if nearest is None else wording(nearest.polytope, query.layout),
         bound=bound,
         bound_by=bound_by,
         margin=margin,
