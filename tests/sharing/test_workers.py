@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,3 +125,33 @@ def test_the_parcel_of_a_worker_that_dies_is_lost_not_proved() -> None:
         assert [(one.left, one.witness) for one in found] == [(None, None)] * 2
         assert workers.idle() == 0
     assert children() == before
+
+
+ENDLESS = """
+(declare-const X_0 Real) (declare-const X_1 Real) (declare-const Y_0 Real) (declare-const Y_1 Real)
+(assert (>= X_0 -1.0)) (assert (<= X_0 1.0)) (assert (>= X_1 -1.0)) (assert (<= X_1 1.0))
+(assert (>= (- (* 2.0 Y_0) Y_1) (+ X_0 X_1 0.0000001)))
+"""
+"""The two sides are equal but for the last number, which halving the box cannot find out."""
+
+
+def test_no_worker_outlives_a_killed_program(tmp_path: Path) -> None:
+    """A search that takes long is shared; whoever shares it ends with the program."""
+    query = tmp_path / "endless.vnnlib"
+    query.write_text(ENDLESS)
+    command = [sys.executable, "-m", "vnnverify", "verify", MODEL, str(query)]
+    program = subprocess.Popen(
+        [*command, "--timeout", str(PATIENCE), "--backend", "zonotope", "--workers", "3"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    latest = time.monotonic() + PATIENCE
+    workers: list[psutil.Process] = []
+    while len(workers) < 3 and program.poll() is None and time.monotonic() < latest:
+        time.sleep(0.1)
+        workers = psutil.Process(program.pid).children(recursive=True)
+    program.kill()
+    program.wait()
+    assert len(workers) == 3
+    _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]

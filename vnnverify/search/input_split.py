@@ -117,7 +117,8 @@ class InputSplit:
                 stuck.update(children.clause.tolist())
                 continue
             boxes = boxes.joined(children)
-            worst = float(children.bound.min()) if len(children) else worst
+            if len(children) and not self.ctx.deadline.expired:  # of a batch cut short not all has a bound
+                worst = float(children.bound.min())
             spent = max(time.monotonic() - before, 1e-4)
             self.ctx.tell(self.visited, len(boxes), worst)
             batch.took(len(chosen), spent)
