@@ -13,12 +13,12 @@ __all__ = ["find_reader", "reads", "supported_operators"]
 _READERS: dict[tuple[str, str], list[tuple[int, NodeReader]]] = {}
 
 
-def reads(*op_types: str, since: int = 1) -> Callable[[NodeReader], NodeReader]:
-    """Decorator: the function reads these operators of the default domain, from opset `since` on."""
+def reads(*op_types: str, since: int = 1, domain: str = "") -> Callable[[NodeReader], NodeReader]:
+    """Decorator: the function reads these operators of a domain, from opset `since` on."""
 
     def register(function: NodeReader) -> NodeReader:
         for op_type in op_types:
-            versions = _READERS.setdefault(("", op_type), [])
+            versions = _READERS.setdefault((domain, op_type), [])
             if any(version == since for version, _ in versions):
                 raise ValueError(f"{op_type} since opset {since} already has a reader")
             versions.append((since, function))
@@ -44,5 +44,5 @@ def find_reader(
 
 
 def supported_operators() -> list[str]:
-    """Names of the built-in operators, sorted."""
-    return sorted(op_type for _, op_type in _READERS)
+    """Names of the built-in operators of the default domain, sorted."""
+    return sorted(op_type for domain, op_type in _READERS if not domain)

@@ -10,6 +10,7 @@ __all__ = ["register"]
 _FAMILIES = (
     "activation",
     "arithmetic",
+    "contributed",
     "einsum",
     "logic",
     "movement",
