@@ -46,8 +46,8 @@ class _TooLarge(Exception):
 
 
 _ENVIRONMENT = {
-    # threads that spin starve a busy machine; those that sleep at once take long to wake on an idle one: GNU's
-    # spin for some microseconds (2 threads on small products: 1.4 times as fast idle, the same busy)
+    # threads that spin starve a busy machine, those that sleep at once wake late on an idle one; GNU's spin
+    # for microseconds: small products on 2 cores are 1.4 times as fast idle, the same busy
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "300",
     # glibc: keep up to 1 GiB of freed tensors instead of asking the system for zeroed pages each time
