@@ -20,6 +20,7 @@ from vnnverify.ir.simplify.masks import leave_out_masked
 from vnnverify.ir.simplify.moments import centre_variances
 from vnnverify.ir.simplify.opposites import merge_opposite_relus
 from vnnverify.ir.simplify.products import fuse_products
+from vnnverify.ir.simplify.quotients import limit_quotients
 from vnnverify.ir.simplify.softmaxes import join_softmaxes
 from vnnverify.ir.simplify.squares import square_products
 from vnnverify.ir.simplify.two_valued import straighten_two_valued
@@ -31,6 +32,7 @@ __all__ = [
     "join_functions",
     "join_softmaxes",
     "leave_out_masked",
+    "limit_quotients",
     "merge_copies",
     "merge_duplicates",
     "merge_opposite_relus",
@@ -54,6 +56,7 @@ _PASSES: tuple[Callable[[Graph], Graph], ...] = (
     join_softmaxes,
     centre_variances,
     join_functions,
+    limit_quotients,
     straighten_two_valued,
 )
 
