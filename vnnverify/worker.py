@@ -56,6 +56,8 @@ EXPLAINING_LATE = 0.1
 
 MOST_WORKERS = 16
 """Processes that share a search, unless the job wants more: each takes half a gigabyte."""
+MEMORY_EACH = 2 << 30
+"""Bytes of a limit of memory for each process that shares a search: no more of them than so many."""
 TELLS_EVERY = 1.0
 """Seconds between two notes on how a search stands."""
 _OUT_OF_MEMORY = ("MemoryError", "not enough memory", "out of memory")
@@ -69,6 +71,7 @@ class Kept:
     """What a worker keeps from job to job."""
 
     threads: int = 0  # to compute on; 0: as many as there are cores
+    memory: int = 0  # bytes that this process and those it starts may take; 0: no limit
     plugins: Plugins | None = None
     models: Models | None = None
     again: bool = False  # whether more jobs may follow
@@ -85,7 +88,7 @@ def main() -> None:
     threading.Thread(target=_read, args=(jobs, settings.tied), daemon=True).start()
     if settings.memory:
         _limit_memory(settings.memory)
-    kept = Kept(settings.threads, again=settings.warm)
+    kept = Kept(settings.threads, settings.memory, again=settings.warm)
     if settings.warm:
         _tell(_warm(kept), answer)
     while True:
@@ -395,6 +398,8 @@ def _workers(job: Job, kept: Kept, ctx: Context) -> contextlib.AbstractContextMa
 
     threads = kept.threads or cores()
     count = (job.workers or min(threads, MOST_WORKERS)) - 1
+    if kept.memory:
+        count = min(count, kept.memory // MEMORY_EACH - 1)
     if count < 1 or ctx.device.type != "cpu":
         return contextlib.nullcontext()
     return Workers(job, count, threads)
