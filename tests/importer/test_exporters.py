@@ -40,12 +40,39 @@ class Branches(nn.Module):
         return torch.cat([x, self.up(small), wide], 1)
 
 
+class Causal(nn.Module):
+    """Attention to what came before, and a GELU that is written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed = nn.Linear(4, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.mixed(x).chunk(3, -1)
+        y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return 0.5 * y * (1 + torch.erf(y / 2**0.5))
+
+
+class Upsampled(nn.Module):
+    """To a size that is no multiple, joined with what has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(2, 3, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        small = torch.relu(self.down(x))[..., :2, :]
+        return torch.cat([x, nn.functional.interpolate(small, x.shape[2:], mode="bilinear")], 1)
+
+
 NETWORKS = {
     "RNN": (Recurrent("RNN"), (1, 3, 2)),
     "GRU": (Recurrent("GRU"), (1, 3, 2)),
     "LSTM": (Recurrent("LSTM"), (1, 3, 2)),
     "transformer": (nn.TransformerEncoderLayer(4, 2, 6, activation="gelu", batch_first=True), (1, 2, 4)),
     "branches": (Branches(), (1, 2, 4, 4)),
+    "causal": (Causal(), (1, 3, 4)),
+    "upsampled": (Upsampled(), (1, 2, 5, 7)),
     "gated": (nn.Sequential(nn.Linear(3, 4), nn.SiLU(), nn.LayerNorm(4), nn.Mish()), (1, 3)),
 }
 
