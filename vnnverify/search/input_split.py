@@ -116,9 +116,11 @@ class InputSplit:
             if self.max_splits is not None and self.splits > self.max_splits:
                 stuck.update(children.clause.tolist())
                 continue
+            if self.ctx.deadline.expired and len(children):  # a batch cut short: not all of it has a bound
+                boxes = boxes.joined(chosen)
+                break
             boxes = boxes.joined(children)
-            if len(children) and not self.ctx.deadline.expired:  # of a batch cut short not all has a bound
-                worst = float(children.bound.min())
+            worst = float(children.bound.min()) if len(children) else worst
             spent = max(time.monotonic() - before, 1e-4)
             self.ctx.tell(self.visited, len(boxes), worst)
             batch.took(len(chosen), spent)
