@@ -16,10 +16,10 @@ __all__ = ["LAST_BATCH", "HandedOut", "WorkList"]
 
 WORTH_HANDING = 0.1
 """Seconds that sub-problems must have taken so far for as many of them to be worth a parcel."""
-PART = 0.1
-"""A parcel is worked on for this part of the time that the search has taken so far: it may be all that is
-still to be waited for at the end."""
-SHORTEST, LONGEST = 0.5, 5.0
+PART = 0.25
+"""A parcel is worked on for this part of the time that the search has taken so far: whoever has nothing left
+waits no longer than that."""
+SHORTEST, LONGEST = 1.0, 5.0
 """Seconds that a parcel is worked on at least and at most."""
 LAST_BATCH = 0.5
 """Seconds before its deadline at which a search on a parcel begins no further batch: one that is cut short
