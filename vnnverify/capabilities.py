@@ -15,7 +15,7 @@ OPSETS = (7, 28)
 ELEMENT_TYPES = ("real", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "bool")
 """Declared element types that are accepted. What is computed with floats is analysed over the reals."""
 
-_WITHOUT_READER = ("Constant", "ConstantOfShape", "Shape", "Size")
+_WITHOUT_READER = ("Constant", "ConstantOfShape", "EyeLike", "If", "Loop", "Scan", "Shape", "Size")
 """Read by the importer itself, or nothing but constants."""
 
 
@@ -30,7 +30,7 @@ def built_in_operators() -> list[str]:
 
 
 def _registered(tree: ast.Module) -> Iterator[str]:
-    """Arguments of the decorators @reads(…), those from a table of the module (`*TABLE`) too."""
+    """Arguments of the decorators @reads(…) for ONNX's domain, those from a table (`*TABLE`) too."""
     tables = {
         target.id: node.value
         for node in tree.body
@@ -40,7 +40,9 @@ def _registered(tree: ast.Module) -> Iterator[str]:
     }
     for node in ast.walk(tree):
         for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "reads":
+            if not isinstance(call, ast.Call) or any(word.arg == "domain" for word in call.keywords):
+                continue
+            if isinstance(call.func, ast.Name) and call.func.id == "reads":
                 for argument in call.args:
                     yield from _texts(argument, tables)
 

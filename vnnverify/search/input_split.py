@@ -110,15 +110,17 @@ class InputSplit:
                 continue
             before = time.monotonic()
             chosen, boxes = _pop(boxes, batch.size)
-            children, witness = self._step(chosen, stuck)
+            thin: set[int] = set()
+            children, witness = self._step(chosen, thin)
             if witness is not None:
                 return SearchResult([], witness, stats=self._stats(len(boxes), worst))
+            if self.ctx.deadline.expired and (len(children) or thin):  # cut short: not all of it has a bound
+                boxes = boxes.joined(chosen)
+                break
+            stuck |= thin
             if self.max_splits is not None and self.splits > self.max_splits:
                 stuck.update(children.clause.tolist())
                 continue
-            if self.ctx.deadline.expired and len(children):  # a batch cut short: not all of it has a bound
-                boxes = boxes.joined(chosen)
-                break
             boxes = boxes.joined(children)
             worst = float(children.bound.min()) if len(children) else worst
             spent = max(time.monotonic() - before, 1e-4)
