@@ -151,6 +151,9 @@ class Context:
     """Sub-problems of the query's clauses that a search is to begin with instead of the whole: what an
     outcome of the same backend has `left`, or what a search of it gave to its team. Others meet none."""
 
+    last_batch: float = 0.0
+    """Seconds before the deadline at which a search begins no further batch."""
+
     def until(self, deadline: Deadline) -> Context:
         """The same context with another deadline."""
         return dataclasses.replace(self, deadline=deadline)

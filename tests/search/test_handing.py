@@ -170,7 +170,7 @@ def test_a_parcel_is_given_back_before_time_is_up(unsat: list[Query]) -> None:
         return lost(query, parcel, number)
 
     search(query, Here(query, keep))
-    late = dataclasses.replace(ctx, deadline=Deadline.after(handing.LAST_BATCH / 2), parcel=parcels[0])
+    late = dataclasses.replace(ctx, deadline=Deadline.after(5.0), parcel=parcels[0], last_batch=10.0)
     part = query.with_clauses(parcels[0].clauses)
     found = InputSplit(part, Intervals(part), late).run()
     assert found.stats["boxes"] == 0 and found.left is not None

@@ -10,9 +10,9 @@ from typing import Generic, Protocol, Self, TypeVar
 from torch import Tensor
 
 from vnnverify.deadline import Deadline
-from vnnverify.sharing import Parcel, Returned, Team
+from vnnverify.sharing import LAST_BATCH, Parcel, Returned, Team
 
-__all__ = ["LAST_BATCH", "HandedOut", "WorkList"]
+__all__ = ["HandedOut", "WorkList"]
 
 WORTH_HANDING = 0.1
 """Seconds that sub-problems must have taken so far for as many of them to be worth a parcel."""
@@ -21,9 +21,6 @@ PART = 0.25
 waits no longer than that."""
 SHORTEST, LONGEST = 1.0, 5.0
 """Seconds that a parcel is worked on at least and at most."""
-LAST_BATCH = 0.5
-"""Seconds before its deadline at which a search on a parcel begins no further batch: one that is cut short
-would leave boxes that nothing is known of."""
 
 
 class WorkList(Protocol):

@@ -23,7 +23,7 @@ from vnnverify.query import Query
 from vnnverify.search.batch import BatchSize
 from vnnverify.search.boxes import Boxes
 from vnnverify.search.clip import clip
-from vnnverify.search.handing import LAST_BATCH, HandedOut
+from vnnverify.search.handing import HandedOut
 from vnnverify.search.result import SearchResult
 from vnnverify.search.specification import Specification
 
@@ -94,7 +94,7 @@ class InputSplit:
         stuck: set[int] = set() if parcel is None else set(parcel.stuck)
         most = self.spec.real.shape[1]
         boxes = self._roots() if parcel is None else Boxes.unpack(parcel, most, self.ctx.device)
-        until = Deadline(self.ctx.deadline.at - (0.0 if parcel is None else LAST_BATCH))
+        until = Deadline(self.ctx.deadline.at - self.ctx.last_batch)
         others = HandedOut[Boxes](
             self.ctx.team if self.max_splits is None else None,
             lambda part: part.pack(self.query.clauses),

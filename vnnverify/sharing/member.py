@@ -13,6 +13,7 @@ from torch import Tensor
 from vnnverify.backend import Backend, Context
 from vnnverify.query import Query
 from vnnverify.sharing.parcel import Parcel
+from vnnverify.sharing.team import LAST_BATCH
 
 __all__ = ["work_on"]
 
@@ -29,7 +30,8 @@ def work_on(text: str, query: Query, backend: Backend[Any], ctx: Context) -> dic
     """
     parcel = Parcel.from_text(text)
     try:
-        outcome = backend.verify(query.with_clauses(parcel.clauses), dataclasses.replace(ctx, parcel=parcel))
+        ctx = dataclasses.replace(ctx, parcel=parcel, last_batch=LAST_BATCH)
+        outcome = backend.verify(query.with_clauses(parcel.clauses), ctx)
     except Exception as error:  # fence: a backend is somebody else's code
         logger.debug("working on a parcel failed", exc_info=True)
         return {"reason": f"{type(error).__name__}: {error}".splitlines()[0]}

@@ -11,7 +11,11 @@ from torch import Tensor
 
 from vnnverify.sharing.parcel import Parcel
 
-__all__ = ["Returned", "Team"]
+__all__ = ["LAST_BATCH", "Returned", "Team"]
+
+LAST_BATCH = 0.5
+"""Seconds before its deadline at which a search on another's parcel begins no further batch: of one that is
+cut short nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
