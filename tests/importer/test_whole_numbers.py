@@ -103,4 +103,6 @@ def test_quantised_as_it_goes(build: Build, tried: Tried) -> None:
         node("Mul", "s ws", "m"),
         node("Mul", "f m", "y"),
     ]
-    tried(build(nodes, {"x": [1, 4]}, {"y": [1, 3]}, {"w": BYTES, "ws": np.float32(0.01)}), 0.001, low=0.2)
+    model = build(nodes, {"x": [1, 4]}, {"y": [1, 3]}, {"w": BYTES, "ws": np.float32(0.01)})
+    found = tried(model, 0.001, low=0.2)
+    assert any(node.op.kind == "Round" for node in found.graph.nodes)

@@ -11,7 +11,7 @@ import torch
 from vnnverify.domains import interval
 from vnnverify.ir import Graph, Value
 from vnnverify.ir.simplify import limit_quotients, simplify
-from vnnverify.ops.arrangement import Reshape
+from vnnverify.ops.arrangement import Expand, Reshape
 from vnnverify.ops.piecewise import Clip
 from vnnverify.ops.smooth import InverseSqrt, Power
 from vnnverify.ops.sums import ReduceSum
@@ -68,3 +68,16 @@ def test_others_are_not_cut() -> None:
     root = w.of(InverseSqrt(), w.of(ReduceSum((1,), True, 1.0, 4), w.of(Power(2.0), w.x)))
     other = w.line(2.0, w.x)
     assert limit_quotients(graph := w.graph(w.product(other, w.wide(root, w.x)))) is graph
+
+
+def test_norms_that_come_to_others_elements_are_not_cut() -> None:
+    """Repeated, reshaped and repeated again: element (i, j) is divided by the norm of row j // 2, not i."""
+    w = Writer(2, 4)
+    root = w.of(InverseSqrt(), w.of(ReduceSum((1,), True, 1.0, 4), w.of(Power(2.0), w.x)))
+    twice = w.of(Expand.of((2, 1), (2, 2)), root)
+    mixed = w.wide(w.of(Reshape((1, 4)), twice), w.x)
+    graph = w.graph(w.product(w.x, mixed))
+    x = torch.tensor([[1.0, 0, 0, 9, 0, 0, 0, 0.01]], dtype=torch.float64)
+    assert float(graph(x).abs().max()) > 100
+    assert limit_quotients(graph) is graph
+    same(simplify(graph), graph)

@@ -18,20 +18,11 @@ __all__ = ["Elu", "Exp", "InverseSqrt", "Log", "Power", "Reciprocal", "Softplus"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exp(Elementwise):
-    """exp(x)."""
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        return torch.exp(inputs[0])
-
-    def derivative(self, x: Tensor) -> Tensor:
-        return torch.exp(x)
-
-    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
-        return (torch.log(slope),)
+class _Convex(Elementwise):
+    """Convex and positive where it is defined."""
 
     def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        """Tangent at the midpoint below, secant above: exp is convex."""
+        """Tangent at the midpoint below, secant above."""
         _, secant = Elementwise.slopes(self, lower, upper)
         return self.derivative((lower + upper) / 2), secant
 
@@ -42,6 +33,20 @@ class Exp(Elementwise):
     @property
     def image(self) -> tuple[float, float]:
         return 0.0, float("inf")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exp(_Convex):
+    """exp(x)."""
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return torch.exp(inputs[0])
+
+    def derivative(self, x: Tensor) -> Tensor:
+        return torch.exp(x)
+
+    def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        return (torch.log(slope),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +133,7 @@ class Sqrt(Elementwise):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class InverseSqrt(Elementwise):
+class InverseSqrt(_Convex):
     """1/sqrt(x); NaN at zero, so that an interval with the pole has no bounds."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -140,19 +145,6 @@ class InverseSqrt(Elementwise):
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         return (torch.pow(-2 * slope, -2 / 3),)
-
-    def slopes(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        """Tangent at the midpoint below, secant above: it is convex."""
-        _, secant = Elementwise.slopes(self, lower, upper)
-        return self.derivative((lower + upper) / 2), secant
-
-    @property
-    def ulps(self) -> int:
-        return FUNCTION_ULPS
-
-    @property
-    def image(self) -> tuple[float, float]:
-        return 0.0, float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

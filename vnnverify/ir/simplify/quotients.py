@@ -49,14 +49,17 @@ def _limit(made: dict[Value, Node], node: Node) -> float | None:
 
 
 def _factor(made: dict[Value, Node], x: Value, inverse: Value) -> float | None:
-    """f, if the other factor is 1/sqrt(f·Σx² + t), repeated along the axes of the sum."""
-    shape, factor, inverted = inverse.shape, 1.0, False
+    """f, if the other factor is 1/sqrt(f·Σx² + t), repeated along the axes of the sum.
+
+    It may be reshaped before it is repeated, which keeps its order, but not afterwards.
+    """
+    shape, factor, inverted, repeated = inverse.shape, 1.0, False, False
     before = made.get(inverse)
     while before is not None:
         match before.op:
-            case Expand():
-                shape = before.inputs[0].shape
-            case Reshape():
+            case Expand() if not repeated:
+                shape, repeated = before.inputs[0].shape, True
+            case Reshape() if repeated:
                 pass
             case InverseSqrt() if not inverted:
                 inverted = True
