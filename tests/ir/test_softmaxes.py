@@ -8,7 +8,7 @@ import torch
 
 from vnnverify.ir import Value
 from vnnverify.ir.simplify import join_softmaxes, simplify
-from vnnverify.ops.arrangement import Reshape
+from vnnverify.ops.arrangement import Expand, Reshape
 from vnnverify.ops.maximum import ReduceMax
 from vnnverify.ops.smooth import Exp, Log, Reciprocal
 from vnnverify.ops.softmax import Softmax
@@ -84,3 +84,14 @@ def test_a_difference_that_varies_stays_inside() -> None:
     assert found.nodes[-1].inputs == (z,)
     x = same(found, graph, 5.0)
     assert bool(torch.isfinite(found(x)).all())
+
+
+def test_totals_that_come_to_others_elements_are_no_softmax() -> None:
+    """Repeated, reshaped and repeated again: element (i, j) is divided by the total of row j // 2, not i."""
+    w = Writer(2, 4)
+    exponentials = w.of(Exp(), w.x)
+    inverse = w.of(Reciprocal(), w.of(ReduceSum((1,), True, 1.0, 4), exponentials))
+    twice = w.of(Expand.of((2, 1), (2, 2)), inverse)
+    graph = w.graph(w.product(exponentials, w.wide(w.of(Reshape((1, 4)), twice), w.x)))
+    assert join_softmaxes(graph) is graph
+    same(simplify(graph), graph, 2.0)

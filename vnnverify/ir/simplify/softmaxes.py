@@ -56,12 +56,20 @@ def _over(made: _Made, node: Node, op: Op, axis: int, scores: Value) -> Node:
 
 
 def _total_over(made: _Made, value: Value, kind: type[Op], exponential: Node) -> int | None:
-    """The axis over which a value is f(Σ exp), f of that kind, repeated along it; None if it is not that."""
-    shape, applied = value.shape, 0
+    """The axis over which a value is f(Σ exp), f of that kind, repeated along it; None if it is not that.
+
+    It may be reshaped before it is repeated, which keeps its order, but not afterwards.
+    """
+    shape, applied, repeated = value.shape, 0, False
     before = made.get(value)
     while before is not None and isinstance(before.op, Expand | Reshape | kind):
+        if isinstance(before.op, Expand):
+            if repeated:
+                return None
+            shape, repeated = before.inputs[0].shape, True
+        elif isinstance(before.op, Reshape) and not repeated:
+            return None
         applied += isinstance(before.op, kind)
-        shape = before.inputs[0].shape if isinstance(before.op, Expand) else shape
         before = made.get(before.inputs[0])
     if applied != 1 or before is None or before.inputs != (exponential.output,):
         return None
