@@ -15,7 +15,9 @@ from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query import Polytope
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
 from vnnverify_bound_propagation.bounds import Propagator
-from vnnverify_bound_propagation.dual import Ascent, Dual, Problems, best_splits, bound_by_cases
+from vnnverify_bound_propagation.dual import Dual
+from vnnverify_bound_propagation.problems import Ascent, Problems
+from vnnverify_bound_propagation.splits import best_splits, bound_by_cases
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["DualBounder", "Goal", "stacked"]

@@ -23,9 +23,10 @@ from vnnverify.ops.scale import Scale
 from vnnverify.search import Specification
 from vnnverify.search.threads import in_threads
 from vnnverify_bound_propagation import backward, forward, windows
-from vnnverify_bound_propagation.dual import Dual, bound_by_cases
+from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.influence import influence
 from vnnverify_bound_propagation.lines import Optimised, optimise
+from vnnverify_bound_propagation.splits import bound_by_cases
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["Propagator", "preactivation_bounds"]

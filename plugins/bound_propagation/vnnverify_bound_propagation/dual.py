@@ -31,9 +31,10 @@ from vnnverify.ir import Elementwise, Graph, Node, Value, flat
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import backward
+from vnnverify_bound_propagation.problems import Ascent, Problems
 from vnnverify_bound_propagation.state import State
 
-__all__ = ["Ascent", "Dual", "Problems", "best_splits", "bound_by_cases", "onto_simplex"]
+__all__ = ["Dual", "onto_simplex"]
 
 RATE, DECAY = 0.25, 0.95
 """Step size of slopes, and what remains of every step size after one step."""
@@ -42,8 +43,6 @@ BETA_RATE, OPEN_RATE = 0.3, 0.001
 by a split, and where it is open."""
 WEIGHT_RATE = 0.5
 """Step size of multipliers of the unsafe rows, relative to `Problems.scale`."""
-CASES_AT_ONCE = 2
-"""Cases of a sub-problem that are bounded together."""
 MOMENTUM, SECOND = 0.9, 0.99  # Adam's averages
 
 
@@ -55,77 +54,6 @@ class _Unit:
     columns: Tensor  # (u,)
     part: slice
     slope: Tensor  # (B, N) exact slope where the sign is known
-
-
-@dataclass(slots=True, eq=False)
-class Problems:
-    """D sub-problems. Parameters may be overwritten by better ones."""
-
-    box: Tensor  # (D,) which box of the root state
-    rows: Tensor  # (D, P, m) over the flattened targets
-    offset: Tensor  # (D, P): margins are rows·z − offset
-    lower: Tensor  # (D, U) bounds of the open elements, splits included
-    upper: Tensor  # (D, U)
-    alpha: Tensor  # (D, U)
-    beta: Tensor  # (D, U) positive: multiplier of z >= lower; negative: of z <= upper
-    weight: Tensor  # (D, P) nonnegative
-    scale: Tensor | None = None  # (D,) if given, the first row is what to bound, with weight one, and the
-    # others are known to be <= 0: their weights are multipliers of this size
-
-    def __len__(self) -> int:
-        return self.box.shape[0]
-
-    def take(self, index: Tensor) -> Problems:
-        """The sub-problems that `index` selects."""
-        parts = (getattr(self, name) for name in self.__slots__)
-        return Problems(*(None if t is None else t[index] for t in parts))
-
-    def to(self, dtype: torch.dtype) -> Problems:
-        """The same sub-problems in another float type."""
-        parts = [getattr(self, name) for name in self.__slots__]
-        return Problems(*(t.to(dtype) if t is not None and t.is_floating_point() else t for t in parts))
-
-    def cases(self, element: Tensor, worth: Tensor) -> Problems:
-        """The 2^k sub-problems of each, side by side, in which k elements (D, k) are split at zero: (D·2^k,).
-
-        An element of -1 is not split, which leaves equal sub-problems. `worth` (D, k, 2) holds the
-        multipliers to start from where the element is positive, and where it is negative.
-        """
-        D, k = element.shape
-        count = 2**k
-        cases = self.take(torch.arange(D, device=element.device).repeat_interleave(count))
-        case = torch.arange(count, device=element.device).repeat(D)
-        row = torch.arange(D * count, device=element.device)
-        for j in range(k):
-            e = element[:, j].repeat_interleave(count)
-            positive = (case >> j & 1) == 1
-            real = e >= 0
-            up, down = row[positive & real], row[~positive & real]
-            cases.lower[up, e[up]] = cases.lower[up, e[up]].clamp(min=0)
-            cases.upper[down, e[down]] = cases.upper[down, e[down]].clamp(max=0)
-            cases.beta[up, e[up]] = worth[up // count, j, 0]
-            cases.beta[down, e[down]] = worth[down // count, j, 1]
-        return cases
-
-    def put(self, index: Tensor, part: Problems) -> None:
-        """Write `part` over the sub-problems that `index` selects."""
-        for name in ("lower", "upper", "alpha", "beta", "weight"):
-            getattr(self, name)[index] = getattr(part, name)
-
-
-@dataclass(slots=True, eq=False)
-class Ascent:
-    """Where an ascent ended: the best bound of each sub-problem in plain arithmetic, and around it."""
-
-    bound: Tensor  # (D,) not certified
-    point: Tensor  # (D, n) minimiser of the linear bound
-    coefficient: Tensor  # (D, U) backward coefficient of each open element
-    value: Tensor  # (D, U) forward value of each open element's input
-
-    def put(self, index: Tensor, part: Ascent) -> None:
-        """Write `part` over the sub-problems that `index` selects."""
-        for name in self.__slots__:
-            getattr(self, name)[index] = getattr(part, name)
 
 
 @dataclass(slots=True, eq=False)
@@ -469,52 +397,3 @@ def onto_simplex(weight: Tensor) -> Tensor:
     excess = (ordered.cumsum(dim=1) - 1) / count
     last = (ordered > excess).sum(dim=1, keepdim=True).clamp(min=1) - 1
     return (weight - excess.gather(1, last)).clamp(min=0)
-
-
-def best_splits(problems: Problems, ascent: Ascent, most: int) -> tuple[Tensor, Tensor]:
-    """Elements to split (D, k), best first, -1 where none is open, and multipliers (D, k, 2) for their
-    upper and lower sides. k is 1 at least and `most` at most."""
-    D, U = problems.alpha.shape
-    device = problems.alpha.device
-    if U == 0:
-        return torch.full((D, 1), -1, device=device), problems.alpha.new_zeros(D, 1, 2)
-    value, element = _loss(problems, ascent).topk(min(most, U), dim=1)
-    return torch.where(value >= 0, element, -1), _worth(problems, ascent, element)
-
-
-def bound_by_cases(
-    fast: Dual, exact: Dual, problems: Problems, steps: int, splits: int, deadline: Deadline
-) -> Tensor:
-    """Certified bounds (D,) of sub-problems in the type of `exact`, each the best of its own bound and the
-    least bound of its 2^splits cases; their parameters are optimised by `fast`, in place."""
-    dtype = exact.root.lower.dtype
-    ascent = fast.ascend(problems, steps, deadline)
-    found = exact.certify(problems.to(dtype)).lower
-    if not splits or deadline.expired:
-        return found
-    cases = problems.cases(*best_splits(problems, ascent, splits))
-    lowest = []
-    for index in torch.arange(len(cases), device=found.device).split(CASES_AT_ONCE * len(problems)):
-        part = cases.take(index)
-        fast.ascend(part, steps, deadline)
-        lowest.append(exact.certify(part.to(dtype)).lower)
-    return torch.fmax(found, torch.cat(lowest).reshape(len(problems), -1).amin(dim=1))
-
-
-def _loss(problems: Problems, ascent: Ascent) -> Tensor:
-    """What the relaxation of each open element can cost its row: (D, U); -1 where nothing is open."""
-    lower, upper, alpha = problems.lower, problems.upper, problems.alpha
-    above = (-ascent.coefficient).clamp(min=0) * -lower * upper / (upper - lower)
-    corner = torch.maximum(-lower * alpha, upper * (1 - alpha))
-    below = ascent.coefficient.clamp(min=0) * corner  # the slope below is optimised: it matters little
-    return torch.where((lower < 0) & (upper > 0), above + 1e-3 * below, -1.0)
-
-
-def _worth(problems: Problems, ascent: Ascent, element: Tensor) -> Tensor:
-    """Multipliers (D, k, 2) with which a child's bound starts where its parent's ended: they make up for
-    the difference between the parent's slope and the exact slope, 1 or 0, of either side."""
-    chord = problems.upper / (problems.upper - problems.lower)
-    slope = torch.where(ascent.coefficient > 0, problems.alpha, chord).gather(1, element)
-    coefficient = ascent.coefficient.gather(1, element)
-    beta = problems.beta.gather(1, element)
-    return torch.stack([beta + coefficient * (1 - slope), beta - coefficient * slope], dim=2)
