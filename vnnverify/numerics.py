@@ -11,9 +11,11 @@ from torch import Tensor, backends
 
 __all__ = [
     "AGREEMENT",
+    "COMPUTED_ROUNDINGS",
     "FUNCTION_ULPS",
     "HALF_AGREEMENT",
     "PARAMETER_ROUNDINGS",
+    "SOURCE_ROUNDINGS",
     "direct_convolutions",
     "gamma",
     "lower_as",
@@ -33,10 +35,17 @@ HALF_AGREEMENT = 2e-2
 round their result."""
 
 PARAMETER_ROUNDINGS = 8
-"""Roundings a stored parameter may have gone through before it is used: folding a batch
-normalisation costs at most five, the cast to the computing dtype one. Each is a relative error of
-at most one unit roundoff of a weight, and so has the shape of a summation error: it is counted as
-so many more terms of the sum (see `gamma`)."""
+"""Roundings to float64 a stored parameter may have gone through before it is used. Each is a relative error
+of at most one unit roundoff of a weight, and so has the shape of a summation error: it is counted as so many
+more terms of the sum (see `gamma`). A cast to float32 adds one of its own, next to which eight of float64 are
+nothing; without it, all eight are of float64. Passes that fold parameters keep within this number."""
+
+COMPUTED_ROUNDINGS = 4
+"""Of these, what weights are taken for that an operator's definition computes, as of an interpolation."""
+
+SOURCE_ROUNDINGS = 2
+"""Of these, what computing a constant from stored ones may cost, as the reciprocal of a divisor (one), or
+the logarithm of a base as computed by numpy, which is less than one unit in the last place off (two)."""
 
 FUNCTION_ULPS = 8
 """Relative error, in unit roundoffs, granted to an elementary function (exp, tanh, …) as computed

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,13 @@ class Writer:
         """factor·x + shift."""
         s, t = (torch.full((1,) * len(x.shape), n, dtype=torch.float64) for n in (factor, shift))
         return self.of(Scale(s, t), x)
+
+    def divided(self, x: Value, divisor: float) -> Value:
+        """x/divisor, as divisions by constants are read."""
+        factor, size = 1 / Fraction(divisor), (1,) * len(x.shape)
+        return self.of(
+            Scale(torch.full(size, 1 / divisor, dtype=torch.float64), None, (factor, Fraction(0))), x
+        )
 
     def product(self, *factors: Value) -> Value:
         return self.of(Mul(), *factors)

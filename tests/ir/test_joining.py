@@ -52,7 +52,17 @@ def gelu_tanh_by_products(w: Writer) -> Value:
     return w.product(w.line(1.0, w.of(Tanh(), bent), 1.0), w.line(0.5, w.x))
 
 
+def gelu_by_a_division(w: Writer) -> Value:
+    open_ = w.line(1.0, w.of(Erf(), w.divided(w.x, ROOT)), 1.0)
+    return w.line(0.5, w.product(w.x, open_))
+
+
 def hard_swish(w: Writer) -> Value:
+    return w.divided(w.product(w.x, w.of(Clip(0.0, 6.0), w.line(1.0, w.x, 3.0))), 6.0)
+
+
+def hard_swish_by_a_product(w: Writer) -> Value:
+    """Six times 1/6, rounded, is not one."""
     return w.line(1 / 6, w.product(w.x, w.of(Clip(0.0, 6.0), w.line(1.0, w.x, 3.0))))
 
 
@@ -135,7 +145,9 @@ JOINED: list[tuple[Written, list[str]]] = [
     (gelu_as_a_sum, ["Gelu"]),
     (gelu_tanh, ["GeluTanh"]),
     (gelu_tanh_by_products, ["GeluTanh"]),
+    (gelu_by_a_division, ["Gelu"]),
     (hard_swish, ["HardSwish"]),
+    (hard_swish_by_a_product, ["HardSwish", "Scale"]),
     (hard_swish_by_hard_sigmoid, ["HardSwish"]),
     (swish, ["Silu"]),
     (mish, ["Mish"]),

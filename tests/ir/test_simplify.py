@@ -126,6 +126,16 @@ SHRINKING: list[tuple[str, Pass, Graph, int]] = [
         1,
     ),
     (
+        "exact cancellation",
+        fuse_scales,
+        chain(
+            (1, 4),
+            Linear(random(1, 4), torch.tensor([1.0]).double()),
+            Scale(None, torch.tensor([[-1.0 + 1e-9]]).double()),
+        ),
+        1,
+    ),
+    (
         "convolution",
         fuse_scales,
         chain(IMAGE, convolution(), Scale(per_channel(1, -2, 3), per_channel(4, 5, -6))),
@@ -154,8 +164,8 @@ KEPT: list[tuple[str, Pass, Graph]] = [
         simplify,
         chain(
             (1, 4),
-            Linear(random(1, 4), torch.tensor([1.0]).double()),
-            Scale(None, torch.tensor([[-1.0 + 1e-9]]).double()),
+            Linear(random(1, 4), torch.full((1,), 0.1, dtype=torch.float64)),
+            Scale(*(torch.full((1, 1), number, dtype=torch.float64) for number in (0.3, -0.03 + 1e-9))),
         ),
     ),
     (

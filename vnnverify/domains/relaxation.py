@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.numerics import FUNCTION_ULPS, round_down, round_up, unit_roundoff
+from vnnverify.numerics import FUNCTION_ULPS, lower_as, round_down, round_up, unit_roundoff, upper_as
 from vnnverify.ops.piecewise import Relu
 
 __all__ = ["Lines", "band", "contact", "lines", "value_range"]
@@ -165,9 +165,15 @@ def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, 
         high = torch.maximum(high, torch.where(f == float("inf"), f, finite + slack))
     cap = largest**0.5  # a looser end, so that a sum of such ends does not overflow
     low, high = low.clamp(max=cap), high.clamp(min=-cap)
-    least, most = op.image
+    least, most = _image(op, lower.dtype)
     low, high = low.clamp(least, most), high.clamp(least, most)
     return low.masked_fill(unknown, -float("inf")), high.masked_fill(unknown, float("inf"))
+
+
+def _image(op: Elementwise, dtype: torch.dtype) -> tuple[float, float]:
+    """The operator's image, rounded outward to numbers of that type."""
+    least, most = (torch.tensor(end, dtype=torch.float64) for end in op.image)
+    return float(lower_as(least, dtype)), float(upper_as(most, dtype))
 
 
 def _value_error(op: Elementwise, f: Tensor, x: Tensor, *, turning: bool) -> Tensor:

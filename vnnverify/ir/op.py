@@ -147,7 +147,7 @@ class Elementwise(Op):
 
     @property
     def ulps(self) -> int:
-        """Relative rounding error of computing f, in unit roundoffs."""
+        """Relative rounding error of computing f, in unit roundoffs, with that of casting its parameters."""
         return 1
 
     @property

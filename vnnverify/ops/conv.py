@@ -30,6 +30,7 @@ class Conv(Affine):
     after: Sizes
     dilations: Sizes
     groups: int = 1
+    roundings: int = 0  # that each parameter has gone through since it was stored
 
     def linear(self, *inputs: Tensor) -> Tensor:
         return _correlate(self, inputs[0], self.weight)
@@ -64,6 +65,7 @@ class ConvTranspose(Affine):
     after: Sizes  # less the output padding, so it may be negative
     dilations: Sizes
     groups: int = 1
+    roundings: int = 0  # that each parameter has gone through since it was stored
 
     def linear(self, *inputs: Tensor) -> Tensor:
         return _spread(self, inputs[0], self.weight, self._extent(inputs[0].shape[3:]))

@@ -35,12 +35,12 @@ def entries(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int
     return torch.sparse_coo_tensor(index, values, shape, is_coalesced=True, check_invariants=False)
 
 
-def product(weight: Tensor, bias: Tensor | None = None) -> Linear | SparseLinear:
+def product(weight: Tensor, bias: Tensor | None = None, roundings: int = 0) -> Linear | SparseLinear:
     """The product with a sparse (COO) weight (out, in), kept as is faster."""
     weight = weight.coalesce()
     if not is_sparse(weight.numel(), weight.values().numel()):
-        return Linear(weight.to_dense(), bias)
-    return SparseLinear(weight, weight.T.coalesce(), bias)
+        return Linear(weight.to_dense(), bias, roundings)
+    return SparseLinear(weight, weight.T.coalesce(), bias, roundings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +49,7 @@ class Linear(Affine):
 
     weight: Tensor  # (out, in)
     bias: Tensor | None = None  # (out,)
+    roundings: int = 0  # that each parameter has gone through since it was stored
 
     def linear(self, *inputs: Tensor) -> Tensor:
         return inputs[0] @ self.weight.T
@@ -84,6 +85,7 @@ class SparseLinear(Affine):
     weight: Tensor  # (out, in) sparse COO, coalesced
     transposed: Tensor  # (in, out) the same
     bias: Tensor | None = None  # (out,)
+    roundings: int = 0  # that each parameter has gone through since it was stored
 
     def linear(self, *inputs: Tensor) -> Tensor:
         return _sparse(self.weight, inputs[0])

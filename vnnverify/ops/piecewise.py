@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ctypes import c_float
 from dataclasses import dataclass
 
 import torch
@@ -72,6 +73,11 @@ class LeakyRelu(_Bent):
         piece = torch.where((lower < 0) & (upper > 0), longer, chord)
         return (piece, chord) if self.alpha <= 1 else (chord, piece)
 
+    @property
+    def ulps(self) -> int:
+        """alpha is rounded to the type of x, then the product."""
+        return 2
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Abs(_Bent):
@@ -119,7 +125,8 @@ class Clip(Elementwise):
 
     @property
     def ulps(self) -> int:
-        return 0
+        """An end that is no float32 may be rounded to one."""
+        return 0 if all(c_float(k).value == k for k in (self.low, self.high)) else 1
 
     @property
     def image(self) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -18,6 +19,10 @@ class Scale(Affine):
 
     scale: Tensor | None
     shift: Tensor | None
+    source: Hashable = None
+    """What the constants are roundings of, each by `SOURCE_ROUNDINGS` at most: s and t as two fractions where
+    they are the same for all elements, and whatever tells them from others where they are not. None: the
+    constants are exact."""
 
     def linear(self, *inputs: Tensor) -> Tensor:
         return inputs[0] if self.scale is None else inputs[0] * self.scale

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from itertools import accumulate
 
 import torch
@@ -104,7 +105,9 @@ class Exposure:
             for variable, coefficient in form.terms:
                 weight[row, column[variable]] = float(coefficient)
         bias = torch.tensor([float(form.constant) for form in forms], dtype=torch.float64)
-        return self._add(Linear(weight, bias), self._picked(used))
+        numbers = (n for form in forms for n in (form.constant, *(c for _, c in form.terms)))
+        exact = all(Fraction(float(n)) == n for n in numbers)
+        return self._add(Linear(weight, bias, 0 if exact else 1), self._picked(used))
 
     def _picked(self, wanted: Sequence[Variable]) -> Value:
         """A value (wanted,) of variables, in any order and with repetitions."""

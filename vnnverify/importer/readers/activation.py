@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import negated, scaled
+from vnnverify.importer.readers.arithmetic import divided, fraction, negated, scaled, scaled_by
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Op, Value
 from vnnverify.ops.bilinear import Mul
@@ -41,7 +43,7 @@ _PLAIN: dict[str, Callable[[], Op]] = {
     "Atan": Atan,
     "Atanh": Atanh,
     "Cosh": Cosh,
-    "HardSwish": HardSwish,
+    "HardSwish": partial(HardSwish, source=(Fraction(1, 6), Fraction(1, 2))),
     "Mish": Mish,
     "Sinh": Sinh,
     "Softsign": Softsign,
@@ -86,9 +88,8 @@ def _selu(node: NodeView) -> Operand:
 
 @reads("Celu")
 def _celu(node: NodeView) -> Operand:
-    alpha = float(node.attribute("alpha", 1.0))
-    y = node.add(Elu(1.0), scaled(node, node.variable(), np.array(1 / alpha), None))
-    return scaled(node, y, np.array(alpha), None)
+    alpha = np.array(float(node.attribute("alpha", 1.0)))
+    return scaled(node, node.add(Elu(1.0), divided(node, node.variable(), alpha)), alpha, None)
 
 
 @reads("HardSigmoid")
@@ -100,7 +101,7 @@ def _hard_sigmoid(node: NodeView) -> Operand:
 @reads("Gelu")
 def _gelu(node: NodeView) -> Operand:
     exact = node.attribute("approximate", "none") == "none"
-    return node.add(Gelu() if exact else GeluTanh(), node.variable())
+    return node.add(Gelu(source="Gelu") if exact else GeluTanh(source="Gelu"), node.variable())
 
 
 @reads("Swish")
@@ -109,7 +110,7 @@ def _swish(node: NodeView) -> Operand:
     alpha, x = float(node.attribute("alpha", 1.0)), node.variable()
     if alpha == 0.0:
         return scaled(node, x, np.array(0.5), None)
-    return scaled(node, node.add(Silu(), scaled(node, x, np.array(alpha), None)), np.array(1 / alpha), None)
+    return divided(node, node.add(Silu(), scaled(node, x, np.array(alpha), None)), np.array(alpha))
 
 
 @reads("Tan")
@@ -119,20 +120,20 @@ def _tan(node: NodeView) -> Operand:
     return node.add(Mul(), node.add(Sin(), x), node.add(Reciprocal(), node.add(Cos(), x)))
 
 
-def _beyond(node: NodeView, x: Value, threshold: float, jump: float) -> Value:
+def _beyond(node: NodeView, x: Value, threshold: float, jump: Fraction) -> Value:
     """x − threshold + jump where x > threshold, else 0."""
     above = scaled(node, x, None, np.array(-threshold))
     ramp = node.add(Relu(), above)
-    if jump == 0.0:
+    if not jump:
         return ramp
-    return node.add(Sum((1, 1)), ramp, scaled(node, node.add(Step(), above), np.array(jump), None))
+    return node.add(Sum((1, 1)), ramp, scaled_by(node, node.add(Step(), above), jump))
 
 
 @reads("ThresholdedRelu")
 def _thresholded_relu(node: NodeView) -> Operand:
     """x where x > alpha, else 0."""
     alpha = float(node.attribute("alpha", 1.0))
-    return _beyond(node, node.variable(), alpha, alpha)
+    return _beyond(node, node.variable(), alpha, fraction(node, alpha))
 
 
 @reads("Shrink")
@@ -140,7 +141,8 @@ def _shrink(node: NodeView) -> Operand:
     """x − bias above lambd, x + bias below −lambd, else 0."""
     edge, bias = float(node.attribute("lambd", 0.5)), float(node.attribute("bias", 0.0))
     x = node.variable()
-    right, left = (_beyond(node, part, edge, edge - bias) for part in (x, negated(node, x)))
+    jump = fraction(node, edge) - fraction(node, bias)
+    right, left = (_beyond(node, part, edge, jump) for part in (x, negated(node, x)))
     return node.add(Sum((1, -1)), right, left)
 
 

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from decimal import Decimal, localcontext
+from fractions import Fraction
+from math import isfinite
 
 import numpy as np
 import torch
@@ -20,15 +23,61 @@ from vnnverify.ops.smooth import Exp, Log, Power, Reciprocal, Sqrt
 from vnnverify.ops.steps import Floor, Trunc
 from vnnverify.ops.sums import Sum
 
-__all__ = ["masked", "negated", "scaled", "subtracted"]
+__all__ = ["divided", "fraction", "masked", "negated", "scaled", "scaled_by", "subtracted"]
+
+_ZERO = Fraction(0)
 
 
-def scaled(node: NodeView, x: Value, scale: np.ndarray | None, shift: np.ndarray | None) -> Value:
-    """s·x + t with constants of any shape that broadcasts with x; x is enlarged first if they ask for it."""
+def scaled(
+    node: NodeView,
+    x: Value,
+    scale: np.ndarray | None,
+    shift: np.ndarray | None,
+    source: Hashable = None,
+) -> Value:
+    """s·x + t with constants of any shape that broadcasts with x; x is enlarged first if they ask for it.
+
+    Args:
+        source: what the constants are roundings of, see `Scale`.
+    """
     parts = [None if c is None else np.asarray(c, dtype=np.float64) for c in (scale, shift)]
     x = node.expanded(x, node.broadcast(x.shape, *(c.shape for c in parts if c is not None)))
     s, t = (None if c is None else as_tensor(c.reshape(_ranked(c.shape, len(x.shape)))) for c in parts)
-    return node.add(Scale(s, t), x)
+    return node.add(Scale(s, t, source), x)
+
+
+def scaled_by(
+    node: NodeView, x: Value, factor: Fraction, shift: Fraction = _ZERO, shape: tuple[int, ...] = ()
+) -> Value:
+    """factor·x + shift, each rounded once, as constants of a shape that broadcasts with x."""
+    s, t = (
+        None if number == neutral else np.full(shape, float(number))
+        for number, neutral in ((factor, 1), (shift, 0))
+    )
+    exact = all(Fraction(float(number)) == number for number in (factor, shift))
+    return scaled(node, x, s, t, None if exact else (factor, shift))
+
+
+def divided(node: NodeView, x: Value, divisor: np.ndarray, shift: float = 0.0) -> Value:
+    """x/divisor + shift/|divisor|: times reciprocals, which are rounded once."""
+    d = np.asarray(divisor, dtype=np.float64)
+    if d.size == 1 and 1e-300 < abs(d.item()) < 1e300:
+        number = Fraction(d.item())
+        return scaled_by(node, x, 1 / number, Fraction(shift) / abs(number), d.shape)
+    source = ("reciprocals", shift, d.shape, d.tobytes())
+    with np.errstate(divide="ignore"):  # the infinity is refused
+        return scaled(node, x, 1.0 / d, shift / np.abs(d) if shift else None, source)
+
+
+def fraction(node: NodeView, number: float) -> Fraction:
+    """The number exactly.
+
+    Raises:
+        ModelError: it is NaN or infinite.
+    """
+    if not isfinite(number):
+        raise node.error("has NaN or infinity among its constants; export it again")
+    return Fraction(number)
 
 
 def _ranked(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
@@ -98,7 +147,7 @@ def _div(node: NodeView) -> Operand:
         divisor = np.asarray(b, dtype=np.float64)
         if not divisor.all():
             raise node.error("divides by a constant zero; the model computes infinity or NaN")
-        return scaled(node, node.variable(0), 1.0 / divisor, None)
+        return divided(node, node.variable(0), divisor)
     inverse = node.add(Reciprocal(), b)
     if isinstance(a, Value):
         return node.add(Mul(), *node.aligned(a, inverse))
@@ -116,8 +165,7 @@ def _whole_quotient(node: NodeView, x: Value, divisor: np.ndarray) -> Value:
     """x/divisor cut towards zero, for whole numbers: half a unit keeps roundings off the jumps."""
     size, sign = np.abs(divisor), np.sign(divisor)
     right, left = (
-        node.add(Floor(), scaled(node, node.add(Relu(), part), 1 / size, 0.5 / size))
-        for part in (x, negated(node, x))
+        node.add(Floor(), divided(node, node.add(Relu(), part), size, 0.5)) for part in (x, negated(node, x))
     )
     return scaled(node, node.add(Sum((1, -1)), right, left), sign, None)
 
@@ -128,11 +176,11 @@ def _mod(node: NodeView) -> Operand:
     x, towards_zero = node.variable(0), bool(node.attribute("fmod", 0))
     divisor = _whole_divisor(node)
     if node.is_whole(0) and not towards_zero:
-        quotient = node.add(Floor(), scaled(node, x, 1 / divisor, 0.5 / np.abs(divisor)))
+        quotient = node.add(Floor(), divided(node, x, divisor, 0.5))
     elif node.is_whole(0):
         quotient = _whole_quotient(node, x, divisor)
     else:
-        quotient = node.add(Trunc() if towards_zero else Floor(), scaled(node, x, 1 / divisor, None))
+        quotient = node.add(Trunc() if towards_zero else Floor(), divided(node, x, divisor))
     return node.add(Sum((1, -1)), *node.aligned(x, scaled(node, quotient, divisor, None)))
 
 
@@ -157,7 +205,8 @@ def _pow(node: NodeView) -> Operand:
         constant = np.asarray(base, dtype=np.float64)
         if not (constant > 0).all():
             raise node.unsupported("a power of a constant that is not positive")
-        return node.add(Exp(), scaled(node, exponent, np.log(constant), None))
+        source = ("logarithms", constant.shape, constant.tobytes())
+        return node.add(Exp(), scaled(node, exponent, np.log(constant), None, source))
     x = node.variable()
     exponents = np.asarray(exponent, dtype=np.float64)
     x = node.expanded(x, node.broadcast(x.shape, exponents.shape))
@@ -207,7 +256,8 @@ def _batch_normalization(node: NodeView) -> Operand:
     pairs = [_normalization(gamma, beta, mean, var, epsilon) for gamma, beta, mean, var in rows]
     shape = (1, -1) + (1,) * (len(x.shape) - 2)
     scale, shift = (np.array(column, dtype=np.float64).reshape(shape) for column in zip(*pairs, strict=True))
-    return scaled(node, x, scale, shift)
+    source = ("normalizations", *map(tuple, rows), epsilon)
+    return scaled(node, x, scale, shift, source)
 
 
 def _normalization(gamma: float, beta: float, mean: float, var: float, epsilon: float) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def _gelu(node: NodeView) -> Operand:
         x = _as(node, "Add", x, node.operand(1))
     if node.op_type == "QuickGelu":
         return node.add(Silu(float(node.attribute("alpha", 1.702))), x)
-    return node.add(GeluTanh() if node.op_type == "FastGelu" else Gelu(), x)
+    return node.add(GeluTanh(source="Gelu") if node.op_type == "FastGelu" else Gelu(source="Gelu"), x)
 
 
 def _activated(node: NodeView, x: Value, numbers: list[float]) -> Value:

@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto
 
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import masked, negated, scaled, subtracted
+from vnnverify.importer.readers.arithmetic import fraction, masked, negated, scaled, scaled_by, subtracted
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Elementwise, Value
 from vnnverify.ops.argmax import ArgMax
@@ -185,7 +185,8 @@ def _one_hot(node: NodeView) -> Operand:
     if not _never_negative(node, index):
         from_end = node.add(Tent(), scaled(node, gap, None, np.array(float(n))))
         hit = node.add(Sum((1, 1)), hit, from_end)
-    return scaled(node, hit, np.array(on - off), np.array(off))
+    least = fraction(node, off)
+    return scaled_by(node, hit, fraction(node, on) - least, least)
 
 
 def _never_negative(node: NodeView, x: Value) -> bool:

@@ -113,7 +113,7 @@ def _local_response(node: NodeView) -> Operand:
     last = (0, *range(2, len(x.shape)), 1)
     back = (0, len(x.shape) - 1, *range(1, len(x.shape) - 1))
     squares = node.add(Transpose(last), node.add(Power(2.0), x))
-    total = node.add(Transpose(back), node.add(Linear(band), squares))
+    total = node.add(Transpose(back), node.add(Linear(band, roundings=1), squares))
     base = scaled(node, total, None, np.array(float(node.attribute("bias", 1.0))))
     power = base if beta == 1.0 else node.add(Sqrt() if beta == 0.5 else Power(beta), base)
     return node.add(Mul(), x, node.add(Reciprocal(), power))

@@ -9,7 +9,7 @@ from math import prod
 import torch
 
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import scaled
+from vnnverify.importer.readers.arithmetic import divided
 from vnnverify.importer.readers.product import spatial_pads
 from vnnverify.importer.registry import reads
 from vnnverify.ops.conv import Conv
@@ -71,7 +71,7 @@ def _average_pool(node: NodeView) -> Operand:
     if any(d != 1 for d in dilations):  # the same sums, by a convolution of each channel alone
         single = node.reshaped(x, (x.shape[0] * x.shape[1], 1, *x.shape[2:]))
         sums = node.add(Conv(ones, None, strides, before, after, dilations), single)
-        return scaled(node, node.reshaped(sums, (*x.shape[:2], *sums.shape[2:])), (1.0 / count).numpy(), None)
+        return divided(node, node.reshaped(sums, (*x.shape[:2], *sums.shape[2:])), count.numpy())
     return node.add(AveragePool(kernel, strides, before, after, 1.0 / count), x)
 
 

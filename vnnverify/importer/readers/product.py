@@ -37,7 +37,7 @@ def _gemm(node: NodeView) -> Operand:
             and c.shape[-1:] in ((), (1,), (c.size,))
         ):
             bias = np.broadcast_to(beta * np.asarray(c, dtype=np.float64).reshape(-1), weight.shape[:1])
-            return node.add(_linear(weight, alpha, as_tensor(bias)), _turned(node, a, turn_a))
+            return node.add(_linear(weight, alpha, as_tensor(bias), beta), _turned(node, a, turn_a))
         return _plus(node, node.add(_linear(weight, alpha), _turned(node, a, turn_a)), beta)
     if isinstance(b, Value) and isinstance(a, np.ndarray):
         weight = alpha * np.asarray(a, dtype=np.float64)
@@ -48,15 +48,19 @@ def _gemm(node: NodeView) -> Operand:
     return _plus(node, product if alpha == 1.0 else scaled(node, product, np.array(alpha), None), beta)
 
 
-def _linear(weight: np.ndarray, alpha: float = 1.0, bias: Tensor | None = None) -> Linear | SparseLinear:
-    """x (alpha W)^T + b; a large matrix of few weights is never copied whole."""
+def _linear(
+    weight: np.ndarray, alpha: float = 1.0, bias: Tensor | None = None, beta: float = 1.0
+) -> Linear | SparseLinear:
+    """x (alpha W)^T + b; a large matrix of few weights is never copied whole. Products of what is stored as
+    float32 are exact, others, and with `beta` the bias, are rounded."""
+    roundings = int(weight.dtype == np.float64 and (alpha, beta) != (1.0, 1.0))
     if not is_sparse(weight.size, int(np.count_nonzero(weight))):
-        return Linear(as_tensor(alpha * np.asarray(weight, dtype=np.float64)), bias)
+        return Linear(as_tensor(alpha * np.asarray(weight, dtype=np.float64)), bias, roundings)
     rows, columns = weight.nonzero()
     values = alpha * weight[rows, columns].astype(np.float64)
     i, j, v = (torch.from_numpy(part) for part in (rows, columns, values))
     shape = (weight.shape[0], weight.shape[1])
-    return product(entries(i, j, v, shape), bias)
+    return product(entries(i, j, v, shape), bias, roundings)
 
 
 def _turned(node: NodeView, x: Value, turn: bool) -> Value:
@@ -68,7 +72,8 @@ def _plus(node: NodeView, product: Value, beta: float) -> Value:
     if c is None or beta == 0.0:
         return product
     if not isinstance(c, Value):
-        return scaled(node, product, None, beta * np.asarray(c, dtype=np.float64))
+        source = ("multiples", beta, c.tobytes()) if c.dtype == np.float64 and beta != 1.0 else None
+        return scaled(node, product, None, beta * np.asarray(c, dtype=np.float64), source)
     term = c if beta == 1.0 else scaled(node, c, np.array(beta), None)
     return node.add(Sum((1, 1)), product, node.expanded(term, product.shape))
 

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import scaled
+from vnnverify.importer.readers.arithmetic import divided, scaled
 from vnnverify.importer.registry import find_reader, reads
 from vnnverify.ir import Value
 from vnnverify.ops.bilinear import Mul
@@ -36,10 +36,10 @@ def _quantized(node: NodeView, x: Value, scale: Operand, zero: Operand | None, k
         raise node.unsupported(f"the type {kind}")
     info = np.iinfo(kind)
     if isinstance(scale, Value):
-        divided = node.add(Mul(), *node.aligned(x, node.add(Reciprocal(), scale)))
+        quotient = node.add(Mul(), *node.aligned(x, node.add(Reciprocal(), scale)))
     else:
-        divided = scaled(node, x, 1.0 / scale, None)
-    whole = node.add(Round(), divided)
+        quotient = divided(node, x, scale)
+    whole = node.add(Round(), quotient)
     return node.add(Clip(float(info.min), float(info.max)), _moved(node, whole, zero, 1))
 
 

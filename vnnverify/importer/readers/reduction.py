@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import negated, scaled
+from vnnverify.importer.readers.arithmetic import divided, negated, scaled
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Select
@@ -80,7 +80,7 @@ def _max(node: NodeView) -> Operand:
 def _mean(node: NodeView) -> Operand:
     values = node.variables()
     total = node.add(Sum((1,) * len(values)), *values)
-    return scaled(node, total, np.array(1.0 / len(values)), None)
+    return divided(node, total, np.array(len(values)))
 
 
 @reads("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum")

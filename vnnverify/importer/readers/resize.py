@@ -11,6 +11,7 @@ from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.folding import evaluate
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
+from vnnverify.numerics import COMPUTED_ROUNDINGS
 from vnnverify.ops.arrangement import Select, Transpose
 from vnnverify.ops.linear import Linear
 
@@ -105,7 +106,9 @@ def _mixed(node: NodeView, x: Value, targets: dict[int, float | int], *, asymmet
         swap = list(range(rank))
         swap[axis], swap[-1] = swap[-1], swap[axis]
         turn = Transpose(tuple(swap))
-        x = node.add(turn, node.add(Linear(as_tensor(columns.T)), node.add(turn, x)))
+        x = node.add(
+            turn, node.add(Linear(as_tensor(columns.T), roundings=COMPUTED_ROUNDINGS), node.add(turn, x))
+        )
     return x
 
 

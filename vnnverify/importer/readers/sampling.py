@@ -12,6 +12,7 @@ import torch
 
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.registry import reads
+from vnnverify.numerics import COMPUTED_ROUNDINGS
 from vnnverify.ops.arrangement import Concat, Select, Transpose
 from vnnverify.ops.linear import LeftLinear, entries, product
 
@@ -49,7 +50,7 @@ def _grid_sample(node: NodeView) -> Operand:
         )
         places = torch.arange(x.size).reshape(x.shape[0], x.shape[1], -1)[image : image + 1].contiguous()
         single = node.add(Select.of(places, tuple(places.shape)), x)
-        parts.append(node.add(product(matrix), single))
+        parts.append(node.add(product(matrix, roundings=COMPUTED_ROUNDINGS), single))
     joined = parts[0] if len(parts) == 1 else node.add(Concat(0), *parts)
     return node.reshaped(joined, (*x.shape[:2], *grid.shape[1:-1]))
 

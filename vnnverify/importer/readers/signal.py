@@ -8,6 +8,7 @@ import torch
 
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.registry import reads
+from vnnverify.numerics import COMPUTED_ROUNDINGS
 from vnnverify.ops.arrangement import Select, Transpose
 from vnnverify.ops.linear import Linear
 
@@ -57,7 +58,8 @@ def _dft(node: NodeView) -> Operand:
     turned = node.add(Transpose(order), x)
     lead = turned.shape[:-2]
     flat = node.reshaped(turned, (*lead, size * parts))
-    found = node.reshaped(node.add(Linear(as_tensor(matrix)), flat), (*lead, bins, 2))
+    parts_of_bins = node.add(Linear(as_tensor(matrix), roundings=COMPUTED_ROUNDINGS), flat)
+    found = node.reshaped(parts_of_bins, (*lead, bins, 2))
     return node.add(Transpose(tuple(order.index(k) for k in range(rank))), found)
 
 
@@ -83,4 +85,5 @@ def _stft(node: NodeView) -> Operand:
     bins = size // 2 + 1 if node.attribute("onesided", 1) else size
     matrix = _matrix(size, bins, size, 1) * shape
     frames = node.add(Select.of(torch.from_numpy(places), places.shape), x)
-    return node.reshaped(node.add(Linear(as_tensor(matrix)), frames), (batch, len(starts), bins, 2))
+    found = node.add(Linear(as_tensor(matrix), roundings=COMPUTED_ROUNDINGS), frames)
+    return node.reshaped(found, (batch, len(starts), bins, 2))

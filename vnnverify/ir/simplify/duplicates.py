@@ -33,7 +33,10 @@ def merge_duplicates(graph: Graph) -> Graph:
 
 
 def _identity(op: Op) -> tuple[Hashable, ...]:
-    """Equal for operators that are the same function."""
+    """Equal for operators that are the same function: rounded parameters may be equal where others were not,
+    and a difference of two such functions can be multiplied by any number."""
+    if getattr(op, "roundings", 0):
+        return (id(op),)
     fields = (getattr(op, field.name) for field in dataclasses.fields(op))
     return type(op), *map(_key, fields)
 

@@ -135,8 +135,8 @@ class Forms:
         """The form of what a node computes from values that have been entered."""
         inputs = [self._forms[v] for v in node.inputs]
         match node.op:
-            case Scale(scale=scale, shift=shift):
-                s, t = (_number(part, default) for part, default in ((scale, 1), (shift, 0)))
+            case Scale() as op:
+                s, t = _numbers(op)
                 if s is not None and t is not None:
                     return plus(times({ONE: s} if s else {}, inputs[0]), {ONE: t} if t else {})
             case Constant(value=value):
@@ -160,6 +160,16 @@ class Forms:
             case Elementwise() as op:
                 return applied(op, inputs[0])
         return form_of(node.output)
+
+
+def _numbers(op: Scale) -> tuple[Fraction | None, Fraction | None]:
+    """(s, t) exactly, of a scaling of all elements by the same numbers; None for what is not known so."""
+    match op.source:
+        case None:
+            return _number(op.scale, 1), _number(op.shift, 0)
+        case (Fraction() as s, Fraction() as t):
+            return s, t
+    return None, None
 
 
 def _number(part: Tensor | None, default: int) -> Fraction | None:

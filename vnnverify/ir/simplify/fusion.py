@@ -4,29 +4,29 @@
 from __future__ import annotations
 
 import dataclasses
+from math import ceil
 
 import torch
 from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node
 from vnnverify.ir.op import Shape
+from vnnverify.ir.simplify.exactness import largest, product_roundings, sum_is_exact
 from vnnverify.ir.simplify.rewrite import fuse_pairs
+from vnnverify.numerics import PARAMETER_ROUNDINGS, SOURCE_ROUNDINGS
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.scale import Scale
 
 __all__ = ["fuse_scales"]
 
-_CANCELLATION = 2.0
-"""Largest (|s·b| + |t|) / |s·b + t| at which a shift is fused into a bias. The roundings of b, s, t and
-of their product are relative to the numerator, at most 3·|s·b| + |t| unit roundoffs, while
-`numerics.PARAMETER_ROUNDINGS` counts roundings relative to the new bias: up to this ratio they fit."""
-
 
 def fuse_scales(graph: Graph) -> Graph:
     """s·(W x + b) + t as (s·W) x + (s·b + t), where nobody else reads W x + b.
 
-    s and t must vary along the output channels only, and s·b + t must not cancel.
+    s and t must vary along the output channels only. Bounds count `PARAMETER_ROUNDINGS` roundings relative to
+    each weight and to each bias: what would go through more, as in a long chain of scalings or where s·b + t
+    cancels, stays as it is.
     """
     return fuse_pairs(graph, _fused)
 
@@ -49,15 +49,17 @@ def _fused(before: Node, node: Node) -> Node | None:
     shift = _along(node.op.shift, shape, axis)
     if (scale is None) != (node.op.scale is None) or (shift is None) != (node.op.shift is None):
         return None
-    bias = _bias(op.bias, scale, shift)
-    if bias is None and (op.bias is not None or shift is not None):
-        return None
-    weight = op.weight
+    stored = SOURCE_ROUNDINGS if node.op.source is not None else 0
+    weight, count = op.weight, float(op.roundings)
     if scale is not None:
-        weight = weight * scale.reshape(tuple(-1 if k == channels else 1 for k in range(weight.dim())))
-    if not bool(torch.isfinite(weight).all()):
+        wide = scale.reshape(tuple(-1 if k == channels else 1 for k in range(weight.dim())))
+        count += stored + product_roundings(weight, wide)
+        weight = weight * wide
+    bias, more = _bias(op.bias, op.roundings, scale, shift, stored)
+    roundings = max(count, more)
+    if not roundings <= PARAMETER_ROUNDINGS or not bool(torch.isfinite(weight).all()):
         return None
-    op = dataclasses.replace(op, weight=weight, bias=bias)
+    op = dataclasses.replace(op, weight=weight, bias=bias, roundings=ceil(roundings))
     return Node(op, before.inputs, node.output, before.name)
 
 
@@ -71,11 +73,22 @@ def _along(t: Tensor | None, shape: Shape, axis: int) -> Tensor | None:
     return padded.reshape(-1).expand(shape[axis])
 
 
-def _bias(bias: Tensor | None, scale: Tensor | None, shift: Tensor | None) -> Tensor | None:
-    """s·b + t, or None if there is neither b nor t, or if it cancels."""
-    scaled = bias if bias is None or scale is None else bias * scale
-    if scaled is None or shift is None:
-        return shift.clone() if scaled is None and shift is not None else scaled
+def _bias(
+    bias: Tensor | None, roundings: float, scale: Tensor | None, shift: Tensor | None, stored: int
+) -> tuple[Tensor | None, float]:
+    """s·b + t, and how many roundings relative to it that has gone through: b before through `roundings`,
+    s and t through `stored` each."""
+    scaled, count = bias, roundings
+    if bias is not None and scale is not None:
+        scaled, count = bias * scale, roundings + stored + product_roundings(bias, scale)
+    if shift is None:
+        return scaled, count
+    if scaled is None:
+        return shift.clone(), stored
     total = scaled + shift
-    size = scaled.abs() + shift.abs()
-    return total if bool((size <= _CANCELLATION * total.abs()).all()) else None
+    last, most = int(not sum_is_exact(scaled, shift)), max(count, stored)
+    if not most:
+        return total, last
+    size = scaled.abs() + shift.abs()  # what the roundings so far are relative to
+    ratio = torch.where(size == 0, 1.0, size / total.abs())
+    return total, most * largest(ratio) + last

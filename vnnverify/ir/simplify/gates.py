@@ -3,6 +3,10 @@
 
 A law takes a form, and returns the sum of terms that it equals, or None if it does not apply. Numbers that
 exporters round, as the square root of two in GELU, stay as they are: they are parameters of the function.
+
+Parameters are exact fractions here and floats in the operators. Those of soft gates and of HardSwish may be
+rounded: their errors have room for that, and `source` keeps the fractions, so that nothing later takes two
+such functions for one that are not. The slope of LeakyRelu and the level of Elu must be floats.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vnnverify.ir.op import Elementwise
+from vnnverify.ir.simplify.exactness import can_be_rounded, is_float, source_of
 from vnnverify.ir.simplify.forms import ONE, Applied, Form, Monomial, minus, plus, ratio, times
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu
@@ -83,7 +88,7 @@ def _scaled(op: type[Gelu] | type[Silu], factor: Fraction, argument: Form, q: Fo
     c = ratio(q, v)
     if c is None or not RATES[0] <= rate <= RATES[1]:
         return None
-    return [Term(factor * c, op(float(rate)), v)]
+    return [Term(factor * c, op(float(rate), source=source_of(rate)), v)]
 
 
 def _cubed(argument: Form, q: Form, halved: Fraction) -> tuple[Fraction, GeluTanh, Form] | None:
@@ -95,7 +100,7 @@ def _cubed(argument: Form, q: Form, halved: Fraction) -> tuple[Fraction, GeluTan
         b = argument.get(next(iter(times(v, times(v, v)))), Fraction(0)) / a
         rate, c = a * halved, ratio(q, v)
         if c is not None and CUBICS[0] <= b <= CUBICS[1] and HALF <= rate <= 1:
-            return c, GeluTanh(float(rate), float(b)), v
+            return c, GeluTanh(float(rate), float(b), source=source_of(rate, b)), v
     return None
 
 
@@ -144,9 +149,9 @@ def _clip(gate: Applied, p: Form, q: Form) -> list[Term] | None:
     b = slanted.pop(ONE, Fraction(0)) / h
     v, a = _rated(slanted)
     a, c = a / h, ratio(q, v)
-    if c is None or not 0 < b < 1 or max(b, 1 - b) ** 2 > 4 * a:
+    if c is None or not 0 < b < 1 or max(b, 1 - b) ** 2 > 4 * a or not can_be_rounded(a, b):
         return None
-    return [Term(c * h, HardSwish(float(a), float(b)), v)]
+    return [Term(c * h, HardSwish(float(a), float(b), source=source_of(a, b)), v)]
 
 
 def _sign(gate: Applied, p: Form, q: Form) -> list[Term] | None:
@@ -171,7 +176,7 @@ def _step(gate: Applied, p: Form, q: Form) -> list[Term] | None:
         return None
     jump = [Term(b[ONE], gate.op, z)] if b else []
     before = ratio(p, z) if p else Fraction(0)
-    if a and before is not None and before and before + a:
+    if a and before is not None and before and before + a and is_float(before / (before + a)):
         return [Term(before + a, LeakyRelu(float(before / (before + a))), z), *jump]
     bent = [Term(a, Relu(), z)] if a else []
     return [*([Term(Fraction(1), None, p)] if p else []), *bent, *jump]
@@ -183,7 +188,8 @@ def _elu(gate: Applied, p: Form, q: Form) -> list[Term] | None:
         x, alpha = exponential.argument, -p.get(ONE, Fraction(0))
         rate = ratio(gate.argument, x)
         inner = split(p, exponential)
-        if inner == ({ONE: -alpha}, {ONE: alpha}) and plus(p, q) == x and rate and rate > 0 < alpha:
+        above = plus(p, q) == x and rate is not None and rate > 0
+        if inner == ({ONE: -alpha}, {ONE: alpha}) and above and alpha > 0 and is_float(alpha):
             return [Term(Fraction(1), Elu(float(alpha)), x)]
     return None
 

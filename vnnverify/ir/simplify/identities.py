@@ -31,7 +31,7 @@ def _is_identity(node: Node) -> bool:
             return True
         case Transpose(perm=perm):
             return perm == tuple(range(len(perm)))
-        case Scale(scale=scale, shift=shift):
+        case Scale(scale=scale, shift=shift, source=None):
             return _all(scale, 1.0) and _all(shift, 0.0)
         case Sum(signs=signs):
             return signs == (1,)

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions that a model writes out step by step become one node each."""
+"""Functions that a model writes out step by step become one node each.
+
+What is recognised is exact: coefficients are the fractions that the model stands for, reciprocals included
+(`Scale.source`). They are rounded in two places only. In a scaling, whose bounds count roundings of its
+constants relative to these; it keeps the fractions, for what is recognised later on. And in the parameters
+of functions whose errors count that, as `gates` says.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,7 @@ import torch
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Op
 from vnnverify.ir.simplify.elementary import elementary
+from vnnverify.ir.simplify.exactness import can_be_rounded, source_of
 from vnnverify.ir.simplify.forms import ONE, Form, Forms, applied, minus, plus, times
 from vnnverify.ir.simplify.gates import Term, gated
 from vnnverify.ir.simplify.rewrite import producers
@@ -79,7 +86,8 @@ def _total(terms: Sequence[Term]) -> Form:
 
 
 def _written(node: Node, terms: Sequence[Term], forms: Forms) -> list[Node] | None:
-    """Nodes that compute the terms from what is known already; None if an argument is not."""
+    """Nodes that compute the terms from what is known already; None if an argument is not, or if a
+    coefficient is so large or small that its rounding would not be relative to it."""
     added: list[Node] = []
 
     def add(op: Op, *inputs: Value, last: bool = False) -> Value:
@@ -92,6 +100,8 @@ def _written(node: Node, terms: Sequence[Term], forms: Forms) -> list[Node] | No
     for term in terms:
         x, a, b = _origin(term.argument, forms, node.output)
         if x is None:
+            return None
+        if not can_be_rounded(a, b, term.factor, a * term.factor, b * term.factor):
             return None
         plain = term.factor == 1 and term.op is not None and not several
         if term.op is None:
@@ -122,8 +132,9 @@ def _origin(form: Form, forms: Forms, like: Value) -> tuple[Value | None, Fracti
 
 
 def _scale(factor: Fraction, shift: Fraction, like: Value) -> Scale:
+    """factor·x + shift, each rounded once."""
     s, t = (
         None if part == neutral else torch.full((1,) * len(like.shape), float(part), dtype=torch.float64)
         for part, neutral in ((factor, 1), (shift, 0))
     )
-    return Scale(s, t)
+    return Scale(s, t, source_of(factor, shift))

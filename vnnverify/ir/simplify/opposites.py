@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.simplify.exactness import exact_sums, grain
-from vnnverify.ir.simplify.products import Product, values_of
+from vnnverify.ir.simplify.products import Product, as_stored, values_of
 from vnnverify.ir.simplify.rewrite import producers, uses
 from vnnverify.ops.linear import Linear, SparseLinear, entries, product
 from vnnverify.ops.piecewise import Relu
@@ -61,7 +61,7 @@ class _Merged:
 
 def _merged(first: Product, seconds: list[Product]) -> _Merged | None:
     """None if no two rows of `first` are alike, or sums would round."""
-    if first.weight.dtype != torch.float64:
+    if first.weight.dtype != torch.float64 or not all(map(as_stored, [first, *seconds])):
         return None
     kind, sign = _kinds(first)
     size = int(kind.max()) + 1 if kind.numel() else 0

@@ -15,7 +15,7 @@ from vnnverify.ir.simplify.exactness import exact_sums, grain, largest
 from vnnverify.ir.simplify.rewrite import fuse_pairs
 from vnnverify.ops.linear import Linear, SparseLinear, entries, product
 
-__all__ = ["Product", "fuse_products", "values_of"]
+__all__ = ["Product", "as_stored", "fuse_products", "values_of"]
 
 Product = Linear | SparseLinear
 LARGE = 1 << 22
@@ -38,7 +38,7 @@ def _product(first: Product, second: Product) -> Product | None:
     """second ∘ first, or None if that is larger than both together or would round."""
     middle, inputs = first.weight.shape
     outputs = second.weight.shape[0]
-    if first.weight.dtype != torch.float64:
+    if first.weight.dtype != torch.float64 or not (as_stored(first) and as_stored(second)):
         return None
     both_dense = isinstance(first, Linear) and isinstance(second, Linear)
     if both_dense and outputs * inputs > middle * (outputs + inputs):
@@ -78,6 +78,11 @@ def _composed(second: Tensor, first: Tensor) -> Tensor:
     place = torch.arange(mine.numel()) - (each.cumsum(0) - each)[mine] + start[k[mine]]
     values = second.values()[mine] * first.values()[place]
     return entries(i[mine], column[place], values, (second.shape[0], first.shape[1]))
+
+
+def as_stored(op: Product) -> bool:
+    """Whether the weights are exact: sums of rounded ones may cancel, and be nothing but their errors."""
+    return op.roundings == 0
 
 
 def values_of(op: Product) -> Tensor:

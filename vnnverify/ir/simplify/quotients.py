@@ -21,6 +21,8 @@ __all__ = ["limit_quotients"]
 
 _SPARE = 1e-6
 """Relative width that is added to a limit, far above any rounding of it."""
+_REACH = 1e100
+"""Largest size of f and 1/f: their roundings are relative to them."""
 
 
 def limit_quotients(graph: Graph) -> Graph:
@@ -43,7 +45,7 @@ def _limit(made: dict[Value, Node], node: Node) -> float | None:
     """The largest size of a product that is such a quotient; None for others."""
     for x, inverse in (node.inputs, node.inputs[::-1]):
         factor = _factor(made, x, inverse)
-        if factor is not None:
+        if factor is not None and 1 / _REACH < factor < _REACH:
             return (1 + _SPARE) / sqrt(factor)
     return None
 

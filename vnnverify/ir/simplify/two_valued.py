@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A function of something that takes two values only is affine."""
+"""A function of something that takes two values only is affine.
+
+Both values and what becomes of them must be exact: a number that is a rounding of another one may lie on the
+other side of a jump.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node, Value
-from vnnverify.ir.op import Elementwise
+from vnnverify.ir.op import Elementwise, Op
+from vnnverify.ir.simplify.exactness import product_roundings, sum_is_exact
 from vnnverify.ops.arrangement import Expand, Reshape, Select, Transpose
+from vnnverify.ops.piecewise import Tent
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.steps import Spike, Step
 
@@ -19,7 +25,7 @@ _Pair = tuple[Tensor, Tensor]  # the two values of each element, (*shape)
 
 def straighten_two_valued(graph: Graph) -> Graph:
     """Functions of truth values, of indices below two and the like as scalings, where those are exact."""
-    pairs: dict[Value, _Pair] = {}
+    pairs: dict[Value, _Pair | None] = {}
     nodes: list[Node] = []
     changed = False
     for node in graph.nodes:
@@ -32,7 +38,7 @@ def straighten_two_valued(graph: Graph) -> Graph:
                 pairs[node.output] = _through(node, before)
             case Elementwise() if before is not None:
                 pairs[node.output] = after = _through(node, before)
-                op = _line(before, after)
+                op = None if after is None else _line(before, after)
                 if op is not None:
                     node = Node(op, node.inputs, node.output, node.name)
                     changed = True
@@ -40,9 +46,31 @@ def straighten_two_valued(graph: Graph) -> Graph:
     return graph.with_nodes(nodes) if changed else graph
 
 
-def _through(node: Node, pair: _Pair) -> _Pair:
+def _through(node: Node, pair: _Pair) -> _Pair | None:
+    """The two values after a node; None if they are rounded."""
+    if not all(_is_exact(node.op, end) for end in pair):
+        return None
     first, second = (node.op(end[None])[0] for end in pair)
     return first, second
+
+
+def _is_exact(op: Op, x: Tensor) -> bool:
+    """Whether op(x) is computed without rounding."""
+    match op:
+        case Scale(scale=scale, shift=shift, source=None):
+            return _computes(scale, x, shift)
+        case Tent():
+            return sum_is_exact(torch.ones_like(x), -x.abs())
+        case Elementwise():
+            return op.ulps == 0
+    return not isinstance(op, Scale)
+
+
+def _computes(scale: Tensor | None, x: Tensor, shift: Tensor | None) -> bool:
+    """Whether scale·x + shift is computed without rounding."""
+    product = x if scale is None else scale * x
+    exact = scale is None or product_roundings(scale, x) == 0
+    return exact and bool(torch.isfinite(product).all()) and (shift is None or sum_is_exact(product, shift))
 
 
 def _line(before: _Pair, after: _Pair) -> Scale | None:
@@ -51,8 +79,8 @@ def _line(before: _Pair, after: _Pair) -> Scale | None:
     width = torch.where(a == b, 1.0, b - a)
     scale = torch.where(a == b, 0.0, (g - f) / width)
     shift = f - scale * a
-    exact = (scale * a + shift == f) & (scale * b + shift == g)
-    if not bool(exact.all()):
+    same = (scale * a + shift == f) & (scale * b + shift == g)
+    if not bool(same.all()) or not (_computes(scale, a, shift) and _computes(scale, b, shift)):
         return None
     return Scale(_shrunk(scale), _shrunk(shift))
 
