@@ -8,9 +8,11 @@ import pytest
 import torch
 from vnnverify_bound_propagation import backend as module
 from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
+from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.boxes import DeepBoxBounder, Limits
+from vnnverify_bound_propagation.signs import SignSearch
 
-from vnnverify import Backend, Verdict
+from vnnverify import Backend, Deadline, Verdict
 from vnnverify.search import InputSplit
 from vnnverify.testing import Settings, Specimen, context, parametrize_with_backend_checks, zoo
 
@@ -62,3 +64,18 @@ def test_a_search_over_signs_inside_a_box_saves_halving_it() -> None:
         found = InputSplit(specimen.query, bounder, ctx).run()
     assert not found.open_clauses
     assert bounder.subproblems > 0
+
+
+def test_a_search_over_signs_whose_time_has_run_out_bounds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On large networks one pass through all layers takes longer than what a deadline may be overrun by."""
+    specimen = next(s for s in zoo() if s.name == "maximum_above")
+
+    def margins(*_: object) -> None:
+        raise AssertionError("the deadline had passed")
+
+    monkeypatch.setattr(Propagator, "margins", margins)
+    ctx = context(specimen.query, 5.0).until(Deadline.after(0.0))
+    with torch.no_grad():
+        found = SignSearch(specimen.query, ctx, memory=1 << 26, max_batch=8, forward_inputs=0).run()
+    assert found.timed_out
+    assert found.open_clauses == list(range(len(specimen.query.clauses)))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from vnnverify import Context, Deadline, Query
+from vnnverify import Clause, Context, Deadline, Query
 from vnnverify.numerics import varies
 from vnnverify.search import ActivationResult, ActivationSplit, SearchResult, Specification
 from vnnverify_bound_propagation.activation import DualBounder, Goal
@@ -41,6 +41,12 @@ where the root is not finished, a search is in vain."""
 PLAIN_SHARE, INNER_SHARE, ROOT_SHARE = 0.5, 0.3, 0.5
 """Most of the time left that each may take: plain root bounds, optimised inner bounds, and rounds of
 tightening under the output's constraints."""
+PASSES = 4
+"""A search over goals begins if there is time left for so many backward passes over all of them; it takes two
+before it looks at the clock."""
+LOOKS = 4
+"""Rows about the outputs go through the whole network: so many looks at the clock for as many of them as are
+bounded at once elsewhere."""
 
 
 class SignSearch:
@@ -103,9 +109,14 @@ class SignSearch:
         large = sum(v.size for v in tool.plan.refine) > LARGE
         propagate = tool.propagate_lightly if large else tool.propagate
         state = propagate(lower, upper, ctx.deadline.share(LARGE_SHARE if large else PLAIN_SHARE))
-        goals = self._open_goals(tool, state, boxes)
+        asked = sum(len(self.query.clauses[k].unsafe) for k in itertools.chain.from_iterable(boxes))
+        before = time.monotonic()
+        goals = self._open_goals(tool, state, boxes, ctx.deadline)
         if not goals:
             return ActivationResult([], stats={"subproblems": 0})
+        each = (time.monotonic() - before) / asked
+        if not _in_time(goals, each, ctx.deadline):
+            return _undecided(goals)
         if has_one_hidden_layer(tool.graph):
             return self._shallow(tool, state, goals, ctx)
         goals_at_root, visited = len(goals), 0
@@ -116,6 +127,8 @@ class SignSearch:
             if splits is not None:
                 tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
             spent = time.monotonic() - before
+            if not _in_time(goals, each, ctx.deadline):
+                return _undecided(goals, visited)
             result = self._trial(tool, state, goals, ctx)
             visited += result.stats["subproblems"]
             if result.witness is not None or not result.open_goals:
@@ -123,6 +136,8 @@ class SignSearch:
             goals = [goals[k] for k in result.open_goals]
             next_is_dear = splits is not None and 4 * spent > NEXT_SHARE * ctx.deadline.remaining()
             if next_is_dear or splits == CASES[-1]:
+                if not _in_time(goals, each, ctx.deadline):
+                    return _undecided(goals, visited)
                 result = self._last(tool, state, goals, ctx, min(splits or 0, 2))
                 visited += result.stats["subproblems"]
                 break
@@ -207,22 +222,37 @@ class SignSearch:
         upper = torch.stack([r.upper for r in regions]).to(self.ctx.device)
         return lower, upper
 
-    def _open_goals(self, tool: Propagator, state: State, boxes: list[list[int]]) -> list[Goal]:
-        """The unsafe polytopes that the root bounds do not exclude."""
+    def _open_goals(
+        self, tool: Propagator, state: State, boxes: list[list[int]], deadline: Deadline
+    ) -> list[Goal]:
+        """The unsafe polytopes that the root bounds do not exclude, or that there was no time to look at."""
         goals: list[Goal] = []
+        device = state.lower.device
         for box, members in enumerate(boxes):
             here = state.of_box(box)
-            step = max(1, tool.rows_at_once(state.lower.device) // 16)
-            for start in range(0, len(members), step):
-                part = members[start : start + step]
-                clauses = [self.query.clauses[k] for k in part]
-                spec = Specification.of(clauses, self.graph.output_size, state.lower.device)
+            region = self.query.clauses[members[0]].region
+            asked = [Goal(k, box, p) for k in members for p in self.query.clauses[k].unsafe]
+            for part in _batches(asked, tool.rows_at_once(device) // LOOKS):
+                if deadline.expired:
+                    goals.extend(part)
+                    continue
+                clauses = [Clause(region, (goal.polytope,)) for goal in part]
+                spec = Specification.of(clauses, self.graph.output_size, device)
                 lower = tool.margins(here, spec.as_type(tool.dtype).joined())[0].lower
-                open_ = spec.open_polytopes(lower.reshape(len(part), -1))
-                for k, row in zip(part, open_.tolist(), strict=True):
-                    polytopes = self.query.clauses[k].unsafe
-                    goals.extend(Goal(k, box, p) for p, still in zip(polytopes, row, strict=False) if still)
+                open_ = spec.open_polytopes(lower.reshape(len(part), -1))[:, 0]
+                goals.extend(goal for goal, still in zip(part, open_.tolist(), strict=True) if still)
         return goals
+
+
+def _in_time(goals: list[Goal], each: float, deadline: Deadline) -> bool:
+    """Whether a search over the goals can begin, where a backward pass takes `each` seconds for each."""
+    return deadline.remaining() > PASSES * each * len(goals)
+
+
+def _undecided(goals: list[Goal], visited: int = 0) -> ActivationResult:
+    """The result if the time has run out. `open_goals` are clauses."""
+    stats = {"goals": len(goals), "subproblems": visited}
+    return ActivationResult(sorted({goal.clause for goal in goals}), timed_out=True, stats=stats)
 
 
 def _batches(goals: list[Goal], rows: int) -> Iterator[list[Goal]]:
