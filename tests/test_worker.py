@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import torch
 
 from vnnverify.deadline import Deadline
 from vnnverify.job import Job
-from vnnverify.worker import answers, verify
+from vnnverify.loader import load_query
+from vnnverify.runner import make_context
+from vnnverify.sharing.workers import ALONE
+from vnnverify.worker import MEMORY_EACH, Kept, _workers, answers, verify
 
 ROOT = Path(__file__).parents[1]
 HARD = (str(ROOT / "models_onnx" / "tiny.onnx"), str(ROOT / "specs" / "tiny_strict.vnnlib"))
@@ -31,3 +37,24 @@ def test_search_tells_how_it_stands_once_a_second(caplog: pytest.LogCaptureFixtu
     assert 1 <= len(searches) <= 5 and set(searches[0]) == {"visited", "open", "bound"}
     pattern = r"[\d,]+ sub-problems visited, [\d,]+ open, lowest bound -?[\d.e-]+"
     assert sum(bool(re.fullmatch(pattern, r.getMessage())) for r in caplog.records) == len(searches)
+
+
+@pytest.mark.parametrize(
+    ("memory", "started"), [(0, 3), (3 * MEMORY_EACH, 2), (3 * MEMORY_EACH - 1, 1), (2 * MEMORY_EACH - 1, 0)]
+)
+def test_a_limit_of_memory_lowers_the_number_of_processes(memory: int, started: int) -> None:
+    """Four were asked for, this one among them; each counts on its part of the limit."""
+    this, threads = psutil.Process(), torch.get_num_threads()
+    before = set(this.children())
+    job = Job(*HARD, 60.0, device="cpu", workers=4)
+    ctx = make_context(load_query(*HARD), Deadline.after(60.0), device="cpu")
+    try:
+        with _workers(job, Kept(threads=4, memory=memory), ctx) as workers:
+            assert (workers is None) == (started == 0)
+            if workers is not None:
+                time.sleep(ALONE)
+                workers.idle()
+            assert len(set(this.children()) - before) == started
+        assert set(this.children()) == before
+    finally:
+        torch.set_num_threads(threads)
