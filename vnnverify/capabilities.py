@@ -6,8 +6,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-__all__ = ["CAPABILITIES", "ELEMENT_TYPES", "OPSETS", "built_in_operators"]
+if TYPE_CHECKING:
+    from vnnverify.hookspecs import OperatorInfo
+
+__all__ = ["CAPABILITIES", "ELEMENT_TYPES", "OPSETS", "built_in_operators", "onnx_operators"]
 
 OPSETS = (7, 28)
 """The oldest and the newest ONNX operator set that is read."""
@@ -58,10 +62,16 @@ def _texts(argument: ast.expr, tables: Mapping[str, ast.expr]) -> Iterator[str]:
         yield argument.value
 
 
+def onnx_operators(more: Iterable[OperatorInfo]) -> list[str]:
+    """Names of ONNX's own operators that are read, sorted: built in, and those among what plugins read. The
+    standard's list has no word for another domain, whose names can be the same."""
+    return sorted({*built_in_operators(), *(info.op_type for info in more if info.domain in ("", "ai.onnx"))})
+
+
 def _operators() -> list[str]:
     from vnnverify.plugins import load_plugins
 
-    return sorted({*built_in_operators(), *(info.op_type for info in load_plugins().operators)})
+    return onnx_operators(load_plugins().operators)
 
 
 CAPABILITIES: dict[str, Callable[[], Iterable[str]]] = {

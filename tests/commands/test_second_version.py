@@ -13,7 +13,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from vnnverify.capabilities import CAPABILITIES, OPSETS, built_in_operators
+from vnnverify.capabilities import CAPABILITIES, OPSETS, built_in_operators, onnx_operators
+from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.parsing import OLDEST_OPSET
 from vnnverify.importer.registry import supported_operators
 from vnnverify.results.vnnlib2 import read_assignment
@@ -163,6 +164,11 @@ def test_operators_are_those_of_the_readers() -> None:
         "Size",
     }
     assert OPSETS[0] == OLDEST_OPSET and OPSETS[1] <= onnx.defs.onnx_opset_version()
+
+
+def test_operators_of_another_domain_are_not_taken_for_those_of_onnx() -> None:
+    more = [OperatorInfo("Own", 1, dict), OperatorInfo("Ours", 1, dict, "acme")]
+    assert set(onnx_operators(more)) - set(built_in_operators()) == {"Own"}
 
 
 def test_name_and_version(inside: Callable[..., Any]) -> None:

@@ -13,6 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from vnnverify.importer.registry import supported_operators
 from vnnverify.ops.piecewise import Relu
 from vnnverify.testing import check_operator
 
@@ -72,6 +73,11 @@ def test_tables_are_current() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_operators_of_onnxruntime_are_named(page) -> None:
+    (sentence,) = re.findall(r"\(`com.microsoft`\),(.*?)are read", page("docs/operators.md"), re.DOTALL)
+    assert sorted(re.findall(r"`(\w+)`", sentence)) == supported_operators("com.microsoft")
 
 
 def test_every_law_is_named(page) -> None:

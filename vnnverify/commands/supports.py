@@ -15,7 +15,7 @@ __all__ = ["command"]
 _HELP = {
     "onnx-opset-versions": "The oldest and the newest ONNX operator set.",
     "onnx-element-types": "Element types of declared tensors.",
-    "onnx-operators": "ONNX operators, those of plugins too.",
+    "onnx-operators": "ONNX's own operators, those that plugins read too.",
     "vnnlib-versions": "The oldest and the newest version of VNN-LIB.",
     "hidden-node-theories": "NH: no hidden nodes; H: hidden nodes.",
     "multiple-input-output-theories": "SIO: one input and output; MIO: several.",

@@ -43,6 +43,6 @@ def find_reader(
     return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
 
-def supported_operators() -> list[str]:
-    """Names of the built-in operators of the default domain, sorted."""
-    return sorted(op_type for domain, op_type in _READERS if not domain)
+def supported_operators(domain: str = "") -> list[str]:
+    """Names of the built-in operators of a domain, sorted; ONNX's own has no name."""
+    return sorted(op_type for of, op_type in _READERS if of == domain)
