@@ -93,6 +93,7 @@ class Select(Affine):
 
     @property
     def fan_out(self) -> int:
+        """An element that is taken several times has that many rows to add up."""
         return 0 if self.repeats <= 1 else self.repeats
 
 
@@ -160,4 +161,5 @@ class Expand(Affine):
 
     @property
     def fan_out(self) -> int:
+        """Each element has as many rows to add up as it has copies."""
         return 0 if self.copies <= 1 else self.copies

@@ -51,6 +51,7 @@ class Conv(Affine):
 
     @property
     def fan_out(self) -> int:
+        """At most: every output channel of the group, at every place of the kernel."""
         return (self.weight.shape[0] // self.groups) * prod(self.weight.shape[2:])
 
 

@@ -60,6 +60,7 @@ class _Gate(Elementwise):
 
     @property
     def ulps(self) -> int:
+        """Of the gate, of its argument where it is open, and of the product."""
         return 4 * FUNCTION_ULPS
 
     @property
@@ -96,10 +97,12 @@ class Gelu(_Gate):
 
     @property
     def inflections(self) -> tuple[float, ...]:
+        """f'' is a positive function times 1 − (rate·x)²."""
         return -1 / self.rate, 1 / self.rate
 
     @property
     def image(self) -> tuple[float, float]:
+        """The least value is −0.16998 units."""
         return -0.17 * self.unit, float("inf")
 
 
@@ -134,6 +137,7 @@ class GeluTanh(_Gate):
 
     @property
     def image(self) -> tuple[float, float]:
+        """The least value is above −0.173 units for all that are recognised."""
         return -0.3 * self.unit, float("inf")
 
 
@@ -170,10 +174,12 @@ class Silu(_Gate):
 
     @property
     def inflections(self) -> tuple[float, ...]:
+        """Where t·tanh(t/2) = 2 for t = rate·x."""
         return -2.3993572805154677 / self.rate, 2.3993572805154677 / self.rate
 
     @property
     def image(self) -> tuple[float, float]:
+        """The least value is −0.27847 units."""
         return -0.279 * self.unit, float("inf")
 
 
@@ -194,6 +200,7 @@ class Mish(_Gate):
 
     @property
     def image(self) -> tuple[float, float]:
+        """The least value is −0.30884."""
         return -0.309, float("inf")
 
 
@@ -217,12 +224,14 @@ class HardSwish(Elementwise):
         return torch.where((gate > 0) & (gate < 1), gate + self.rate * x, gate)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """The two kinks, and the vertex of the parabola between them."""
         closed = torch.full_like(lower, -self.shift / self.rate)
         opened = torch.full_like(lower, (1 - self.shift) / self.rate)
         return closed, (slope - self.shift) / (2 * self.rate), opened
 
     @property
     def image(self) -> tuple[float, float]:
+        """The least value is −shift²/(4·rate), at the vertex; a little lower for the rounding of both."""
         return -self.shift * self.shift / (3.99999999 * self.rate), float("inf")
 
     @property

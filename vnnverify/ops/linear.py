@@ -107,10 +107,12 @@ class SparseLinear(Affine):
 
     @property
     def fan_in(self) -> int:
+        """The most weights in a row: the others are zero and round nothing."""
         return _most_in_a_row(self.weight)
 
     @property
     def fan_out(self) -> int:
+        """The most weights in a column."""
         return _most_in_a_row(self.transposed)
 
 

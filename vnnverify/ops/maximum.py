@@ -36,6 +36,7 @@ class MaxPool(Maximum):
         return z.reshape(x.shape[0], -1, *z.shape[1:])
 
     def groups(self, *shapes: Shape) -> Tensor:
+        """The positions of each window; what lies in the padding repeats its last one."""
         shape = shapes[0]
         places = torch.arange(prod(shape)).reshape(shape)
         widths = [w for pair in zip(reversed(self.before), reversed(self.after), strict=True) for w in pair]

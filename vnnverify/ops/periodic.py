@@ -43,6 +43,7 @@ class Sin(_Wave):
         return torch.cos(x)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """cos(x) = slope at ±acos(slope) and all turns from there."""
         x = torch.acos(slope)
         return *_first_and_last(x, lower, upper), *_first_and_last(-x, lower, upper)
 
@@ -58,6 +59,7 @@ class Cos(_Wave):
         return -torch.sin(x)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """−sin(x) = slope at asin(−slope), at its mirror image about pi/2, and all turns from there."""
         x = torch.asin(-slope)
         return *_first_and_last(x, lower, upper), *_first_and_last(pi - x, lower, upper)
 

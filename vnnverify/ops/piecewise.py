@@ -19,6 +19,7 @@ class _Bent(Elementwise):
     """Straight but for a bend at zero."""
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """The bend, whatever the slope."""
         return (torch.zeros_like(lower),)
 
     @property
@@ -47,6 +48,7 @@ class Relu(_Bent):
 
     @property
     def ulps(self) -> int:
+        """A choice between x and zero rounds nothing."""
         return 0
 
     @property
@@ -117,6 +119,7 @@ class Clip(Elementwise):
         return ((x > self.low) & (x < self.high)).to(x.dtype)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """The ends, whatever the slope."""
         return tuple(torch.full_like(lower, kink) for kink in self.kinks or ())
 
     @property
@@ -144,6 +147,7 @@ class Tent(Elementwise):
         return torch.where(x.abs() < 1, -torch.sign(x), torch.zeros_like(x))
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """The three corners, whatever the slope."""
         return tuple(torch.full_like(lower, kink) for kink in (-1.0, 0.0, 1.0))
 
     @property

@@ -87,6 +87,7 @@ class Erf(_Sigmoidal):
         return (2 / sqrt(pi)) * torch.exp(-x.square())
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """(2/sqrt(pi))·exp(−x²) = slope."""
         return torch.sqrt(-torch.log(slope * (sqrt(pi) / 2)))
 
     @property

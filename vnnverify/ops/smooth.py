@@ -46,6 +46,7 @@ class Exp(_Convex):
         return torch.exp(x)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """exp(x) = slope."""
         return (torch.log(slope),)
 
 
@@ -63,6 +64,7 @@ class Elu(Elementwise):
         return torch.where(x >= 0, torch.ones_like(x), self.alpha * torch.exp(x.clamp(max=0)))
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """alpha·exp(x) = slope, and the kink at zero."""
         return torch.log(slope / self.alpha), torch.zeros_like(lower)
 
     @property
@@ -85,6 +87,7 @@ class Softplus(Elementwise):
         return torch.sigmoid(x)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """sigmoid(x) = slope."""
         return (torch.log(slope) - torch.log1p(-slope),)
 
     @property
@@ -107,6 +110,7 @@ class Log(Elementwise):
         return torch.reciprocal(x)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """1/x = slope."""
         return (torch.reciprocal(slope),)
 
     @property
@@ -125,6 +129,7 @@ class Sqrt(Elementwise):
         return 0.5 / torch.sqrt(x)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """1/(2·sqrt(x)) = slope."""
         return ((0.5 / slope).square(),)
 
     @property
@@ -144,6 +149,7 @@ class InverseSqrt(_Convex):
         return -0.5 * torch.rsqrt(x) / x
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """−x^(−3/2)/2 = slope."""
         return (torch.pow(-2 * slope, -2 / 3),)
 
 
@@ -159,6 +165,7 @@ class Reciprocal(Elementwise):
         return -torch.reciprocal(x.square())
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """−1/x² = slope on either side, and the pole."""
         x = torch.rsqrt(-slope)
         return x, -x, torch.zeros_like(lower)
 
@@ -182,9 +189,11 @@ class Power(Elementwise):
 
     @property
     def ulps(self) -> int:
+        """A square is one product."""
         return 1 if self.exponent == 2 else FUNCTION_ULPS
 
     @property
     def image(self) -> tuple[float, float]:
+        """Odd powers alone take negative values."""
         odd = self.exponent % 2 == 1
         return -float("inf") if odd else 0.0, float("inf")

@@ -31,6 +31,7 @@ class _Jump(_Steps):
     """One jump, at zero."""
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """Zero, and the smallest normal numbers on either side of it."""
         least = torch.full_like(lower, torch.finfo(lower.dtype).tiny)
         return -least, torch.zeros_like(lower), least
 
@@ -79,6 +80,7 @@ class Spike(_Steps):
         return 1 - torch.sign(inputs[0]).abs()
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+        """Zero, and the smallest normal numbers on either side of it."""
         least = torch.full_like(lower, torch.finfo(lower.dtype).tiny)
         return -least, torch.zeros_like(lower), least
 

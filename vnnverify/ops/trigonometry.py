@@ -25,6 +25,7 @@ class Atan(Mirrored):
         return torch.reciprocal(1 + x.square())
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """1/(1 + x²) = slope."""
         return torch.sqrt((1 - slope) / slope)
 
     @property
@@ -44,6 +45,7 @@ class Softsign(Mirrored):
         return (1 + x.abs()).square().reciprocal()
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """1/(1 + x)² = slope."""
         return torch.rsqrt(slope) - 1
 
     @property
@@ -52,6 +54,7 @@ class Softsign(Mirrored):
 
     @property
     def ulps(self) -> int:
+        """Of the sum and of the quotient, and one to spare."""
         return 3
 
 
@@ -66,6 +69,7 @@ class Asin(Mirrored):
         return torch.rsqrt((1 - x) * (1 + x))
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """1/sqrt(1 − x²) = slope."""
         return torch.sqrt(1 - slope.square().reciprocal())
 
 
@@ -80,6 +84,7 @@ class Acos(Mirrored):
         return -torch.rsqrt((1 - x) * (1 + x))
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """−1/sqrt(1 − x²) = ±slope."""
         return torch.sqrt(1 - slope.square().reciprocal())
 
     @property
@@ -98,6 +103,7 @@ class Sinh(Mirrored):
         return torch.cosh(x)
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """cosh(x) = slope."""
         return torch.acosh(slope)
 
 
@@ -112,6 +118,7 @@ class Cosh(Mirrored):
         return torch.sinh(x)
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """sinh(x) = ±slope."""
         return torch.asinh(slope)
 
     @property
@@ -130,6 +137,7 @@ class Asinh(Mirrored):
         return torch.rsqrt(1 + x.square())
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """1/sqrt(1 + x²) = slope."""
         return torch.sqrt(slope.square().reciprocal() - 1)
 
 
@@ -144,6 +152,7 @@ class Acosh(Mirrored):
         return torch.rsqrt((x - 1) * (x + 1))
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """1/sqrt(x² − 1) = slope."""
         return torch.sqrt(1 + slope.square().reciprocal())
 
     @property
@@ -152,6 +161,7 @@ class Acosh(Mirrored):
 
     @property
     def absolute(self) -> float:
+        """Near 1 the value is far smaller than what it is computed from."""
         return float(FUNCTION_ULPS)
 
 
@@ -167,4 +177,5 @@ class Atanh(Mirrored):
         return torch.reciprocal((1 - x) * (1 + x))
 
     def where_derivative_is(self, slope: Tensor) -> Tensor:
+        """1/(1 − x²) = slope."""
         return torch.sqrt(1 - slope.reciprocal())

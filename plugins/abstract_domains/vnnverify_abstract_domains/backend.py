@@ -135,6 +135,7 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
     """Proves by zonotopes; complete on networks with few varying inputs."""
 
     def supports(self, query: Query) -> Support:
+        """Whether every operator has a rule, and the inputs' generators fit into `memory`."""
         try:
             graph = domain.prepare(query.graph)
         except UnsupportedOperator as error:
@@ -147,6 +148,7 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
         return Support.yes()
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
+        """Intervals first, where clauses are few; then boxes, halved if few enough inputs vary."""
         if ctx.parcel is None:  # whose sub-problems count its clauses as they are
             query = query.with_clauses(c for c in query.clauses if not c.region.empty)
             if len(query.clauses) <= FEW_CLAUSES:

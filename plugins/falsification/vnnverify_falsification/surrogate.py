@@ -52,6 +52,7 @@ class _Smooth(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """The mean of central differences over windows, relative to the size of x, for the derivative."""
         (x,) = ctx.saved_tensors
         size = x.square().mean().sqrt().clamp(min=torch.finfo(x.dtype).tiny)
         slope = torch.zeros_like(x)

@@ -93,6 +93,7 @@ class Milp(ClauseBackend[MilpOptions]):
         return supports(query.graph)
 
     def decide(self, query: Query, clause: Clause, ctx: Context) -> Outcome:
+        """Each unsafe polytope by the output bounds, then by the linear relaxation, then by branching."""
         with torch.no_grad():
             return self._decide(query, clause, ctx)
 

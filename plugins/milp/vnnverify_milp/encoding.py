@@ -92,6 +92,7 @@ def ends(pair: tuple[Tensor, Tensor]) -> tuple[Array, Array]:
 def _affine(
     op: Affine, args: Sequence[Expression], node: Node, program: Program, bounds: Bounds, deadline: Deadline
 ) -> Expression:
+    """Rows that are equal to the operator, relaxed by the rounding of its sums."""
     offset = np.zeros(node.output.size)
     b = op.offset if node.inputs else op()[0]
     if b is not None:
@@ -147,6 +148,7 @@ def _elementwise(
     bounds: Bounds,
     deadline: Deadline,
 ) -> Expression:
+    """Piecewise linear functions exactly, with binaries for the pieces in doubt; others are refused."""
     if op.kinks is None:
         raise UnsupportedOperator(node.name, node.op.kind, "milp")
     return piecewise(program, op, args[0], *ends(bounds[node.inputs[0]]))
@@ -156,6 +158,7 @@ def _elementwise(
 def _maximum(
     op: Maximum, args: Sequence[Expression], node: Node, program: Program, bounds: Bounds, deadline: Deadline
 ) -> Expression:
+    """Exactly, with a binary for each member of a group that can be the largest."""
     pairs = [ends(bounds[value]) for value in node.inputs]
     low, high = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
     groups = op.groups(*(value.shape for value in node.inputs)).numpy()
