@@ -13,6 +13,7 @@ from vnnverify.domains.relaxation import band, value_range
 from vnnverify.ir import Elementwise
 from vnnverify.ops.gates import HardSwish
 from vnnverify.ops.piecewise import Clip, LeakyRelu
+from vnnverify.ops.smooth import Power
 
 Exact = Callable[[Fraction], Fraction]
 
@@ -35,6 +36,17 @@ CASES: list[tuple[Elementwise, Exact]] = [
     (HardSwish(), hard_swish(Fraction(1, 6), Fraction(1, 2))),
     (HardSwish(1 / 3, 1 / 7), hard_swish(Fraction(1, 3), Fraction(1, 7))),
 ]
+
+
+@pytest.mark.parametrize("exponent", [Fraction(1, 3), Fraction(7, 3)])
+def test_bounds_of_a_power_hold_the_exact_value_of_a_rounded_exponent(exponent: Fraction) -> None:
+    """By the cubes of both; a float64 holds the exponent as closely as 2^-50 cares for."""
+    x = torch.tensor([2.0**k / 3 for k in range(-60, 50, 3)])
+    ends = value_range(Power(float(exponent)), x, x)
+    for point, least, most in zip(x.tolist(), *(end.tolist() for end in ends), strict=True):
+        truth = Fraction(point) ** exponent.numerator
+        assert Fraction(least) ** exponent.denominator <= truth * (1 + Fraction(1, 2**50))
+        assert Fraction(most) ** exponent.denominator >= truth * (1 - Fraction(1, 2**50))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
