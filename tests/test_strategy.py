@@ -112,6 +112,15 @@ def test_automatic_order_refutes_proves_and_is_exact(inputs: int) -> None:
     assert steps[0].at_most <= 1.0 and steps[-1] == Step("falsification")
 
 
+def test_automatic_tries_every_input_where_inputs_are_cut_to_whole_numbers() -> None:
+    whole = dataclasses.replace(wide(2), truncated=(0,))
+    assert [s.backend for s in automatic(whole, (*ALL, "enumeration"))][:2] == [
+        "falsification",
+        "enumeration",
+    ]
+    assert "enumeration" not in [s.backend for s in automatic(wide(2), (*ALL, "enumeration"))]
+
+
 def test_automatic_leaves_out_what_is_not_installed() -> None:
     assert [s.backend for s in automatic(wide(2), ["milp"])] == ["milp"]
     assert automatic(wide(2), []) == []

@@ -20,6 +20,7 @@ from vnnverify.networks import (
     load_declared,
     load_networks,
     model_of,
+    truncated,
 )
 from vnnverify.query import Query
 from vnnverify.validate import OnnxSource
@@ -132,4 +133,5 @@ def build_query(model: Model, prop: Property) -> Query:
             raise OptionError(f"{prop.source} is about several networks; `verify` takes a model for each")
         return join_networks(prop, [model_of(prop.networks[0], model)])
     query = normalize(prop, model.graph, model.layout, OnnxSource(model, prop, ()))
-    return dataclasses.replace(query, source=OnnxSource(model, prop, query.clauses))
+    source = OnnxSource(model, prop, query.clauses)
+    return dataclasses.replace(query, source=source, truncated=truncated(query, [model]))

@@ -30,6 +30,7 @@ __all__ = [
     "load_declared",
     "load_networks",
     "model_of",
+    "truncated",
 ]
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,16 @@ def join_networks(prop: Property, models: Sequence[Model]) -> Query:
     tensors = tuple(tensor.plain for network in prop.networks for tensor in network.tensors)
     layout = Layout(specs, outputs, tensors, prop.columns)
     query = normalize(prop, graph, layout, PropertySource(models, layout, prop, ()))
-    return dataclasses.replace(query, source=PropertySource(models, layout, prop, query.clauses))
+    source = PropertySource(models, layout, prop, query.clauses)
+    return dataclasses.replace(query, source=source, truncated=truncated(query, models))
+
+
+def truncated(query: Query, models: Sequence[Model]) -> tuple[int, ...]:
+    """The inputs of which the query's outputs depend on the whole part only; none where several models share
+    them, or where the property itself is about inputs and outputs together."""
+    (first, *others) = models
+    alone = not others and query.layout.columns is None
+    return first.truncated if alone and query.graph.output_size == first.graph.output_size else ()
 
 
 def assign_models(prop: Property, given: Networks) -> dict[str, str]:

@@ -176,6 +176,10 @@ class Source(Protocol):
         """Run the original model at x (n,) and check the property's own text."""
         ...
 
+    def outputs(self, x: Tensor) -> tuple[float, ...]:
+        """The original model's outputs at x (n,), as its own types read these numbers; whatever it raises."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
@@ -185,6 +189,7 @@ class Query:
     clauses: tuple[Clause, ...]
     layout: Layout
     source: Source
+    truncated: tuple[int, ...] = ()  # graph inputs of which the outputs depend on the whole part only
 
     @property
     def varying(self) -> int:

@@ -61,6 +61,8 @@ def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
             Step("milp", 0.8),
             Step("falsification"),
         ]
+    if query.truncated:
+        steps.insert(1, Step("enumeration", 0.8))
     return [step for step in steps if step.backend in installed]
 
 

@@ -124,6 +124,11 @@ class PropertySource:
                     return answer
         return next(iter(tried.values()))
 
+    def outputs(self, x: Tensor) -> tuple[float, ...]:
+        """The models' outputs at x (n,), wherever that is: nothing is put into a box or asked about it."""
+        columns = self._layout.columns
+        return self._run((x if columns is None else x[list(columns)]).tolist())
+
     def _judge(self, placed: _Placed) -> Replay:
         """Run the model and ask the text: exactly, then with lone numbers standing for their intervals.
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -77,6 +78,16 @@ def test_what_only_onnxruntime_runs_has_values() -> None:
     x = torch.tensor([[0.5, -1.0], [2.0, 3.0]], dtype=torch.float64)
     assert model.graph(x).tolist() == [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     assert model.graph.output_size == 3
+
+
+def test_values_are_nan_where_the_model_does_not_run() -> None:
+    text = """<ir_version: 8, opset_import: ["" : 16]> g (float[1, 2] x) => (float[1, 2] y) {
+        k = Cast<to = 7>(x)  h = Gather<axis = 1>(x, k)  two = Constant<value_ints = [1, 2]>()
+        s = Reshape(h, two)  y = Hardmax(s) }"""
+    model = read_model(onnx.parser.parse_model(text).SerializeToString(), opaque=True)
+    x = torch.tensor([[0.0, 1.0], [0.0, 2.0]], dtype=torch.float64)
+    assert model.graph(x[:1]).tolist() == [[0.0, 1.0]]
+    assert model.graph(x)[1].isnan().all()
 
 
 def test_double_precision_models_run_in_double_precision() -> None:

@@ -38,7 +38,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Instance:
         ((0.10005, 0.0), Standing.TOLERANCE, "outside its bounds by 5e-05"),
         ((0.1011, 0.0), Standing.INVALID, "outside its bounds by 0.0011"),
         ((0.04999, 0.0), Standing.INVALID, "the assertion in line 4 does not hold"),
-        ((-1.00005, 0.0), Standing.INVALID, "the assertion in line 3 does not hold"),
+        ((-1.00005, 0.0), Standing.INVALID, "the assertion in line 4 does not hold"),
         ((0.09,), Standing.INVALID, "1 inputs, the property has 2"),
         ((float("nan"), 0.0), Standing.INVALID, ""),
     ],

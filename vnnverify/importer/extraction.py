@@ -13,7 +13,7 @@ from vnnverify.errors import ModelError
 from vnnverify.importer.parsing import parse
 from vnnverify.importer.proto import tensor_spec
 
-__all__ = ["Parts"]
+__all__ = ["Parts", "reads_of"]
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 _WITHOUT_VALUES = ("Shape", "Size")
@@ -40,7 +40,7 @@ class Parts:
         self._maker = {key: k for k, node in enumerate(graph.node) for key in node.output if key}
         self._varying = {v.name for v in self._inputs}
         for node in graph.node:
-            if node.op_type not in _WITHOUT_VALUES and any(key in self._varying for key in _reads(node)):
+            if node.op_type not in _WITHOUT_VALUES and any(key in self._varying for key in reads_of(node)):
                 self._varying.update(node.output)
         self._known = self._inferred()
 
@@ -58,7 +58,7 @@ class Parts:
     def makers(self, nodes: Iterable[int]) -> frozenset[int]:
         """The nodes outside that compute what these read."""
         chosen = set(nodes)
-        read = {key for k in chosen for key in _reads(self._proto.graph.node[k])}
+        read = {key for k in chosen for key in reads_of(self._proto.graph.node[k])}
         return frozenset(self._maker[key] for key in read if key in self._maker) - chosen
 
     def closed(self, nodes: Iterable[int]) -> frozenset[int]:
@@ -66,7 +66,7 @@ class Parts:
         chosen = set(nodes)
         pending = list(chosen)
         while pending:
-            for key in _reads(self._proto.graph.node[pending.pop()]):
+            for key in reads_of(self._proto.graph.node[pending.pop()]):
                 k = self._maker.get(key)
                 if k is not None and k not in chosen and not self._may_cut(key):
                     chosen.add(k)
@@ -77,7 +77,7 @@ class Parts:
         """What the nodes read that none of them computes, constants left out; if nothing, all inputs."""
         chosen = sorted(nodes)
         made = {key for k in chosen for key in self._proto.graph.node[k].output}
-        read = dict.fromkeys(key for k in chosen for key in _reads(self._proto.graph.node[k]))
+        read = dict.fromkeys(key for k in chosen for key in reads_of(self._proto.graph.node[k]))
         found = [
             key for key in read
             if key not in made and key not in self._constants and (key in self._maker or key in self._varying)
@@ -88,11 +88,11 @@ class Parts:
         """What the nodes compute and none of them reads, or the model gives back; each node leads to one."""
         chosen = sorted(nodes)
         inside = set(chosen)
-        read = {key for k in chosen for key in _reads(self._proto.graph.node[k])}
+        read = {key for k in chosen for key in reads_of(self._proto.graph.node[k])}
         elsewhere = {v.name for v in self._proto.graph.output}
         for k, node in enumerate(self._proto.graph.node):
             if k not in inside:
-                elsewhere.update(_reads(node))
+                elsewhere.update(reads_of(node))
         found: list[str] = []
         for k in chosen:
             made = [key for key in self._proto.graph.node[k].output if key]
@@ -111,7 +111,7 @@ class Parts:
         chosen = sorted(nodes)
         old = self._proto
         part = [old.graph.node[k] for k in chosen]
-        read = {key for node in part for key in _reads(node)} | set(outputs)
+        read = {key for node in part for key in reads_of(node)} | set(outputs)
         graph = helper.make_graph(
             part,
             "slice",
@@ -201,12 +201,12 @@ class Parts:
         return self.names.index(name)
 
 
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
+def reads_of(node: onnx.NodeProto) -> Iterator[str]:
     """What a node reads, graphs inside it too."""
     yield from (key for key in node.input if key)
     for attribute in node.attribute:
         for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
             made = {key for inner in graph.node for key in inner.output} | {v.name for v in graph.input}
             made |= {t.name for t in graph.initializer}
-            yield from (key for inner in graph.node for key in _reads(inner) if key not in made)
+            yield from (key for inner in graph.node for key in reads_of(inner) if key not in made)
             yield from (v.name for v in graph.output if v.name not in made)

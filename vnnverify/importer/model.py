@@ -13,6 +13,7 @@ from vnnverify.importer import readers
 from vnnverify.importer.builder import REMEDY
 from vnnverify.importer.parsing import parse
 from vnnverify.importer.reading import declared_layout, read_graph
+from vnnverify.importer.truncation import truncated_inputs
 from vnnverify.ir import Graph
 from vnnverify.ir.simplify import simplify
 from vnnverify.query import Layout
@@ -30,6 +31,7 @@ class Model:
     data: bytes  # uncompressed ONNX
     graph: Graph  # float64 parameters
     layout: Layout
+    truncated: tuple[int, ...] = ()  # inputs of which the model reads only the whole part
 
 
 def load_model(path: str, *, opaque: bool = False, operators: Iterable[OperatorInfo] = ()) -> Model:
@@ -57,13 +59,15 @@ def read_model(
         UnsupportedModelError: an operator has no reader (and `opaque` is false).
     """
     try:
-        graph, layout = _graph(data, opaque, tuple(operators))
+        graph, layout, truncated = _graph(data, opaque, tuple(operators))
     except ModelError as error:
         raise type(error)(f"{path}: {error}" if path else str(error)) from error
-    return Model(path, data, graph, layout)
+    return Model(path, data, graph, layout, truncated)
 
 
-def _graph(data: bytes, opaque: bool, operators: tuple[OperatorInfo, ...]) -> tuple[Graph, Layout]:
+def _graph(
+    data: bytes, opaque: bool, operators: tuple[OperatorInfo, ...]
+) -> tuple[Graph, Layout, tuple[int, ...]]:
     proto = parse(data)
     try:
         graph, layout = read_graph(proto, operators)
@@ -73,5 +77,6 @@ def _graph(data: bytes, opaque: bool, operators: tuple[OperatorInfo, ...]) -> tu
         from vnnverify.ops.opaque import opaque_graph
 
         layout = declared_layout(proto)
-        return opaque_graph(data, layout, str(error).removesuffix(f"; {REMEDY}")), layout
-    return simplify(graph), layout
+        graph = opaque_graph(data, layout, str(error).removesuffix(f"; {REMEDY}"))
+        return graph, layout, truncated_inputs(proto, data, layout)
+    return simplify(graph), layout, truncated_inputs(proto, data, layout)

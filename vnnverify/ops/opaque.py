@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opaque(Op):
-    """A model as a function (batch, n) -> (batch, m), point by point."""
+    """A model as a function (batch, n) -> (batch, m), point by point; NaN where the model does not run."""
 
     function: Callable[[Tensor], Tensor]  # (n,) -> (m,), casts to the model's own type
     outputs: int
@@ -84,7 +85,12 @@ def opaque_graph(data: bytes, layout: Layout, why: str = "") -> Graph:
         module = None
 
         def function(x: Tensor) -> Tensor:
-            return torch.tensor(runner(x.tolist()), dtype=x.dtype, device=x.device)
+            try:
+                values = runner(x.tolist())
+            except Exception as error:  # such as an index beyond the end, computed from x
+                logger.debug("the model does not run at this point: %s", one_line(error))
+                values = (math.nan,) * outputs
+            return torch.tensor(values, dtype=x.dtype, device=x.device)
 
     inputs = tuple(Value(spec.name, spec.shape) for spec in layout.inputs)
     output = Value("model", (outputs,))

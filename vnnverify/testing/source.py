@@ -30,19 +30,26 @@ class ModelSource:
 
     def replay(self, x: Tensor) -> Replay:
         """The model's outputs near x (n,), and whether some clause is violated there."""
-        if self._runner is None:
-            self._runner = OnnxRunner(self._data, self._layout)
         wanted = [float(v) for v in x.detach().cpu().double().tolist()]
         reason = "there are no clauses"
         point = tuple(wanted)
         y: tuple[float, ...] = ()
         for clause in self._clauses:
             point = _rounded(wanted, clause)
-            y = self._runner(point)
+            y = self._run(point)
             reason = _objection(point, y, clause)
             if not reason:
                 return Replay(True, "", point, y)
         return Replay(False, reason, point, y)
+
+    def outputs(self, x: Tensor) -> tuple[float, ...]:
+        """The model's outputs at x (n,)."""
+        return self._run(x.tolist())
+
+    def _run(self, x: Sequence[float]) -> tuple[float, ...]:
+        if self._runner is None:
+            self._runner = OnnxRunner(self._data, self._layout)
+        return self._runner(x)
 
 
 def _rounded(x: Sequence[float], clause: Clause) -> tuple[float, ...]:

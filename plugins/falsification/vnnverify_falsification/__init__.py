@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Falsification: concrete points and gradient attacks. It finds counterexamples and proves nothing."""
+"""Concrete points: attacks, which find counterexamples and prove nothing, and all points there are, where
+these are finitely many."""
 
 from __future__ import annotations
 
@@ -16,11 +17,18 @@ __all__ = ["vnnverify_backends"]
 
 @hookimpl
 def vnnverify_backends() -> Iterable[BackendInfo]:
-    """The one backend of this package."""
+    """The two backends of this package."""
     yield BackendInfo(
         name="falsification",
         summary="counterexamples by concrete points, projected gradients and random search",
         load=_load,
+        opaque=True,
+    )
+    yield BackendInfo(
+        name="enumeration",
+        summary="every input there is, where all that vary are cut to whole numbers",
+        load=_load_enumeration,
+        guarantee="float",
         opaque=True,
     )
 
@@ -29,3 +37,9 @@ def _load() -> type[Backend[Any]]:
     from vnnverify_falsification.backend import Falsification
 
     return Falsification
+
+
+def _load_enumeration() -> type[Backend[Any]]:
+    from vnnverify_falsification.enumeration import Enumeration
+
+    return Enumeration
