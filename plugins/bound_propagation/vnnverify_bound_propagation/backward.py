@@ -188,11 +188,11 @@ def _affine(
     op: Affine, coefficients: Tensor, node: Node, rows: Rows, state: State
 ) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
     add = None
-    offset = op.offset if node.inputs else op()[0]
+    offset = state.offset(op)
+    if not node.inputs:
+        return (), None if state.centre else long_sum(coefficients * op()[0])
     if offset is not None:
         add = long_sum(coefficients * offset)
-    if not node.inputs:
-        return (), add
     return op.adjoint(coefficients, *(v.shape for v in node.inputs)), add
 
 
@@ -214,6 +214,8 @@ def _relu(
     op: Relu, coefficients: Tensor, node: Node, rows: Rows, state: State
 ) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
     """As above, knowing that the line below goes through the origin."""
+    if state.centre and bool(state.lines[node].below_offset.any()):
+        return _elementwise(op, coefficients, node, rows, state)
     lines = state.lines[node]
     grouped = rows.group(coefficients)
     negative = grouped.clamp(max=0)
@@ -228,20 +230,14 @@ def _maximum(
 ) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
     """Below: the member with the largest lower bound. Above: that member if it beats all others,
     else the constant max of the upper bounds."""
-    groups = op.groups(*(v.shape for v in node.inputs)).to(coefficients.device)  # (out, k)
-    lower, upper = (torch.cat([flat(state.interval[v][end]) for v in node.inputs], 1) for end in (0, 1))
-    low, high = lower[:, groups], upper[:, groups]  # (B, out, k)
-    best = low.argmax(dim=2, keepdim=True)
-    index = groups.expand(low.shape[0], -1, -1).gather(2, best)[:, :, 0]  # (B, out)
-    is_best = groups[None] == index[:, :, None]  # a repeated member is the same member
-    rival = torch.where(is_best, -float("inf"), high).amax(dim=2)
-    wins = rival <= low.gather(2, best)[:, :, 0]
-    ceiling = torch.where(wins, torch.zeros_like(rival), high.amax(dim=2))
+    index, wins, floor, ceiling = state.chosen(node, op)
     grouped = rows.group(flat(coefficients))
-    negative = grouped.clamp(max=0)
-    kept = grouped.clamp(min=0) + negative * rows.spread(wins.to(grouped.dtype))
-    add = long_sum((negative * rows.spread(ceiling)).reshape(coefficients.shape))
-    joined = torch.zeros(coefficients.shape[0], lower.shape[1], dtype=grouped.dtype, device=grouped.device)
+    positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
+    kept = positive + negative * rows.spread(wins.to(grouped.dtype))
+    added = positive * rows.spread(floor) + negative * rows.spread(ceiling)
+    add = long_sum(added.reshape(coefficients.shape))
+    total = sum(v.size for v in node.inputs)
+    joined = coefficients.new_zeros(coefficients.shape[0], total)
     target = rows.spread(index).expand(kept.shape).reshape(coefficients.shape[0], -1)
     joined.scatter_add_(1, target, kept.reshape(coefficients.shape[0], -1))
     parts = torch.split(joined, [v.size for v in node.inputs], dim=1)

@@ -34,7 +34,9 @@ class Limits:
     memory: int  # bytes that the rows of one backward pass may take
     forward_inputs: int  # most varying inputs for which forward linear bounds are kept
 
-    def propagator(self, query: Query, ctx: Context, dtype: torch.dtype, most: int | None) -> Propagator:
+    def propagator(
+        self, query: Query, ctx: Context, dtype: torch.dtype, most: int | None, *, light: bool = False
+    ) -> Propagator:
         """One for the query's boxes; `most` is its `refine_at_most`."""
         lower = torch.stack([c.region.lower for c in query.clauses])
         upper = torch.stack([c.region.upper for c in query.clauses])
@@ -45,6 +47,7 @@ class Limits:
             dtype,
             memory=self.memory,
             refine_at_most=most,
+            light=light,
         )
 
 
@@ -113,7 +116,7 @@ class DeepBoxBounder:
 
     def __init__(self, query: Query, ctx: Context, limits: Limits) -> None:
         self.ctx = ctx
-        self.tool = limits.propagator(query, ctx, torch.float64, None)
+        self.tool = limits.propagator(query, ctx, torch.float64, None, light=True)
         self.subproblems = 0
 
     @property

@@ -103,12 +103,11 @@ class SignSearch:
         lower, upper = self._ends(boxes)
         free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
         forms = free if 0 < free.numel() <= self.forward_inputs else None
-        # float64: on deep networks the rounding error of float32 outweighs the margins. Large ones get their
-        # intervals from float32 all the same, as in float64 the time is not enough for all layers
-        tool = Propagator(self.graph, forms, torch.float64, memory=self.memory, outputs=self._outputs(boxes))
+        outputs = self._outputs(boxes)
+        tool = Propagator(self.graph, forms, torch.float64, memory=self.memory, outputs=outputs, light=True)
         large = sum(v.size for v in tool.plan.refine) > LARGE
-        propagate = tool.propagate_lightly if large else tool.propagate
-        state = propagate(lower, upper, ctx.deadline.share(LARGE_SHARE if large else PLAIN_SHARE))
+        share = LARGE_SHARE if large else PLAIN_SHARE
+        state = tool.propagate(lower, upper, ctx.deadline.share(share))
         asked = sum(len(self.query.clauses[k].unsafe) for k in itertools.chain.from_iterable(boxes))
         before = time.monotonic()
         goals = self._open_goals(tool, state, boxes, ctx.deadline)

@@ -13,33 +13,42 @@ from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Planes, mccormick, offsets
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Value, flat
-from vnnverify.numerics import gamma, lower_as, unit_roundoff, upper_as
+from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_roundoff, upper_as
 from vnnverify.ops.bilinear import Mul
 
 __all__ = ["State", "long_sum", "sum_error"]
 
-LONG_SUM = 512
-"""Terms from which on a sum of float32 products is taken in float64."""
+LONG_SUM, SHORT_SUM = 512, 32
+"""Terms from which on a sum of float32 products is taken in parts, and the terms of such a part; the parts
+are added in float64."""
 
 
 def long_sum(products: Tensor) -> Tensor:
     """Σ over all but the first axis of products (R, …), with a relative error of `sum_error`: (R,)."""
     terms = flat(products)
-    if terms.shape[1] <= LONG_SUM:
+    count = terms.shape[1]
+    if count <= LONG_SUM or terms.dtype == torch.float64:
         return terms.sum(dim=1)
-    return terms.sum(dim=1, dtype=torch.float64).to(products.dtype)
+    whole = count - count % SHORT_SUM
+    parts = terms[:, :whole].unflatten(1, (SHORT_SUM, -1)).sum(dim=1)
+    rest = terms[:, whole:].sum(dim=1, dtype=torch.float64)
+    return (parts.sum(dim=1, dtype=torch.float64) + rest).to(products.dtype)
 
 
 def sum_error(terms: int, dtype: torch.dtype) -> float:
     """Relative error of a sum of so many products of numbers in `dtype`, see `numerics.gamma`."""
     if terms <= LONG_SUM or dtype == torch.float64:
         return gamma(terms, dtype)
-    return gamma(2, dtype) + gamma(terms, torch.float64)
+    return gamma(SHORT_SUM + 2, dtype) + gamma(terms, torch.float64)
 
 
 @dataclass(slots=True)
 class State:
-    """Bounds of every value seen so far over B boxes; grows node by node in topological order."""
+    """Bounds of every value seen so far over B boxes; grows node by node in topological order.
+
+    A state may be centred (see `Deviations`): then boxes, intervals, lines and planes are those of each
+    value's deviation from its `centre`.
+    """
 
     lower: Tensor  # (B, n) the boxes
     upper: Tensor  # (B, n)
@@ -53,6 +62,7 @@ class State:
     multiplier: dict[Node, Tensor] = field(
         default_factory=dict
     )  # (B, *shape) of elementwise nodes; positive: of input >= lower, negative: of input <= upper
+    centre: dict[Value, Tensor] = field(default_factory=dict)  # (B, *shape) float64, if centred
 
     @classmethod
     def of(cls, graph: Graph, lower: Tensor, upper: Tensor) -> State:
@@ -112,6 +122,10 @@ class State:
         lower, upper = self.interval[value]
         return torch.maximum(lower.abs(), upper.abs())
 
+    def offset(self, op: Affine) -> Tensor | None:
+        """What an affine operator adds: nothing to deviations."""
+        return None if self.centre else op.offset
+
     def gap(self, node: Node) -> Tensor:
         """How far apart the two lines of an elementwise node get over each box: (B, *shape)."""
         lines = self.lines[node]
@@ -144,15 +158,46 @@ class State:
             loss = sum_error(node.output.size, self.lower.dtype) * self.magnitude(node.output)
             self.error[node] = flat(loss).amax(dim=0)
 
+    def chosen(self, node: Node, op: Maximum) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What bounds each maximum: the member with the largest lower bound; whether it beats all others, so
+        that it bounds from above as well; and what is added to it below, and to it or to nothing above.
+
+        Returns:
+            member: (B, out) index into the flattened inputs.
+            wins: (B, out) bool.
+            floor: (B, out) added below, rounded down.
+            ceiling: (B, out) added above, rounded up: without a winner the largest upper bound.
+        """
+        groups = op.groups(*(v.shape for v in node.inputs)).to(self.lower.device)  # (out, k)
+        lower, upper = (torch.cat([flat(self.interval[v][end]) for v in node.inputs], 1) for end in (0, 1))
+        if self.centre:
+            centre = torch.cat([flat(self.centre[v]) for v in node.inputs], 1)
+            lower, upper = round_down(lower + centre), round_up(upper + centre)
+        low, high = lower[:, groups], upper[:, groups]  # (B, out, k)
+        best = low.argmax(dim=2, keepdim=True)
+        member = groups.expand(low.shape[0], -1, -1).gather(2, best)[:, :, 0]
+        is_best = groups[None] == member[:, :, None]  # a repeated member is the same member
+        rival = torch.where(is_best, -float("inf"), high).amax(dim=2)
+        wins = rival <= low.gather(2, best)[:, :, 0]
+        floor = torch.zeros_like(rival)
+        ceiling = torch.where(wins, floor, high.amax(dim=2))
+        if self.centre:
+            own, to = centre.gather(1, member), flat(self.centre[node.output])
+            floor, ceiling = round_down(own - to), round_up(torch.where(wins, own, ceiling) - to)
+        dtype = self.lower.dtype
+        return member, wins, lower_as(floor, dtype), upper_as(ceiling, dtype)
+
     def note_maximum(self, node: Node, op: Maximum) -> None:
-        """Rounding error of one backward step through a maximum: the long sum over the constants above,
-        and the sums of what several groups hand to one member. Both are measured at the group's largest
-        member."""
+        """Rounding error of one backward step through a maximum: the long sum over the constants, and the
+        sums of what several groups hand to one member. Members are measured at the largest of the group."""
         groups = op.groups(*(v.shape for v in node.inputs)).to(self.lower.device)
         size = torch.cat([flat(self.magnitude(v)) for v in node.inputs], 1)[:, groups].amax(dim=2)
+        _, _, floor, ceiling = self.chosen(node, op)
+        added = torch.maximum(floor.abs(), ceiling.abs())
         shared = int(torch.bincount(groups.flatten()).amax())
         dtype = self.lower.dtype
-        self.error[node] = (sum_error(node.output.size, dtype) + gamma(shared, dtype)) * size.amax(dim=0)
+        loss = sum_error(node.output.size, dtype) * added + gamma(shared, dtype) * size
+        self.error[node] = loss.amax(dim=0)
 
     def note_affine(self, node: Node, op: Affine) -> None:
         """Rounding error of one backward step through an affine node.
@@ -160,15 +205,16 @@ class State:
         A row Λ over the output becomes fl(Λ W) and fl(Λ b). The bound changes by at most
         |Λ|·(g |W| |x| + h |b|) with g for the sums of the adjoint and h for the long sum over b.
         `error[node]` holds the bracket, the largest over the boxes of the batch, so that one product
-        |Λ| @ error bounds the loss of every row.
+        |Λ| @ error bounds the loss of every row. Deviations have no b.
         """
+        offset = self.offset(op)
         if op.fan_out == 0 and op.offset is None:
             return
         dtype = self.lower.dtype
         g = gamma(op.fan_out, dtype)
         loss = g * op.magnitude(*(self.magnitude(v) for v in node.inputs))
-        if op.offset is not None:
-            loss = loss + sum_error(node.output.size, dtype) * op.offset.abs()
+        if offset is not None:
+            loss = loss + sum_error(node.output.size, dtype) * offset.abs()
         self.error[node] = (1 + 4 * gamma(op.fan_in, dtype)) * flat(loss).amax(dim=0)
 
     def note_lines(self, node: Node, op: Elementwise, lines: Lines) -> None:

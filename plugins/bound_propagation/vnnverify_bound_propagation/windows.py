@@ -185,7 +185,8 @@ domain: Domain[Window] = Domain("backward linear bounds on windows")
 
 @domain.rule(Conv)
 def _conv(op: Conv, rows: Window, node: Node, state: State) -> Step:
-    add = None if op.offset is None else long_sum(rows.data * op.offset)
+    offset = state.offset(op)
+    add = None if offset is None else long_sum(rows.data * offset)
     data = functional.conv_transpose2d(
         rows.data, op.weight, stride=op.strides, dilation=op.dilations, groups=op.groups
     )
@@ -219,6 +220,8 @@ def _elementwise(op: Elementwise, rows: Window, node: Node, state: State) -> Ste
 
 @domain.rule(Relu)
 def _relu(op: Relu, rows: Window, node: Node, state: State) -> Step:
+    if state.centre and bool(state.lines[node].below_offset.any()):
+        return _elementwise(op, rows, node, state)
     lines = state.lines[node]
     add = long_sum(rows.data.clamp(max=0) * rows.of(lines.above_offset))
     slope = torch.where(rows.data > 0, rows.of(lines.below_slope), rows.of(lines.above_slope))
