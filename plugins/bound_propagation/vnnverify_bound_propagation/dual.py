@@ -32,7 +32,7 @@ from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.problems import Ascent, Problems
-from vnnverify_bound_propagation.state import State
+from vnnverify_bound_propagation.state import State, line_error
 
 __all__ = ["Dual", "onto_simplex"]
 
@@ -184,29 +184,33 @@ class Dual:
         return state
 
     def _certified_lines(self, unit: _Unit, problems: Problems, state: State) -> None:
-        value = unit.node.inputs[0]
-        shape = (len(problems), *value.shape)
-        lower, upper = (flat(end).clone() for end in state.interval[value])
-        lower[:, unit.columns] = problems.lower[:, unit.part]
-        upper[:, unit.columns] = problems.upper[:, unit.part]
-        op = unit.node.op
+        """The lines of one ReLU node for each sub-problem: the root's, anew for the open elements. An error
+        that is the root's holds for them too, as every sub-problem lies within its root."""
+        value, op = unit.node.inputs[0], unit.node.op
         assert isinstance(op, Relu)
+        shape = (len(problems), *value.shape)
+        lower, upper = problems.lower[:, unit.part], problems.upper[:, unit.part]
         own, above = op.slopes(lower, upper)
-        below = own.clone()
-        open_ = (lower < 0) & (upper > 0)
-        below[:, unit.columns] = torch.where(
-            open_[:, unit.columns], problems.alpha[:, unit.part], own[:, unit.columns]
-        )
+        below = torch.where((lower < 0) & (upper > 0), problems.alpha[:, unit.part], own)
         low, _ = relaxation.band(op, lower, upper, below)
         _, high = relaxation.band(op, lower, upper, above)
-        lines = Lines(*(t.reshape(shape) for t in (below, low, above, high)))
-        state.interval[value] = (lower.reshape(shape), upper.reshape(shape))
-        state.note_lines(unit.node, op, lines)
+        lines = Lines(below, low, above, high)
+
+        def whole(of_root: Tensor, columns: Tensor) -> Tensor:
+            return flat(of_root).index_copy(1, unit.columns, columns).reshape(shape)
+
+        ends = state.interval[value]
+        state.interval[value] = (whole(ends[0], lower), whole(ends[1], upper))
+        root = state.lines[unit.node]
+        state.lines[unit.node] = Lines(
+            *(whole(getattr(root, name), getattr(lines, name)) for name in root.__slots__)
+        )
+        size = torch.maximum(lower.abs(), upper.abs())
+        error = line_error(lines, size, value.size).amax(dim=0)
+        state.error[unit.node] = self.root.error[unit.node].index_copy(0, unit.columns, error)
         beta = problems.beta[:, unit.part]
         if bool((beta != 0).any()):
-            dense = torch.zeros_like(lower)
-            dense[:, unit.columns] = beta
-            state.multiplier[unit.node] = dense.reshape(shape)
+            state.multiplier[unit.node] = whole(torch.zeros_like(ends[0]), beta)
 
 
 class _Work:

@@ -16,7 +16,7 @@ from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Va
 from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_roundoff, upper_as
 from vnnverify.ops.bilinear import Mul
 
-__all__ = ["State", "long_sum", "sum_error"]
+__all__ = ["State", "line_error", "long_sum", "sum_error"]
 
 LONG_SUM, SHORT_SUM = 512, 32
 """Terms from which on a sum of float32 products is taken in parts, and the terms of such a part; the parts
@@ -40,6 +40,20 @@ def sum_error(terms: int, dtype: torch.dtype) -> float:
     if terms <= LONG_SUM or dtype == torch.float64:
         return gamma(terms, dtype)
     return gamma(SHORT_SUM + 2, dtype) + gamma(terms, torch.float64)
+
+
+def line_error(lines: Lines, size: Tensor, terms: int) -> Tensor:
+    """Rounding error of one backward step through an elementwise node, per unit of its coefficient.
+
+    Products with the slopes are rounded once; the sum with the offsets is a long one.
+
+    Args:
+        size: the largest |input| of each element.
+        terms: elements of the node.
+    """
+    slope = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
+    offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
+    return 2 * unit_roundoff(size.dtype) * slope * size + sum_error(terms, size.dtype) * offset
 
 
 @dataclass(slots=True)
@@ -218,16 +232,9 @@ class State:
         self.error[node] = (1 + 4 * gamma(op.fan_in, dtype)) * flat(loss).amax(dim=0)
 
     def note_lines(self, node: Node, op: Elementwise, lines: Lines) -> None:
-        """Lines of an elementwise node, and the rounding error of one backward step through it.
-
-        Products with the slopes are rounded once; the sum with the offsets is a long one.
-        """
+        """Lines of an elementwise node, and the rounding error of one backward step through it."""
         self.lines[node] = lines
-        dtype = self.lower.dtype
-        slope = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
-        offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
-        loss = 2 * unit_roundoff(dtype) * slope * self.magnitude(node.inputs[0])
-        loss = loss + sum_error(node.output.size, dtype) * offset
+        loss = line_error(lines, self.magnitude(node.inputs[0]), node.output.size)
         self.error[node] = flat(loss).amax(dim=0)
 
     def note_planes(self, node: Node, planes: Planes) -> None:
