@@ -21,8 +21,9 @@ __all__ = ["BoxBounder", "DeepBoxBounder", "Limits"]
 
 REFINE_AT_MOST = 64
 """Where boxes are halved: most open neurons of a layer and box that are bounded backward."""
-PATIENCE = 6
-"""Most splits one below the other that a search over signs inside a box may seem to need."""
+PATIENCE, FIRST_SPLIT, EFFORT = 6, 4, 2.0
+"""Most splits one below the other that a search over signs inside a box may seem to need; sub-problems from
+which that is judged first; and the time it may take, in that of bounding a box, as halving takes two."""
 STEPS = 10
 """Gradient steps for a sub-problem of a box."""
 
@@ -112,7 +113,7 @@ class BoxBounder:
 class DeepBoxBounder:
     """For networks on which one box takes seconds: in float64, whose rounding error stays below the
     margins of deep networks, with the bounds of the box that was halved, and with a search over signs
-    that may take as long as the bounds took."""
+    that may take as long as bounding its halves."""
 
     def __init__(self, query: Query, ctx: Context, limits: Limits) -> None:
         self.ctx = ctx
@@ -137,7 +138,7 @@ class DeepBoxBounder:
         points = []
         for box in open_.any(dim=1).nonzero()[:, 0].tolist():
             candidates = open_[box].nonzero()[:, 0]
-            left, point = self._search(state.of_box(box), spec, box, candidates, effort)
+            left, point = self._search(state.of_box(box), spec, box, candidates, EFFORT * effort)
             excluded[box, candidates] = True
             excluded[box, left] = False
             points.extend([] if point is None else [point])
@@ -161,6 +162,8 @@ class DeepBoxBounder:
             goals.append(Goal(len(goals), 0, polytope))
         ctx = self.ctx.until(Deadline.after(min(seconds, self.ctx.deadline.remaining())))
         bounder = DualBounder(self.tool, root, goals, ctx, dtype=torch.float32, steps=STEPS)
-        found = ActivationSplit(bounder, ctx, patience=PATIENCE).run(*bounder.start(Deadline.after(0)))
+        found = ActivationSplit(bounder, ctx, full_batch=FIRST_SPLIT, patience=PATIENCE).run(
+            *bounder.start(Deadline.after(0))
+        )
         self.subproblems += found.stats["subproblems"]
         return candidates[found.open_goals], found.witness
