@@ -78,9 +78,7 @@ class Enumeration(Backend[EnumerationOptions]):
         stats = {"points": points, "close": close, "failed": failed}
         if not open_clauses:
             return Outcome.unsat(**stats)
-        why = (
-            f"of {points:,} inputs {close:,} are too close to call, at {failed:,} the model does not run"
-        )
+        why = f"of {points:,} inputs {close:,} are too close to call, at {failed:,} the model does not run"
         return Outcome.unknown(why, query.with_clauses(open_clauses), **stats)
 
 

@@ -8,18 +8,27 @@ import torch
 
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.registry import reads
-from vnnverify.numerics import COMPUTED_ROUNDINGS
 from vnnverify.ops.arrangement import Select, Transpose
 from vnnverify.ops.linear import Linear
 
 __all__: list[str] = []
 
 
+WAVE_ROUNDINGS = 6
+"""Of a sine or cosine: three of its angle, two of the function, one of a window or of the division by n."""
+
+
 def _waves(n: int, bins: int, size: int, *, inverse: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """cos and ∓sin (bins, size) of 2π·k·j/n; where they are zero, they are it exactly."""
+    """cos and ∓sin (bins, size) of 2π·k·j/n, each to a relative error of a few roundings: angles are reduced
+    to an eighth of a turn in whole numbers, where neither function cancels."""
     turn = np.arange(bins)[:, None] * np.arange(size)[None] % n
-    angle = 2 * np.pi * turn / n
-    real, imaginary = (np.where(np.abs(part) < 1e-14, 0.0, part) for part in (np.cos(angle), -np.sin(angle)))
+    quarter, rest = np.divmod(4 * turn, n)
+    beyond = 2 * rest > n  # the half of the quarter that is measured from its end
+    angle = np.pi * np.where(beyond, n - rest, rest) / (2 * n)
+    near, far = np.cos(angle), np.sin(angle)
+    along, across = np.where(beyond, far, near), np.where(beyond, near, far)
+    real = np.choose(quarter, [along, -across, -along, across]) + 0.0
+    imaginary = -np.choose(quarter, [across, along, -across, -along]) + 0.0
     return (real / n, -imaginary / n) if inverse else (real, imaginary)
 
 
@@ -58,7 +67,7 @@ def _dft(node: NodeView) -> Operand:
     turned = node.add(Transpose(order), x)
     lead = turned.shape[:-2]
     flat = node.reshaped(turned, (*lead, size * parts))
-    parts_of_bins = node.add(Linear(as_tensor(matrix), roundings=COMPUTED_ROUNDINGS), flat)
+    parts_of_bins = node.add(Linear(as_tensor(matrix), roundings=WAVE_ROUNDINGS), flat)
     found = node.reshaped(parts_of_bins, (*lead, bins, 2))
     return node.add(Transpose(tuple(order.index(k) for k in range(rank))), found)
 
@@ -85,5 +94,5 @@ def _stft(node: NodeView) -> Operand:
     bins = size // 2 + 1 if node.attribute("onesided", 1) else size
     matrix = _matrix(size, bins, size, 1) * shape
     frames = node.add(Select.of(torch.from_numpy(places), places.shape), x)
-    found = node.add(Linear(as_tensor(matrix), roundings=COMPUTED_ROUNDINGS), frames)
+    found = node.add(Linear(as_tensor(matrix), roundings=WAVE_ROUNDINGS), frames)
     return node.reshaped(found, (batch, len(starts), bins, 2))
