@@ -30,13 +30,17 @@ def conjuncts(assertions: Sequence[Expr]) -> list[tuple[Expr, int]]:
     """The comparisons and disjunctions whose conjunction the assertions are, each with the number of
     the assertion it is from. A connective with one argument is that argument."""
     found: list[tuple[Expr, int]] = []
-    pending = [(expr, number) for number, expr in enumerate(assertions)][::-1]
-    while pending:
-        expr, number = pending.pop()
-        if isinstance(expr, And) or (isinstance(expr, Or) and len(expr.args) == 1):
-            pending.extend((arg, number) for arg in reversed(expr.args))
-        else:
-            found.append((expr, number))
+    for number, assertion in enumerate(assertions):
+        if isinstance(assertion, Compare):  # nearly all of a million
+            found.append((assertion, number))
+            continue
+        pending: list[Expr] = [assertion]
+        while pending:
+            expr = pending.pop()
+            if isinstance(expr, And) or (isinstance(expr, Or) and len(expr.args) == 1):
+                pending.extend(reversed(expr.args))
+            else:
+                found.append((expr, number))
     return found
 
 

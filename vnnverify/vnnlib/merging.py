@@ -23,6 +23,8 @@ def merge_equal_inputs(prop: Property, types: Sequence[str]) -> Property:
     Args:
         types: the element type, in its model, of each declared input element.
     """
+    if prop.text and "==" not in prop.text:
+        return prop
     parent = list(range(prop.inputs))
 
     def root(k: int) -> int:

@@ -7,11 +7,14 @@ hidden nodes the variables Y_0, Y_1, …: network by network, its outputs before
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
 from vnnverify.errors import SpecError
 from vnnverify.vnnlib.ast import And, Compare, Expr, Number, Or, Term, Variable
+from vnnverify.vnnlib.boxes import bounds_of, set_apart
 from vnnverify.vnnlib.collector import collector_paused
 from vnnverify.vnnlib.declaration import NetworkDeclaration, TensorDeclaration
 from vnnverify.vnnlib.number import MAX_DIGITS
@@ -42,6 +45,9 @@ TYPES = {
 MAX_ELEMENTS = 1 << 28
 """Most elements of one declared tensor."""
 
+LARGE = 1 << 20
+"""Characters beyond which the bounds of single inputs are not left to the official parser."""
+
 _COMPARISONS = {
     "LessThan": "<",
     "LessEqual": "<=",
@@ -61,9 +67,35 @@ def parse_second(text: str, source: str = "") -> Property:
         SpecError: a syntax or type error, or an element type that is not supported.
     """
     text = text.removeprefix("\ufeff")
+    large = _parse_large(text, source) if len(text) > LARGE else None
+    return large or _parse_all(text, source)
+
+
+def _parse_large(text: str, source: str) -> Property | None:
+    """A text that consists of bounds of single inputs for the most part; None if it cannot be read so, or if
+    something is wrong with it, which is then found in the whole."""
+    with collector_paused():
+        apart = set_apart(text)
+        if not apart.lines:
+            return None
+        try:
+            other = _parse_all(apart.rest, source, apart.offset)
+        except SpecError:
+            return None
+        tensors = {t.name: t for n in other.networks for t in n.tensors}
+        bounds = bounds_of(apart.lines, tensors)
+        if bounds is None:
+            return None
+        assertions = [*bounds, *other.assertions]
+        offsets = [*(bound.offset for bound in bounds), *other.offsets]
+    return dataclasses.replace(other, assertions=tuple(assertions), offsets=tuple(offsets), text=text)
+
+
+def _parse_all(text: str, source: str, offset: Callable[[int], int] = int) -> Property:
+    """The property that the official parser reads. `offset` says where in the file a place of the text is."""
     found = parse_officially(text, source)
     networks = _networks(found, text, source)
-    offsets = assertion_offsets(text)
+    offsets = [offset(k) for k in assertion_offsets(text)]
     if len(offsets) != len(found.assertions):
         offsets = [0] * len(found.assertions)
     convert = _Converter(networks, source)
