@@ -70,6 +70,15 @@ def intervals(count: int, seed: int) -> list[tuple[str, str]]:
     return found
 
 
+def test_a_confirmed_point_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend asks about it, then the runner does; a million bounds take seconds each time."""
+    query = of_identity("(>= X_0 0)", "(<= X_0 1)", "(<= Y_0 0.5)")
+    first = replay(query, 0.25)
+    assert first.valid and not replay(query, 0.75).valid
+    monkeypatch.setattr(type(query.source), "_judge", lambda *_: pytest.fail("judged again"))
+    assert replay(query, 0.25) is first
+
+
 @pytest.mark.parametrize("where", ["lower", "upper", "below", "above", "inside"])
 def test_point_is_rounded_into_the_box_of_the_text(where: str) -> None:
     boxes = intervals(200, seed=1)

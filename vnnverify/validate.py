@@ -103,6 +103,7 @@ class PropertySource:
         self._layout = layout
         self._property = prop
         self._clauses = clauses
+        self._last: tuple[bytes, Replay] | None = None  # the last valid answer, which is asked for again
 
     def replay(self, x: Tensor) -> Replay:
         """Run the models at x (n,) and evaluate every assertion of the text, with zero tolerance.
@@ -114,6 +115,9 @@ class PropertySource:
         """
         if torch.isnan(x).any():
             return Replay(False, "the point holds NaN", tuple(x.tolist()), ())
+        key = x.detach().cpu().to(torch.float64).numpy().tobytes()
+        if self._last is not None and self._last[0] == key:
+            return self._last[1]
         lower, upper = _nearest_box(self._clauses, x)
         tried: dict[tuple[float, ...], Replay] = {}
         for take in _TAKES:
@@ -121,6 +125,7 @@ class PropertySource:
             if placed.x not in tried:
                 tried[placed.x] = answer = self._judge(placed)
                 if answer.valid:
+                    self._last = key, answer
                     return answer
         return next(iter(tried.values()))
 

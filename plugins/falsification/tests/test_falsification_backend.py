@@ -21,7 +21,7 @@ from vnnverify_falsification.backend import (
 from vnnverify_falsification.concrete import try_centres
 from vnnverify_falsification.hunt import Hunt
 
-from vnnverify import Clause, Region, Verdict
+from vnnverify import Clause, Deadline, Region, Verdict
 from vnnverify.ir import Op
 from vnnverify.ops.linear import Linear
 
@@ -262,3 +262,11 @@ def test_a_small_batch_spends_most_rounds_on_the_nearest_targets_and_some_near_t
     start, warm = _starts(hunt, torch.zeros(8, dtype=torch.int64), number=4)
     assert warm.tolist() == [True, False, False, False] * 2
     assert ((start[warm] - 0.5).abs() <= 0.05).all()
+
+
+def test_a_turn_that_is_over_before_its_first_point_tries_that_one(kit):
+    query = kit.query(kit.chain([eye(2)], 2), [kit.clause([0, 0], [1, 1], kit.rows([[1.0, 0.0]], [0.6]))])
+    ctx = kit.context(query)
+    hunt = Hunt(query, query.clauses, ctx.until(Deadline.after(0.0)), 64)
+    try_centres(hunt)
+    assert hunt.points == 1 and hunt.witness is not None

@@ -18,7 +18,7 @@ MAX_CORNERS = 1024
 def try_points(hunt: Hunt, clause: Tensor, u: Tensor) -> None:
     """Evaluate points u (count, n) of the boxes of clause (count,), in batches."""
     for start in range(0, clause.numel(), hunt.batch):
-        if hunt.over():
+        if hunt.over() and hunt.points:  # on large networks a short turn may be over before its first point
             return
         part = slice(start, start + hunt.batch)
         with torch.no_grad():
@@ -32,7 +32,7 @@ def try_centres(hunt: Hunt) -> None:
     device, dtype = hunt.ctx.device, hunt.ctx.dtype
     half = torch.full((1, 1), 0.5, device=device, dtype=dtype)
     for start in range(0, len(hunt.clauses), hunt.batch):
-        if hunt.over():
+        if hunt.over() and hunt.points:
             return
         clause = torch.arange(start, min(start + hunt.batch, len(hunt.clauses)), device=device)
         try_points(hunt, clause, half.expand(clause.numel(), hunt.inputs))

@@ -41,7 +41,7 @@ class Targets:
         polytopes = [_joined(c, p, inputs) if joined else p for c in clauses for p in c.unsafe]
         counts = np.array([p.b.numel() for p in polytopes])
         A, b, strict = _normalised(polytopes)
-        distinct, index = np.unique(A, axis=0, return_inverse=True)
+        distinct, index = _distinct(A)
         if not len(distinct):  # only polytopes without rows: everything is unsafe
             distinct = np.zeros((1, A.shape[1]))
         place = (np.repeat(np.arange(len(polytopes)), counts), _positions(counts))
@@ -101,6 +101,14 @@ def _normalised(polytopes: Sequence[Polytope]) -> tuple[np.ndarray, np.ndarray, 
     norm = torch.where(norm > 0, norm, torch.ones_like(norm))
     strict = torch.cat([p.strict for p in polytopes]).cpu()
     return (A / norm[:, None]).numpy(), (b / norm).numpy(), strict.numpy()
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows, and which of them each row is; `np.unique` takes seconds where rows are long."""
+    known: dict[bytes, int] = {}
+    index = np.array([known.setdefault(row.tobytes(), len(known)) for row in rows + 0.0], dtype=np.int64)
+    first = np.unique(index, return_index=True)[1]
+    return rows[first], index
 
 
 def _positions(counts: np.ndarray) -> np.ndarray:
