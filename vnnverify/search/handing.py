@@ -21,6 +21,8 @@ PART = 0.25
 waits no longer than that."""
 SHORTEST, LONGEST = 1.0, 5.0
 """Seconds that a parcel is worked on at least and at most."""
+COUNT = 2.0
+"""Sub-problems for which there is time all the same, by what they have taken so far."""
 
 
 class WorkList(Protocol):
@@ -72,7 +74,7 @@ class HandedOut(Generic[W]):
         if len(work) * spent < WORTH_HANDING * visited:
             return work
         order = work.bound.argsort()
-        seconds = min(max(SHORTEST, PART * spent), LONGEST) + LAST_BATCH
+        seconds = max(min(max(SHORTEST, PART * spent), LONGEST), COUNT * spent / visited) + LAST_BATCH
         seconds = min(seconds, self._deadline.remaining())
         for k in range(1, idle + 1):
             part = work.take(order[k :: idle + 1])

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from vnnverify.backend import Context
-from vnnverify.deadline import Deadline
 from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query import Query
 from vnnverify.search.batch import BatchSize
@@ -32,8 +31,6 @@ __all__ = ["Bounder", "BoxBounds", "InputSplit"]
 SECONDS_PER_BATCH = 0.25
 """A batch grows or shrinks towards this duration: short enough to honour a deadline, long enough
 that the fixed cost of a step vanishes."""
-FIRST_BATCH = 64
-"""Most boxes of the first batch."""
 FAR = 1.0
 """A box is cut in four at once if its bound is so many times as far from proof as its last halving took
 it."""
@@ -64,6 +61,7 @@ class InputSplit:
     """One search over all clauses of a query.
 
     Args:
+        first_batch: most boxes of the first batch.
         max_batch: most boxes bounded at once.
         max_splits: most halvings of a box in all; 0 bounds the roots only, None sets no limit.
     """
@@ -74,12 +72,14 @@ class InputSplit:
         bounder: Bounder,
         ctx: Context,
         *,
+        first_batch: int = 64,
         max_batch: int = 4096,
         max_splits: int | None = None,
     ) -> None:
         self.query = query
         self.bounder = bounder
         self.ctx = ctx
+        self.first_batch = first_batch
         self.max_batch = max_batch
         self.max_splits = max_splits
         self.network: Callable[[Tensor], Tensor] = query.graph.to(ctx.device, ctx.dtype)
@@ -94,15 +94,15 @@ class InputSplit:
         stuck: set[int] = set() if parcel is None else set(parcel.stuck)
         most = self.spec.real.shape[1]
         boxes = self._roots() if parcel is None else Boxes.unpack(parcel, most, self.ctx.device)
-        until = Deadline(self.ctx.deadline.at - self.ctx.last_batch)
         others = HandedOut[Boxes](
             self.ctx.team if self.max_splits is None else None,
             lambda part: part.pack(self.query.clauses),
             self.ctx.deadline,
         )
-        batch = BatchSize(FIRST_BATCH, self.max_batch, SECONDS_PER_BATCH)
+        batch = BatchSize(self.first_batch, self.max_batch, SECONDS_PER_BATCH)
         worst = 0.0
-        while (len(boxes) or others) and not until.expired:
+        steps, spent = 0, 0.0
+        while (len(boxes) or others) and self._in_time(spent):
             boxes, witness = self._take_back(others, boxes, stuck)
             if witness is not None:
                 return SearchResult([], witness, stats=self._stats(len(boxes), worst))
@@ -125,7 +125,9 @@ class InputSplit:
             worst = float(children.bound.min()) if len(children) else worst
             spent = max(time.monotonic() - before, 1e-4)
             self.ctx.tell(self.visited, len(boxes), worst)
-            batch.took(len(chosen), spent)
+            if steps:  # whole regions take longer than parts of them
+                batch.took(len(chosen), spent)
+            steps += 1
             boxes = others.hand_out(boxes, self.visited)
         for part in others.still_out():
             boxes = boxes.joined(part)
@@ -135,6 +137,12 @@ class InputSplit:
             stats=self._stats(len(boxes), worst),
             left=boxes.pack_left(self.query.clauses, stuck),
         )
+
+    def _in_time(self, step: float) -> bool:
+        """Whether to begin another step, when the last took so many seconds. What a step cut short has done
+        is lost, so who works on a parcel, whose rest goes to others, begins none that would be."""
+        left = self.ctx.deadline.remaining()
+        return left > (max(self.ctx.last_batch, step) if self.ctx.parcel is not None else 0.0)
 
     def _take_back(
         self, others: HandedOut[Boxes], boxes: Boxes, stuck: set[int]

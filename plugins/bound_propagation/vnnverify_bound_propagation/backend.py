@@ -27,7 +27,10 @@ CURVED_INPUTS, HALVING_SHARE = 4, 0.5
 """Where there are other functions than ReLUs, a box of up to so many times `split_inputs` varying inputs is
 halved for this part of the time, then the network is split: products gain more from halves."""
 MANY_SIGNS = 4000
-"""ReLUs beyond which bounding a box costs so much that each is bounded as well as possible."""
+"""ReLUs beyond which bounding a box costs so much that each is bounded as well as possible, at first one by
+one."""
+FIRST_BATCH = 64
+"""Most boxes of the first batch otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
             bounder = DeepBoxBounder(query, ctx, limits)
         else:
             bounder = BoxBounder(query, ctx, limits, halved=splits != 0)
-        search = InputSplit(query, bounder, ctx, max_batch=self.options.max_batch, max_splits=splits)
+        first, most = 1 if costly else FIRST_BATCH, self.options.max_batch
+        search = InputSplit(query, bounder, ctx, first_batch=first, max_batch=most, max_splits=splits)
         why = "too many varying inputs to split" if splits == 0 else "boxes at float resolution"
         return search.run().outcome(query, why, **bounder.stats)
 
