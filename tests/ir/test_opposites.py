@@ -54,6 +54,20 @@ def test_equal_and_opposite_relus_become_one(bias: bool) -> None:
     agree(graph, merged)
 
 
+def test_rows_are_alike_only_if_all_their_columns_are() -> None:
+    weight = numbers(1, 100).repeat(3, 1)
+    weight[1] *= -1
+    weight[2, 51] += 1
+    graph = layers(
+        Linear(weight, torch.tensor([1.0, -1.0, 1.0]).double()), Relu(), Linear(numbers(2, 3)), size=100
+    )
+    merged = merge_opposite_relus(graph)
+    assert (relus(graph), relus(merged)) == (3, 2)
+    agree(graph, merged)
+    apart = layers(Linear(numbers(3, 100)), Relu(), Linear(numbers(2, 3)), size=100)
+    assert relus(merge_opposite_relus(apart)) == 3
+
+
 def test_a_copy_through_relus_is_linear() -> None:
     weight = numbers(4, 3)
     both = torch.cat([torch.eye(4), -torch.eye(4)], 1).double()
