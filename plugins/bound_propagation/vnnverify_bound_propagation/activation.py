@@ -17,6 +17,7 @@ from vnnverify.search import ActivationBounds, Branches, bound_in_threads
 from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Ascent, Problems
+from vnnverify_bound_propagation.pruning import without_dead
 from vnnverify_bound_propagation.splits import best_splits, bound_by_cases
 from vnnverify_bound_propagation.state import State
 
@@ -69,8 +70,8 @@ class DualBounder:
         steps: int,
     ) -> None:
         self.ctx, self.dtype, self.steps = ctx, dtype, steps
-        self.exact = Dual(tool.graph, root)
-        fast, known = Propagator.in_type(dtype, tool.graph, root)
+        self.exact = Dual(*without_dead(tool.graph, root))
+        fast, known = Propagator.in_type(dtype, self.exact.graph, self.exact.root)
         self.dual = Dual(fast, known)
         self.rows_at_once = tool.rows_at_once(root.lower.device)
         self.network = fast

@@ -27,6 +27,7 @@ from vnnverify_bound_propagation.deviations import Deviations
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.influence import influence
 from vnnverify_bound_propagation.lines import Optimised, optimise
+from vnnverify_bound_propagation.pruning import without_dead
 from vnnverify_bound_propagation.splits import bound_by_cases
 from vnnverify_bound_propagation.state import State
 
@@ -260,10 +261,10 @@ class Propagator:
 
     def _ascend(self, value: Value, state: State, steps: int, deadline: Deadline, splits: int) -> None:
         """Bounds with optimised slopes for the elements whose sign is still open."""
-        exact = Dual(self.plan.below[value], state)
+        exact = Dual(*without_dead(self.plan.below[value], state))
         if exact.size == 0:
             return
-        fast = Dual(*self.in_type(torch.float32, exact.graph, state))
+        fast = Dual(*self.in_type(torch.float32, exact.graph, exact.root))
         lower, upper = (flat(end).clone() for end in state.interval[value])
         box, element = self._open(value, lower, upper).nonzero(as_tuple=True)
         step = max(1, self.rows_at_once(lower.device) // 2)
