@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -117,19 +118,27 @@ def _spread(op: Conv | ConvTranspose, x: Tensor, weight: Tensor, extent: Sizes) 
     fits = all(0 <= m < max(s, d) for m, s, d in zip(missing, op.strides, op.dilations, strict=True))
     if fits and min(op.before) >= 0:
         z = transpose(
-            flat,
+            _arranged(flat, op.strides),
             weight,
             stride=op.strides,
             padding=op.before,
             output_padding=missing,
             groups=op.groups,
             dilation=op.dilations,
-        )
+        ).contiguous()
     else:  # the crop differs at both ends by more than torch can express
         full = transpose(flat, weight, stride=op.strides, groups=op.groups, dilation=op.dilations)
         after = [m - b for m, b in zip(missing, op.before, strict=True)]
         z = functional.pad(full, _widths([-b for b in op.before], after))
     return z.reshape(x.shape[0], -1, *z.shape[1:])
+
+
+def _arranged(x: Tensor, strides: Sizes) -> Tensor:
+    """Images (N, C, H, W) as a strided transposed convolution takes them fastest: on a CPU, float32 with the
+    channels last, up to four times as fast where the result does not fit into a cache."""
+    if max(strides) > 1 and x.dim() == 4 and x.dtype == torch.float32 and x.device.type == "cpu":
+        return x.contiguous(memory_format=torch.channels_last)
+    return x
 
 
 def _reached(op: Conv | ConvTranspose, spatial: Sizes) -> Sizes:
