@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 FEW_INPUTS = 16
 """Up to so many varying inputs halving the input box decides most queries."""
-FEW_NONLINEAR = 4000
-"""Up to so many nonlinear neurons an exact encoding has a chance."""
+FEW_NONLINEAR, FEW_ENCODED = 4000, 1000
+"""Up to so many nonlinear neurons an exact encoding has a chance: where few inputs vary, where many do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
     else:
         steps = [
             Step("falsification", 0.05, 1.0),
-            Step("bound_propagation", 0.8 if nonlinear <= FEW_NONLINEAR else 0.9),
-            Step("milp", 0.8),
+            Step("bound_propagation", 0.8 if nonlinear <= FEW_ENCODED else 0.94),
+            Step("milp", 0.8 if nonlinear <= FEW_ENCODED else 0.4),
             Step("falsification"),
         ]
     if query.truncated:
