@@ -238,7 +238,8 @@ class Propagator:
             box, element, sign = rows
             graph = known.part(self.plan.below[value])
             found = _unit_bounds(graph, value, known.state, (box, element, sign.to(known.dtype)))
-            return round_down(found.to(sign.dtype) + sign * flat(known.state.centre[value])[box, element])
+            centre = sign * flat(known.state.centre[value])[box, element]
+            return round_down(round_down(found.to(sign.dtype) - known.lost) + centre)
         return _unit_bounds(self.plan.below[value], value, known, rows)
 
     def improve(self, state: State, steps: int, deadline: Deadline, splits: int = 0) -> None:

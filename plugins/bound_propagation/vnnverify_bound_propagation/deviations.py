@@ -46,6 +46,7 @@ class Deviations:
         middle = _middle((state.lower, state.upper))
         self.state = State.of(twin, *_deviation((state.lower, state.upper), middle, dtype))
         self.state.centre = graph.split_inputs(middle)
+        self.lost = 0.0  # what products too small for the type can take from a bound in all
 
     def part(self, graph: Graph) -> Graph:
         """A part of the state's graph, in the type of the centred state."""
@@ -62,8 +63,21 @@ class Deviations:
             state.note_planes(twin, self._planes(node))
         else:
             state.note(twin)
+        self._note_underflow(node, twin)
         if isinstance(node.op, Affine) and node.inputs and twin in state.error:
             state.error[twin] = state.error[twin] + self._missed(node, node.op)
+
+    def _note_underflow(self, node: Node, twin: Node) -> None:
+        """Every product of a step, and every weight, may lose the smallest normal number if it is too small
+        to be rounded relative to itself; what it is multiplied with later is a deviation."""
+        if not node.inputs:
+            return
+        reach = torch.cat([flat(self.state.magnitude(v)).double() for v in node.inputs], 1).amax(dim=0)
+        size = float(reach[torch.isfinite(reach)].sum()) * torch.finfo(self.dtype).tiny
+        products = node.op.fan_out if isinstance(node.op, Affine) else node.output.size
+        self.lost += 2 * (products + 1) * size
+        if twin in self.state.error:
+            self.state.error[twin] = round_up(self.state.error[twin] + size)
 
     def renew(self, value: Value) -> None:
         """Take over the interval of a value anew."""

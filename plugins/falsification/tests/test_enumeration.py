@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,6 +64,19 @@ def test_only_inputs_that_are_cut_to_whole_numbers_may_vary() -> None:
     assert "does not cut" in Enumeration().supports(wide).reason
     assert verdict_of(wide) is Verdict.UNKNOWN
     assert "more than 3 inputs" in Enumeration(EnumerationOptions(most=3)).supports(query).reason
+
+
+@pytest.mark.parametrize(("ulps", "known"), [(1, True), (2, True), (3, False)])
+def test_an_input_may_be_a_decimal_rounded_outward_but_no_wider(ulps: int, known: bool) -> None:
+    """The model is run at one point of it: some float32 units of width are too many already."""
+    query = asked((1.9, 0.5), 4.9)
+    region = query.clauses[0].region
+    upper = region.upper.clone()
+    for _ in range(ulps):
+        upper[0] = math.nextafter(float(upper[0]), math.inf)
+    wider = dataclasses.replace(region, upper=upper)
+    clause = dataclasses.replace(query.clauses[0], region=wider)
+    assert bool(Enumeration().supports(dataclasses.replace(query, clauses=(clause,)))) is known
 
 
 def test_a_proof_is_about_floats() -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Backend, Clause, Context, Guarantee, Outcome, Query, Region, Support, option
-from vnnverify.numerics import AGREEMENT, varies
+from vnnverify.numerics import AGREEMENT, round_up
 
 __all__ = ["Enumeration", "EnumerationOptions"]
 
@@ -83,8 +83,10 @@ class Enumeration(Backend[EnumerationOptions]):
 
 
 def _varying(region: Region) -> list[int]:
-    """The inputs whose interval is more than one number rounded outward."""
-    return [int(index) for index in varies(region.lower, region.upper).nonzero()[:, 0]]
+    """The inputs whose interval is more than one decimal number rounded outward to float64. A little more is
+    not left out: the model is run at one point of what is."""
+    single = round_up(round_up(region.lower)) >= region.upper
+    return [int(index) for index in (~single).nonzero()[:, 0]]
 
 
 def _whole_parts(region: Region, index: int) -> range:
