@@ -29,7 +29,7 @@ def worthwhile_threads(batch: int, elements: int, device: torch.device) -> int:
     return max(1, min(torch.get_num_threads(), batch, batch * elements // ELEMENTS_PER_THREAD))
 
 
-def in_threads(work: Callable[[T], None], parts: Sequence[T], at_most: int | None = None) -> None:
+def in_threads(work: Callable[[T], object], parts: Sequence[T], at_most: int | None = None) -> None:
     """Call `work` for each part, without gradients, on as many threads as torch may use.
 
     The first exception is raised when all parts have been worked on.

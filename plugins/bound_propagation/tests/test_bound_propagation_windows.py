@@ -10,7 +10,8 @@ from vnnverify_bound_propagation.bounds import Propagator
 
 from vnnverify import Deadline
 from vnnverify.ir import Graph, Node, Op, Value
-from vnnverify.ops.conv import Conv
+from vnnverify.ops.arrangement import Concat, Pad
+from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.piecewise import LeakyRelu, Relu
 from vnnverify.ops.sums import AveragePool, Sum
 
@@ -27,6 +28,18 @@ def conv(
     bias = torch.randn(channels[1], generator=generator, dtype=torch.float64) / 4
     before, after = (pad[0],) * 2, (pad[1],) * 2
     return Conv(weight, bias, (stride,) * 2, before, after, (dilation,) * 2, groups)
+
+
+def transposed(
+    seed: int, channels: tuple[int, int], size: int, stride: int, crop: tuple[int, int], **more: int
+) -> ConvTranspose:
+    groups, dilation = more.get("groups", 1), more.get("dilation", 1)
+    generator = torch.Generator().manual_seed(seed)
+    shape = (channels[0], channels[1] // groups, size, size)
+    weight = torch.randn(shape, generator=generator, dtype=torch.float64) / size
+    bias = torch.randn(channels[1], generator=generator, dtype=torch.float64) / 4
+    before, after = (crop[0],) * 2, (crop[1],) * 2
+    return ConvTranspose(weight, bias, (stride,) * 2, before, after, (dilation,) * 2, groups)
 
 
 class Chain:
@@ -67,12 +80,36 @@ def pooled() -> Graph:
     return chain.graph(chain.add(conv(2, (4, 3), 3, 1, (1, 1)), chain.add(pool, first)))
 
 
+def unet() -> Graph:
+    """What a strided convolution makes small and a transposed one large again, beside the image itself."""
+    chain = Chain()
+    first = chain.add(Relu(), chain.add(conv(1, (2, 4), 3, 1, (1, 1)), chain.x))
+    small = chain.add(Relu(), chain.add(conv(2, (4, 6), 2, 2, (0, 0)), first))
+    cut = chain.add(Pad((0, 0, -1, 0), (0, 0, 0, -1)), small)
+    large = chain.add(Relu(), chain.add(transposed(3, (6, 3), 3, 2, (1, 0)), cut))
+    padded = chain.add(Pad((0, 0, 1, 0), (0, 0, 1, 2)), large)
+    joined = chain.add(Concat(1), first, padded)
+    return chain.graph(chain.add(conv(4, (7, 3), 3, 1, (1, 1)), joined))
+
+
+def thinned() -> Graph:
+    """A transposed convolution with a stride beyond its kernel, one that is dilated, and one in groups."""
+    chain = Chain()
+    small = chain.add(Relu(), chain.add(conv(1, (2, 4), 3, 3, (0, 1)), chain.x))
+    large = chain.add(Relu(), chain.add(transposed(2, (4, 3), 2, 3, (0, 0)), small))
+    wider = chain.add(Relu(), chain.add(transposed(3, (3, 4), 2, 1, (1, 1), dilation=3), large))
+    return chain.graph(chain.add(transposed(4, (4, 2), 3, 1, (1, 1), groups=2), wider))
+
+
+GRAPHS = {"residual": residual(), "pooled": pooled(), "unet": unet(), "thinned": thinned()}
+
+
 def boxes() -> tuple[Tensor, Tensor]:
     centre = torch.rand(2, 2 * 14 * 14, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return centre - 0.1, centre + 0.1
 
 
-@pytest.mark.parametrize("graph", [residual(), pooled()], ids=["residual", "pooled"])
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
 def test_windows_bound_as_whole_rows_do(graph: Graph) -> None:
     tool = Propagator(graph, None, torch.float64)
     state = tool.propagate(*boxes(), NEVER)
@@ -96,7 +133,7 @@ def test_windows_bound_as_whole_rows_do(graph: Graph) -> None:
     torch.testing.assert_close(found.error, expected.error, rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("graph", [residual(), pooled()], ids=["residual", "pooled"])
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS.keys())
 @pytest.mark.parametrize(
     ("dtype", "light"),
     [(torch.float32, False), (torch.float64, False), (torch.float64, True)],
@@ -123,7 +160,7 @@ def test_whole_rows_over_few_pixels_become_windows() -> None:
     rows = torch.zeros(4, 1, 3, 9, 11, dtype=torch.float64)
     rows[0, 0, 2, 8, 10], rows[1, 0, :, 4, 5:7], rows[2, 0, 1, 0, 0] = 1.0, -2.0, 3.0  # and a row of zeros
     window = windows.narrowed(rows, torch.tensor([0, 1, 1, 0]))
-    assert window is not None and window.data.shape == (4, 3, 1, 2)
+    assert window is not None and window.data.shape == (4, 1, 2, 3)
     assert torch.equal(window.dense(), rows)
     rows[3, 0, 0, ::8, ::10] = 1.0
     assert windows.narrowed(rows, torch.zeros(4, dtype=torch.long)) is None
@@ -136,12 +173,10 @@ def test_windows_from_different_places_are_not_added() -> None:
     assert a is not None and b is not None and windows.added(a, b) is None
 
 
-def test_windows_that_move_out_of_step_are_not_added() -> None:
-    sign, index = torch.ones(3, dtype=torch.float64), torch.arange(3)
+def test_windows_that_move_out_of_step_are_added_where_they_lie() -> None:
+    sign, index = torch.ones(3, dtype=torch.float64), torch.tensor([0, 6, 12])
     a = windows.units((1, 2, 5, 5), torch.zeros(3, dtype=torch.long), index, sign)
-    b = windows.Window(a.data, a.places, (2, 2), (0, 0), a.shape)
-    c = windows.Window(a.data, a.places, (1, 1), (-1, 2), a.shape)
-    assert windows.added(a, b) is None
-    both = windows.added(a, c)
-    assert both is not None and both.data.shape[2:] == (2, 3)
-    assert torch.equal(both.data.sum(dim=(2, 3)), 2 * a.data.sum(dim=(2, 3)))
+    b = windows.Window(a.data.clone(), a.corner + torch.tensor([[0, 2], [1, 0], [0, 0]]), a.places, a.shape)
+    both = windows.added(a, b)
+    assert both is not None and both.data.shape == (3, 2, 3, 2)
+    assert torch.equal(both.dense(), a.dense() + b.dense())

@@ -11,8 +11,10 @@ Source: Zhang et al., arXiv:1811.00866; Singh et al., POPL 2019 (DeepPoly).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -20,6 +22,7 @@ from torch import Tensor
 from vnnverify.domains import Domain
 from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, unit_roundoff
+from vnnverify.ops.arrangement import Reshape, Select, Transpose
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.piecewise import Relu
@@ -63,6 +66,7 @@ class Linear:
     c: Tensor  # (R,) rounding error already subtracted
     lower: Tensor  # (R,) sound lower bound over the box
     error: Tensor  # (R,) the rounding error allowed for
+    widest: int  # numbers that a row has had at most on the way
 
 
 def lower_bounds(
@@ -72,6 +76,8 @@ def lower_bounds(
     rows: Rows,
     const: Tensor,
     trace: dict[Node, Tensor] | None = None,
+    *,
+    ends_only: bool = False,
 ) -> Linear:
     """Lower bounds of Σ_v start[v]·v + const over each row's box.
 
@@ -82,39 +88,32 @@ def lower_bounds(
         rows: the boxes the rows belong to.
         const: (R,) constant terms.
         trace: if given, receives the coefficients (R, *shape) that arrive at each elementwise node.
+        ends_only: nobody asks for A: where windows reach the inputs they are evaluated as they are, and what
+            they hold is missing in A.
     """
     pending = dict(start)
     error = torch.zeros_like(const)
     u = unit_roundoff(const.dtype)
+    widest = graph.input_size if not ends_only else 1
+    inputs = _rearranged_inputs(graph) if ends_only else frozenset()
+    least = torch.zeros_like(const)  # of windows over inputs
     look = trace is None and not state.multiplier  # whether whole rows may turn out to be windows
     for node in reversed(graph.nodes):
         coefficients = pending.pop(node.output, None)
         if coefficients is None:
             continue
-        rule = None
         if look and isinstance(coefficients, Tensor) and _is_large_image(node):
             narrow = windows.narrowed(coefficients, rows.boxes(coefficients.device))
             look = narrow is not None
             coefficients = coefficients if narrow is None else narrow
-        if isinstance(coefficients, Window):
-            rule = windows.domain.find(node.op)
-            if rule is None or trace is not None or node in state.multiplier or not coefficients.small():
-                coefficients = coefficients.dense()
-        back: tuple[Tensor | Window | None, ...]
-        if isinstance(coefficients, Window):
-            assert rule is not None
-            back, add = rule(node.op, coefficients, node, state)
-            if node in state.error:
-                error = error + coefficients.loss(state.error[node])
-        else:
-            if trace is not None and isinstance(node.op, Elementwise):
-                trace[node] = coefficients
-            back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
-            if node in state.error:
-                error = error + flat(coefficients).abs() @ state.error[node]
-            if node in state.multiplier:
-                back, add, loss = _lagrange(back, add, node, rows, state)
-                error = error + loss
+        widest = max(widest, _numbers(coefficients))
+        if isinstance(coefficients, Window) and node.output in inputs:
+            part, loss = coefficients.least(*state.interval[node.output])
+            least, error = least + part, error + loss
+            continue
+        back, add, loss = _step(coefficients, node, rows, state, trace)
+        if loss is not None:
+            error = error + loss
         if add is not None:
             const = const + add
             error = error + u * const.abs()
@@ -128,10 +127,59 @@ def lower_bounds(
                 error = error + u * more
             else:
                 pending[value] = part
-    zero = const.new_zeros(const.shape[0], 1)
-    whole = {v: c.dense() if isinstance(c, Window) else c for v, c in pending.items()}
-    A = torch.cat([flat(whole[v]) if v in whole else zero.expand(-1, v.size) for v in graph.inputs], 1)
-    return _concretize(A, const, error, rows, state)
+    whole: dict[Value, Tensor] = {}
+    for value, coefficients in pending.items():
+        if isinstance(coefficients, Window) and ends_only:
+            part, loss = coefficients.least(*state.interval[value])
+            least, error = least + part, error + loss
+        else:
+            whole[value] = coefficients.dense() if isinstance(coefficients, Window) else coefficients
+    if whole or not ends_only:
+        zero = const.new_zeros(const.shape[0], 1)
+        A = torch.cat([flat(whole[v]) if v in whole else zero.expand(-1, v.size) for v in graph.inputs], 1)
+        widest = max(widest, graph.input_size)
+    else:
+        A = const.new_zeros(const.shape[0], 0)
+    return _concretize(A, const, least, error, rows, state, widest)
+
+
+def _rearranged_inputs(graph: Graph) -> frozenset[Value]:
+    """Values that hold each input at most once, and that alone reach all that depends on these: bounds of
+    them are as good as bounds of the inputs."""
+    users = Counter(v for node in graph.nodes for v in set(node.inputs))
+    found = set(graph.inputs)
+    for node in graph.nodes:
+        (first,) = node.inputs if len(node.inputs) == 1 else (None,)
+        moved = isinstance(node.op, Reshape | Transpose | Select) and node.op.fan_out == 0
+        if moved and first in found and users[first] == 1:
+            found.add(node.output)
+    return frozenset(found)
+
+
+def _numbers(rows: Tensor | Window) -> int:
+    """Numbers of one row."""
+    data = rows.data if isinstance(rows, Window) else rows
+    return prod(data.shape[1:])
+
+
+def _step(
+    coefficients: Tensor | Window, node: Node, rows: Rows, state: State, trace: dict[Node, Tensor] | None
+) -> tuple[tuple[Tensor | Window | None, ...], Tensor | None, Tensor | None]:
+    """Rows over a node's inputs, what is added to their constants, and what roundings cost (R,)."""
+    if isinstance(coefficients, Window):
+        if trace is None and node not in state.multiplier and coefficients.small():
+            found = windows.step(coefficients, node, state)
+            if found is not None:
+                return found
+        coefficients = coefficients.dense()
+    if trace is not None and isinstance(node.op, Elementwise):
+        trace[node] = coefficients
+    back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
+    loss = flat(coefficients).abs() @ state.error[node] if node in state.error else None
+    if node in state.multiplier:
+        back, add, more = _lagrange(back, add, node, rows, state)
+        loss = more if loss is None else loss + more
+    return back, add, loss
 
 
 def _is_large_image(node: Node) -> bool:
@@ -169,18 +217,23 @@ def _lagrange(
     return (shifted.reshape(part.shape),), add + worth_rows, loss + more_rows
 
 
-def _concretize(A: Tensor, const: Tensor, error: Tensor, rows: Rows, state: State) -> Linear:
-    """min of A x over the box: positive slopes at its lower end, negative at its upper end."""
+def _concretize(
+    A: Tensor, const: Tensor, least: Tensor, error: Tensor, rows: Rows, state: State, widest: int
+) -> Linear:
+    """min of A x over the box, beside what windows have come to: positive slopes at its lower end, negative
+    at its upper end."""
     n = A.shape[1]
     g = sum_error(n + 4, A.dtype)
-    size = torch.maximum(state.lower.abs(), state.upper.abs()).amax(dim=0)
-    error = (error + g * (A.abs() @ size) + g * const.abs()) * (1 + 2 * gamma(n, A.dtype))
-    grouped = rows.group(A)
-    least = torch.where(grouped > 0, rows.spread(state.lower), rows.spread(state.upper))
-    low = long_sum((grouped * least).reshape(A.shape))
+    error = error + g * const.abs()
+    if n:
+        size = torch.maximum(state.lower.abs(), state.upper.abs()).amax(dim=0)
+        error = (error + g * (A.abs() @ size)) * (1 + 2 * gamma(n, A.dtype))
+        grouped = rows.group(A)
+        ends = torch.where(grouped > 0, rows.spread(state.lower), rows.spread(state.upper))
+        least = least + long_sum((grouped * ends).reshape(A.shape))
     c = const - error
-    lower = low + c
-    return Linear(A, c, lower.masked_fill(lower.isnan(), -float("inf")), error)
+    lower = least + c
+    return Linear(A, c, lower.masked_fill(lower.isnan(), -float("inf")), error, widest)
 
 
 @domain.rule(Affine)

@@ -90,11 +90,16 @@ class Propagator:
         )
         self.only_relus = all(isinstance(node.op, Affine | Relu) for node in self.graph.nodes)
 
-    def rows_at_once(self, device: torch.device) -> int:
+    def rows_at_once(self, device: torch.device, widest: int | None = None) -> int:
         """Backward rows of one pass: within the memory budget (about four copies of a row are alive), and
-        on a CPU few enough that the copies stay in its caches."""
-        rows = self.memory // (4 * self.widest * torch.finfo(self.dtype).bits // 8)
-        return max(64, min(rows, CACHE_ELEMENTS // self.widest) if device.type == "cpu" else rows)
+        on a CPU few enough that the copies stay in its caches.
+
+        Args:
+            widest: numbers that a row has at most. None: as many as the largest value.
+        """
+        widest = widest or self.widest
+        rows = self.memory // (4 * widest * torch.finfo(self.dtype).bits // 8)
+        return max(64, min(rows, CACHE_ELEMENTS // widest) if device.type == "cpu" else rows)
 
     def propagate(
         self, lower: Tensor, upper: Tensor, deadline: Deadline, known: Tensor | None = None
@@ -215,32 +220,38 @@ class Propagator:
             order = (rows[0] * value.size + rows[1] % prod(value.shape[2:])).argsort(stable=True)
             rows = rows[0][order], rows[1][order], rows[2][order]
 
-        def bound(part: tuple[Tensor, Tensor, Tensor]) -> None:
+        def bound(part: tuple[Tensor, Tensor, Tensor]) -> int:
             box, element, sign = part
             if deadline.expired or not box.numel():
-                return
-            found = self._bound_ends(value, known, part)
+                return 0
+            found, widest = self._bound_ends(value, known, part)
             below = sign > 0
             at = box[below], element[below]
             lower[at] = torch.fmax(lower[at], found[below])
             at = box[~below], element[~below]
             upper[at] = torch.fmin(upper[at], -found[~below])
+            return widest
 
-        size = self.rows_at_once(lower.device)
-        parts = list(zip(*(r.split(size) for r in rows), strict=True))
-        in_threads(bound, parts, at_most=None if image and lower.device.type == "cpu" else 1)
+        first, count = self.rows_at_once(lower.device), rows[0].numel()
+        widest = bound((rows[0][:first], rows[1][:first], rows[2][:first]))
+        if count > first:  # how wide rows get is known now: windows are narrower than whole rows
+            size = self.rows_at_once(lower.device, widest)
+            rest = list(zip(*(r[first:].split(size) for r in rows), strict=True))
+            in_threads(bound, rest, at_most=None if image and lower.device.type == "cpu" else 1)
 
     def _bound_ends(
         self, value: Value, known: State | Deviations, rows: tuple[Tensor, Tensor, Tensor]
-    ) -> Tensor:
-        """Lower bounds (R,) of sign·z_element over each row's box."""
+    ) -> tuple[Tensor, int]:
+        """Lower bounds (R,) of sign·z_element over each row's box, and the numbers a row had at most."""
         if isinstance(known, Deviations):
             box, element, sign = rows
             graph = known.part(self.plan.below[value])
             found = _unit_bounds(graph, value, known.state, (box, element, sign.to(known.dtype)))
             centre = sign * flat(known.state.centre[value])[box, element]
-            return round_down(round_down(found.to(sign.dtype) - known.lost) + centre)
-        return _unit_bounds(self.plan.below[value], value, known, rows)
+            lower = round_down(round_down(found.lower.to(sign.dtype) - known.lost) + centre)
+            return lower, found.widest
+        linear = _unit_bounds(self.plan.below[value], value, known, rows)
+        return linear.lower, linear.widest
 
     def improve(self, state: State, steps: int, deadline: Deadline, splits: int = 0) -> None:
         """Better bounds of the values in `state`: slopes optimised for each open neuron by itself.
@@ -379,8 +390,10 @@ class Propagator:
         return gain.index_add(2, self.free, shared)
 
 
-def _unit_bounds(graph: Graph, value: Value, state: State, rows: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Lower bounds (R,) of sign·z_element over each row's box, for rows (box, element, sign)."""
+def _unit_bounds(
+    graph: Graph, value: Value, state: State, rows: tuple[Tensor, Tensor, Tensor]
+) -> backward.Linear:
+    """Lower bounds of sign·z_element over each row's box, for rows (box, element, sign)."""
     box, element, sign = rows
     count = box.numel()
     start: Tensor | windows.Window
@@ -391,7 +404,7 @@ def _unit_bounds(graph: Graph, value: Value, state: State, rows: tuple[Tensor, T
         unit[torch.arange(count, device=box.device), element] = sign
         start = unit.reshape(-1, *value.shape)
     each = backward.Rows(count, per_box=count) if state.batch == 1 else backward.Rows(count, box=box)
-    return backward.lower_bounds(graph, state, {value: start}, each, sign.new_zeros(count)).lower
+    return backward.lower_bounds(graph, state, {value: start}, each, sign.new_zeros(count), ends_only=True)
 
 
 def _carried(state: State, graph: Graph, other: Graph, dtype: torch.dtype) -> State:

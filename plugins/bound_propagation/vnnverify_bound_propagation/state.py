@@ -77,6 +77,9 @@ class State:
         default_factory=dict
     )  # (B, *shape) of elementwise nodes; positive: of input >= lower, negative: of input <= upper
     centre: dict[Value, Tensor] = field(default_factory=dict)  # (B, *shape) float64, if centred
+    images: dict[Node, tuple[Lines | None, Tensor | None, tuple[Tensor, ...]]] = field(
+        default_factory=dict
+    )  # lines and error of nodes, and what `windows` makes of them
 
     @classmethod
     def of(cls, graph: Graph, lower: Tensor, upper: Tensor) -> State:

@@ -3,8 +3,11 @@
 
 A row over one output of a convolution reaches the inputs under its kernel only; one layer further back,
 the inputs under the kernels of those. While that window is smaller than the image, computing on the
-window alone saves most of the work. Such rows go through convolutions, average pools, sums and elementwise
-operators; anything else turns them into whole rows.
+window alone saves most of the work. Such rows go through convolutions and their transposes, average pools,
+sums, borders, joined channels and elementwise operators; anything else turns them into whole rows.
+
+Channels come last: a convolution is then one matrix product for all rows and pixels, and what a row sees of
+an image is copied pixel by pixel.
 
 Source: the idea is that of the patches of Xu et al., arXiv:2002.12920.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
@@ -21,12 +25,13 @@ from torch.nn import functional
 
 from vnnverify.domains import Domain
 from vnnverify.ir import Elementwise, Node, Shape, flat
-from vnnverify.ops.conv import Conv
-from vnnverify.ops.piecewise import Relu
+from vnnverify.numerics import gamma
+from vnnverify.ops.arrangement import Concat, Pad
+from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.sums import AveragePool, Sum
-from vnnverify_bound_propagation.state import State, long_sum
+from vnnverify_bound_propagation.state import State, long_sum, sum_error
 
-__all__ = ["Window", "added", "domain", "is_image", "narrowed", "units"]
+__all__ = ["Step", "Window", "added", "is_image", "narrowed", "step", "units"]
 
 WHOLE = 0.6
 """A window with more than this part of the image's area is no longer worth the trouble."""
@@ -34,74 +39,88 @@ NARROW, SMALL_IMAGE = 0.1, 64
 """Whole rows become windows where what is not zero in them lies within this part of the image's area. It is
 not looked for in images of less than so many pixels."""
 
-Pair = tuple[int, int]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Where R rows start: U different places (box and pixel), and which of them each row has."""
+    """Where R rows started: the box of each of U different places, and which of them each row has."""
 
     box: Tensor  # (U,)
-    pixel: Tensor  # (U, 2)
     of_row: Tensor  # (R,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """R rows over an image value (1, C, H, W): row r is `data[r]` with its top left element at the pixel
-    `pixel·scale + shift`, and zero elsewhere. What lies outside the image is zero."""
+    `corner[places.of_row[r]]`, and zero elsewhere. What lies outside the image is zero."""
 
-    data: Tensor  # (R, C, h, w)
+    data: Tensor  # (R, h, w, C)
+    corner: Tensor  # (U, 2)
     places: Places
-    scale: Pair
-    shift: Pair
     shape: Shape  # (1, C, H, W)
 
-    def corner(self) -> Tensor:
-        """Top left pixel for each place: (U, 2)."""
-        device = self.data.device
-        return self.places.pixel * torch.tensor(self.scale, device=device) + torch.tensor(
-            self.shift, device=device
-        )
+    def pixels(self) -> tuple[Tensor, Tensor]:
+        """The pixels that each place sees, and which of them lie inside the image: (U, h, w), those outside
+        numbered H·W."""
+        h, w = self.data.shape[1:3]
+        H, W = self.shape[2:]
+        y = self.corner[:, :1] + torch.arange(h, device=self.corner.device)  # (U, h)
+        x = self.corner[:, 1:] + torch.arange(w, device=self.corner.device)
+        inside = ((y >= 0) & (y < H))[:, :, None] & ((x >= 0) & (x < W))[:, None]
+        return torch.where(inside, y[:, :, None] * W + x[:, None], H * W), inside
 
-    def of(self, image: Tensor) -> Tensor:
-        """The part of image (B or 1, *shape) that each row sees, zero outside the image: (R, C, h, w)."""
-        h, w = self.data.shape[2:]
-        padded = functional.pad(image[:, 0], (w, w, h, h))
-        parts = padded.unfold(2, h, 1).unfold(3, w, 1)  # (B, C, H + h + 1, W + w + 1, h, w)
-        corner = self.corner()
-        y = (corner[:, 0] + h).clamp(0, parts.shape[2] - 1)
-        x = (corner[:, 1] + w).clamp(0, parts.shape[3] - 1)
-        box = self.places.box if image.shape[0] > 1 else torch.zeros_like(self.places.box)
-        return parts[box, :, y, x].index_select(0, self.places.of_row)
+    def of(self, *images: Tensor) -> list[Tensor]:
+        """The part that each row sees of what `_image` makes, (B or 1, H·W + 1, k): (R, h, w, k) each."""
+        pixel, _ = self.pixels()
+        if images[0].shape[0] > 1:
+            pixel = pixel + self.places.box[:, None, None] * images[0].shape[1]
+        place = [image.reshape(-1, image.shape[2]).index_select(0, pixel.reshape(-1)) for image in images]
+        return [seen.reshape(*pixel.shape, -1).index_select(0, self.places.of_row) for seen in place]
 
-    def inside(self) -> Tensor:
-        """1 where an element lies inside the image, else 0: (R, 1, h, w)."""
-        ones = self.data.new_ones(1, 1, 1, *self.shape[2:])
-        return self.of(ones)
+    def cropped(self) -> Window:
+        """The same rows, zero outside the image."""
+        _, inside = self.pixels()
+        if bool(inside.all()):
+            return self
+        seen = inside[self.places.of_row, :, :, None]
+        return dataclasses.replace(self, data=self.data * seen)
 
     def small(self) -> bool:
         """Whether the window is so much smaller than the image that it pays."""
-        h, w = self.data.shape[2:]
+        h, w = self.data.shape[1:3]
         H, W = self.shape[2:]
         return h <= H and w <= W and h * w <= WHOLE * H * W
 
     def dense(self) -> Tensor:
         """The whole rows: (R, *shape)."""
-        R, C, h, w = self.data.shape
-        H, W = self.shape[2:]
-        corner = self.corner()[self.places.of_row]
-        y = corner[:, :1] + torch.arange(h, device=corner.device)  # (R, h)
-        x = corner[:, 1:] + torch.arange(w, device=corner.device)
-        index = y.clamp(0, H - 1)[:, :, None] * W + x.clamp(0, W - 1)[:, None]  # (R, h, w)
-        rows = self.data.new_zeros(R, C, H * W)
-        rows.scatter_add_(2, index.reshape(R, 1, -1).expand(R, C, -1), self.data.reshape(R, C, -1))
-        return rows.reshape(R, *self.shape)
+        R, C = self.data.shape[0], self.data.shape[3]
+        area = prod(self.shape[2:])
+        first = torch.arange(R, device=self.data.device) * (area + 1)
+        index = self.pixels()[0][self.places.of_row] + first[:, None, None]
+        rows = self.data.new_zeros(R * (area + 1), C)
+        rows = rows.index_copy(0, index.reshape(-1), self.data.reshape(-1, C)).reshape(R, area + 1, C)
+        return rows[:, :area].transpose(1, 2).reshape(R, *self.shape)
 
     def loss(self, per_element: Tensor) -> Tensor:
         """|rows| @ per_element (N,): (R,)."""
-        part = self.of(per_element.reshape(1, *self.shape))
+        (part,) = self.of(_image(per_element.reshape(1, *self.shape)))
         return flat(self.data.abs() * part).sum(dim=1)
+
+    def least(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """The least value of each row over the box [lower, upper], (B, *shape) each, and what roundings of it
+        and of two sums with it cost: (R,) each."""
+        low, high = self.of(_image(lower), _image(upper))
+        positive = self.data.clamp(min=0)
+        negative = self.data - positive
+        size = flat((positive - negative) * torch.maximum(low.abs(), high.abs())).sum(dim=1)
+        count = prod(self.data.shape[1:]) + 6
+        error = sum_error(count, size.dtype) * (1 + 2 * gamma(count, size.dtype)) * size
+        return long_sum(torch.addcmul(positive * low, negative, high)), error
+
+
+def _image(part: Tensor) -> Tensor:
+    """Images (B, 1, C, H, W) pixel by pixel, channels last, and a pixel of zeros for all that lies outside:
+    (B, H·W + 1, C)."""
+    return functional.pad(part[:, 0].flatten(2).transpose(1, 2), (0, 0, 0, 1))
 
 
 def is_image(shape: Shape) -> bool:
@@ -113,12 +132,17 @@ def units(shape: Shape, box: Tensor, element: Tensor, sign: Tensor) -> Window:
     """Rows sign·z_element (R,) over a value of an image's shape."""
     _, C, H, W = shape
     channel, pixel = element // (H * W), element % (H * W)
-    data = sign.new_zeros(element.numel(), C, 1, 1)
-    data[torch.arange(element.numel(), device=element.device), channel, 0, 0] = sign
-    both, of_row = torch.unique(box * (H * W) + pixel, return_inverse=True)
-    at = both % (H * W)
-    places = Places(both // (H * W), torch.stack([at // W, at % W], dim=1), of_row)
-    return Window(data, places, (1, 1), (0, 0), shape)
+    data = sign.new_zeros(element.numel(), 1, 1, C)
+    data[torch.arange(element.numel(), device=element.device), 0, 0, channel] = sign
+    return _started(data, box, pixel, shape)
+
+
+def _started(data: Tensor, box: Tensor, pixel: Tensor, shape: Shape) -> Window:
+    """Rows whose top left element lies at these pixels (R,) over these boxes (R,)."""
+    area, width = prod(shape[2:]), shape[3]
+    both, of_row = torch.unique(box * area + pixel, return_inverse=True)
+    at = both % area
+    return Window(data, torch.stack([at // width, at % width], dim=1), Places(both // area, of_row), shape)
 
 
 def narrowed(rows: Tensor, box: Tensor) -> Window | None:
@@ -134,11 +158,8 @@ def narrowed(rows: Tensor, box: Tensor) -> Window | None:
     y = top[:, None] + torch.arange(h, device=rows.device)  # (R, h)
     x = left[:, None] + torch.arange(w, device=rows.device)
     index = (y[:, :, None] * W + x[:, None]).reshape(-1, 1, h * w).expand(-1, C, -1)
-    data = rows.reshape(-1, C, H * W).gather(2, index).reshape(-1, C, h, w)
-    both, of_row = torch.unique(box * (H * W) + top * W + left, return_inverse=True)
-    at = both % (H * W)
-    places = Places(both // (H * W), torch.stack([at // W, at % W], dim=1), of_row)
-    return Window(data, places, (1, 1), (0, 0), (1, C, H, W))
+    data = rows.reshape(-1, C, H * W).gather(2, index).transpose(1, 2).reshape(-1, h, w, C)
+    return _started(data, box, top * W + left, (1, C, H, W))
 
 
 def _extent(used: Tensor) -> tuple[Tensor, int]:
@@ -151,78 +172,204 @@ def _extent(used: Tensor) -> tuple[Tensor, int]:
 
 
 def added(a: Window, b: Window) -> Window | None:
-    """The sum of rows over one value that started at the same places; None if the windows do not move
-    with them in step."""
-    if a.places is not b.places or a.scale != b.scale:
+    """The sum of rows over one value; None if they did not start at the same places."""
+    if a.places is not b.places:
         return None
-    start = [min(s, t) for s, t in zip(a.shift, b.shift, strict=True)]
-    stop = [
-        max(s + m, t + n)
-        for s, m, t, n in zip(a.shift, a.data.shape[2:], b.shift, b.data.shape[2:], strict=True)
+    corner = torch.minimum(a.corner, b.corner)
+    size = [
+        max(int((part.corner[:, k] - corner[:, k]).max()) + part.data.shape[1 + k] for part in (a, b))
+        for k in (0, 1)
     ]
-
-    def widened(window: Window) -> Tensor:
-        before = [s - t for s, t in zip(window.shift, start, strict=True)]
-        sizes = zip(stop, window.shift, window.data.shape[2:], strict=True)
-        after = [t - s - n for t, s, n in sizes]
-        return functional.pad(window.data, (before[1], after[1], before[0], after[0]))
-
-    return dataclasses.replace(a, data=widened(a) + widened(b), shift=(start[0], start[1]))
+    total = _placed(a, a.corner - corner, size) + _placed(b, b.corner - corner, size)
+    return dataclasses.replace(a, data=total, corner=corner)
 
 
-def _moved(rows: Window, data: Tensor, strides: Sequence[int], before: Sequence[int], node: Node) -> Window:
+def _placed(rows: Window, at: Tensor, size: Sequence[int]) -> Tensor:
+    """The windows in larger ones of this size, at (U, 2) in them: (R, *size, C). What goes over their edges
+    is cut off."""
+    kinds, kind = torch.unique(at, dim=0, return_inverse=True)
+    if len(kinds) == 1:
+        return _bordered(rows.data, kinds[0].tolist(), size)
+    kind = kind[rows.places.of_row]
+    order = kind.argsort(stable=True)
+    counts = torch.bincount(kind, minlength=len(kinds)).tolist()
+    parts = rows.data.index_select(0, order).split(counts)
+    joined = torch.cat([_bordered(p, k.tolist(), size) for p, k in zip(parts, kinds, strict=True)])
+    return joined.index_select(0, order.argsort())
+
+
+def _bordered(data: Tensor, at: Sequence[int], size: Sequence[int]) -> Tensor:
+    """Windows (R, h, w, C) in larger ones, all at the same place."""
+    total = data.new_zeros(data.shape[0], *size, data.shape[3])
+    kept = [slice(max(a, 0), max(a + n, 0)) for a, n in zip(at, data.shape[1:3], strict=True)]
+    room = total[:, kept[0], kept[1]]
+    begin = [max(-a, 0) for a in at]
+    rows, columns = (slice(b, b + n) for b, n in zip(begin, room.shape[1:3], strict=True))
+    room.copy_(data[:, rows, columns])
+    return total
+
+
+def _overlapped(parts: Tensor, strides: Sequence[int], dilations: Sequence[int]) -> Tensor:
+    """What each pixel and place of the kernel contributes, (R, h, w, kh, kw, C), added up where it falls:
+    (R, h', w', C)."""
+    R, h, w, kh, kw, C = parts.shape
+    if h == w == 1 and min(dilations) == max(dilations) == 1:
+        return parts.reshape(R, kh, kw, C)
+    high = [(n - 1) * s + 1 for n, s in zip((h, w), strides, strict=True)]  # from the first to the last
+    sizes = [n + d * (k - 1) for n, d, k in zip(high, dilations, (kh, kw), strict=True)]
+    total = parts.new_zeros(R, *sizes, C)
+    for i in range(kh):
+        for j in range(kw):
+            top, left = i * dilations[0], j * dilations[1]
+            rows = slice(top, top + high[0], strides[0]), slice(left, left + high[1], strides[1])
+            total[:, rows[0], rows[1]] += parts[:, :, :, i, j]
+    return total
+
+
+Step = tuple[tuple[Window, ...], Tensor | None, Tensor | None]
+"""Rows over the inputs of a node, what is added to their constants, and what roundings cost (R,)."""
+
+_domain: Domain[Window] = Domain("backward linear bounds on windows")
+
+
+def step(rows: Window, node: Node, state: State) -> Step | None:
+    """One step backward through a node; None if its inputs need whole rows."""
+    rule = _domain.find(node.op)
+    if rule is None or not all(is_image(v.shape) for v in node.inputs):
+        return None
+    found: Step | None = rule(node.op, rows, node, state)
+    return found
+
+
+def _images(node: Node, state: State) -> tuple[Tensor, ...]:
+    """What windows see of a node: the error of its roundings, if any, and of an elementwise node its slopes
+    below and above, the offset above, and the offset below if there is one. Kept as long as they hold."""
+    lines, error = state.lines.get(node), state.error.get(node)
+    known = state.images.get(node)
+    if known is None or known[0] is not lines or known[1] is not error:
+        shape = node.output.shape
+        parts = [state.lower.new_zeros(1, *shape) if error is None else error.reshape(1, *shape)]
+        if lines is not None:
+            parts += [lines.below_slope, lines.above_slope, lines.above_offset]
+            if bool(lines.below_offset.any()):
+                parts.append(lines.below_offset)
+        batch = state.batch if lines is not None else 1
+        known = lines, error, tuple(_image(part.expand(batch, *shape)) for part in parts)
+        state.images[node] = known
+    return known[2]
+
+
+def _loss(rows: Window, node: Node, state: State) -> Tensor | None:
+    """|rows| times the error of the node's roundings: (R,)."""
+    if node not in state.error:
+        return None
+    (error,) = rows.of(*_images(node, state)[:1])
+    return flat(rows.data.abs() * error).sum(dim=1)
+
+
+def _slid(rows: Window, data: Tensor, strides: Sequence[int], before: Sequence[int], node: Node) -> Window:
     """The rows over the input of a node that slides a kernel: from where they now start, and zero outside."""
-    scale = rows.scale[0] * strides[0], rows.scale[1] * strides[1]
-    shift = rows.shift[0] * strides[0] - before[0], rows.shift[1] * strides[1] - before[1]
-    window = Window(data, rows.places, scale, shift, node.inputs[0].shape)
-    return dataclasses.replace(window, data=data * window.inside())
+    device = rows.corner.device
+    corner = rows.corner * torch.tensor(strides, device=device) - torch.tensor(before, device=device)
+    return Window(data, corner, rows.places, node.inputs[0].shape).cropped()
 
 
-Step = tuple[tuple[Window, ...], Tensor | None]
+def _through(data: Tensor, weight: Tensor, groups: int) -> Tensor:
+    """Σ over the output channels o of data (…, O) times weight (O, I / groups, kh, kw): (…, kh, kw, I)."""
+    O, i, kh, kw = weight.shape
+    by_place = weight.permute(0, 2, 3, 1)  # (O, kh, kw, I / groups)
+    pixels = data.reshape(-1, O)
+    if groups == 1:
+        if len(pixels) == data.shape[0] and bool(((pixels != 0).sum(dim=1) == 1).all()):  # unit rows
+            channel = pixels.abs().argmax(dim=1)
+            found = by_place.reshape(O, -1).index_select(0, channel) * pixels.gather(1, channel[:, None])
+        else:
+            found = pixels @ by_place.reshape(O, -1)
+        return found.reshape(*data.shape[:-1], kh, kw, i)
+    grouped = pixels.reshape(-1, groups, O // groups).transpose(0, 1)
+    found = grouped @ by_place.reshape(groups, O // groups, -1)  # (groups, pixels, kh·kw·I / groups)
+    found = found.reshape(groups, -1, kh, kw, i).permute(1, 2, 3, 0, 4)
+    return found.reshape(*data.shape[:-1], kh, kw, groups * i)
 
-domain: Domain[Window] = Domain("backward linear bounds on windows")
 
-
-@domain.rule(Conv)
+@_domain.rule(Conv)
 def _conv(op: Conv, rows: Window, node: Node, state: State) -> Step:
     offset = state.offset(op)
-    add = None if offset is None else long_sum(rows.data * offset)
-    data = functional.conv_transpose2d(
-        rows.data, op.weight, stride=op.strides, dilation=op.dilations, groups=op.groups
-    )
-    return (_moved(rows, data, op.strides, op.before, node),), add
+    add = None if offset is None else long_sum(rows.data * offset.reshape(-1))
+    data = _overlapped(_through(rows.data, op.weight, op.groups), op.strides, op.dilations)
+    return (_slid(rows, data, op.strides, op.before, node),), add, _loss(rows, node, state)
 
 
-@domain.rule(AveragePool)
+@_domain.rule(ConvTranspose)
+def _conv_transpose(op: ConvTranspose, rows: Window, node: Node, state: State) -> Step | None:
+    """Each row's window is first put where the stride and the kernel meet the inputs."""
+    if op.groups > 1:
+        return None
+    offset = state.offset(op)
+    add = None if offset is None else long_sum(rows.data * offset.reshape(-1))
+    device = rows.corner.device
+    stride = torch.tensor(op.strides, device=device)
+    reach = [d * (k - 1) for d, k in zip(op.dilations, op.weight.shape[2:], strict=True)]
+    start = rows.corner + torch.tensor(op.before, device=device)  # before anything is cropped
+    corner = -((torch.tensor(reach, device=device) - start) // stride)  # the first input that reaches it
+    last = (start + torch.tensor(rows.data.shape[1:3], device=device) - 1) // stride
+    count = [max(1, int(n)) for n in (last - corner + 1).amax(dim=0)]
+    span = [(n - 1) * s + 1 for n, s in zip(count, op.strides, strict=True)]
+    size = [n + r for n, r in zip(span, reach, strict=True)]
+    placed = _placed(rows, start - corner * stride, size)
+    (dy, dx), (kh, kw) = op.dilations, op.weight.shape[2:]
+    seen = [
+        placed[:, i * dy : i * dy + span[0] : op.strides[0], j * dx : j * dx + span[1] : op.strides[1]]
+        for i in range(kh)
+        for j in range(kw)
+    ]
+    weight = op.weight.permute(2, 3, 1, 0).reshape(-1, op.weight.shape[0])  # (kh·kw·O, I)
+    back = Window(torch.cat(seen, dim=3) @ weight, corner, rows.places, node.inputs[0].shape)
+    return (back.cropped(),), add, _loss(rows, node, state)
+
+
+@_domain.rule(AveragePool)
 def _average(op: AveragePool, rows: Window, node: Node, state: State) -> Step:
-    data = rows.data * rows.of(op.weight.reshape(1, 1, 1, *op.weight.shape))
-    ones = data.new_ones(1, 1, *op.kernel)
-    single = data.reshape(-1, 1, *data.shape[2:])
-    spread = functional.conv_transpose2d(single, ones, stride=op.strides)
-    data = spread.reshape(*data.shape[:2], *spread.shape[2:])
-    return (_moved(rows, data, op.strides, op.before, node),), None
+    data = rows.data * rows.of(_image(op.weight.reshape(1, 1, 1, *op.weight.shape)))[0]
+    each = data[:, :, :, None, None].expand(-1, -1, -1, *op.kernel, -1)
+    back = _slid(rows, _overlapped(each, op.strides, (1, 1)), op.strides, op.before, node)
+    return (back,), None, _loss(rows, node, state)
 
 
-@domain.rule(Sum)
+@_domain.rule(Sum)
 def _sum(op: Sum, rows: Window, node: Node, state: State) -> Step:
     negative = dataclasses.replace(rows, data=-rows.data) if min(op.signs) < 0 else rows
-    return tuple(rows if sign > 0 else negative for sign in op.signs), None
+    return tuple(rows if sign > 0 else negative for sign in op.signs), None, _loss(rows, node, state)
 
 
-@domain.rule(Elementwise)
+@_domain.rule(Concat)
+def _concat(op: Concat, rows: Window, node: Node, state: State) -> Step | None:
+    if op.axis != 1:
+        return None
+    parts = rows.data.split([v.shape[1] for v in node.inputs], dim=3)
+    back = [dataclasses.replace(rows, data=p, shape=v.shape) for p, v in zip(parts, node.inputs, strict=True)]
+    return tuple(back), None, None
+
+
+@_domain.rule(Pad)
+def _pad(op: Pad, rows: Window, node: Node, state: State) -> Step | None:
+    """The same window seen from where the image begins."""
+    if any(op.before[:2]) or any(op.after[:2]):
+        return None
+    corner = rows.corner - torch.tensor(op.before[2:], device=rows.corner.device)
+    back = Window(rows.data, corner, rows.places, node.inputs[0].shape)
+    return (back.cropped(),), None, None
+
+
+@_domain.rule(Elementwise)
 def _elementwise(op: Elementwise, rows: Window, node: Node, state: State) -> Step:
-    lines = state.lines[node]
-    positive, negative = rows.data.clamp(min=0), rows.data.clamp(max=0)
-    back = positive * rows.of(lines.below_slope) + negative * rows.of(lines.above_slope)
-    add = positive * rows.of(lines.below_offset) + negative * rows.of(lines.above_offset)
-    return (dataclasses.replace(rows, data=back),), long_sum(add)
-
-
-@domain.rule(Relu)
-def _relu(op: Relu, rows: Window, node: Node, state: State) -> Step:
-    if state.centre and bool(state.lines[node].below_offset.any()):
-        return _elementwise(op, rows, node, state)
-    lines = state.lines[node]
-    add = long_sum(rows.data.clamp(max=0) * rows.of(lines.above_offset))
-    slope = torch.where(rows.data > 0, rows.of(lines.below_slope), rows.of(lines.above_slope))
-    return (dataclasses.replace(rows, data=rows.data * slope),), add
+    """A positive coefficient takes the line below, a negative one the line above."""
+    error, below, above, above_offset, *below_offset = rows.of(*_images(node, state))
+    positive = rows.data.clamp(min=0)
+    negative = rows.data - positive
+    back = torch.addcmul(positive * below, negative, above)
+    add = negative * above_offset
+    if below_offset:
+        add = torch.addcmul(add, positive, below_offset[0])
+    loss = flat((positive - negative) * error).sum(dim=1)
+    return (dataclasses.replace(rows, data=back),), long_sum(add), loss
