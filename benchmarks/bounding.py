@@ -24,6 +24,7 @@ from vnnverify_abstract_domains.propagation import least_memory
 from vnnverify_abstract_domains.rules import domain as zonotopes
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.improvement import Improvement
 from vnnverify_bound_propagation.state import State
 
 from vnnverify import Clause, Deadline, Polytope, Query
@@ -129,7 +130,7 @@ def ours(query: Query) -> Iterator[tuple[str, Method]]:
     def optimised(inner: bool) -> Tensor:
         tool, state = propagated()
         if inner:
-            tool.improve(state, INNER_STEPS, Deadline.after(LONGEST))
+            Improvement(tool, state).run(INNER_STEPS, Deadline.after(LONGEST))
         rows = [Polytope.of(row[None], torch.zeros(1)) for row in A]
         goals = [Goal(0, 0, polytope) for polytope in rows]
         bounder = DualBounder(tool, state, goals, ctx, dtype=torch.float32, steps=10)

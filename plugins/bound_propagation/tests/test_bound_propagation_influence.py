@@ -94,3 +94,16 @@ def test_bounds_of_the_outputs_that_matter_are_as_good_and_others_hold(light: bo
     y = graph(box[0] + t * (box[1] - box[0]))
     low, high = (end.flatten(1) for end in states[1].interval[last])
     assert bool(((low <= y) & (y <= high)).all())
+
+
+def test_what_is_constant_over_the_box_depends_on_nothing() -> None:
+    graph, second, relu, last = network()
+    size = last.size
+    interval = {v: (torch.zeros(1, size), torch.ones(1, size)) for v in (second, last, graph.nodes[0].output)}
+    alive = torch.zeros(1, size)
+    alive[0, 2 * SIZE + 5] = 1.0
+    interval[relu] = torch.zeros(1, size), alive
+    interval[graph.nodes[3].output] = interval[last]
+    found = influence(graph, one_output(), interval)
+    assert torch.equal(found[relu], alive[0] > 0) and torch.equal(found[second], found[relu])
+    assert torch.equal(found[graph.nodes[0].output], around(1, 2, 5))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
 from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.improvement import Improvement
 
 from vnnverify import Deadline, Verdict
 from vnnverify.ir import Elementwise, Graph, Node, Value
@@ -62,7 +63,7 @@ def test_bounds_rise_and_hold_at_samples(op: Elementwise) -> None:
     plain = tool.optimised_margins(state, A, b, box, 0, Deadline.never()).lower
     found = tool.optimised_margins(state, A, b, box, 15, Deadline.never()).lower
     assert bool((found >= plain - 1e-6).all()) and float((found - plain).max()) > 1e-3
-    tool.improve(state, 4, Deadline.never())
+    Improvement(tool, state).run(4, Deadline.never())
     best = tool.optimised_margins(state, A, b, box, 15, Deadline.never())
     assert bool((best.lower >= found - 1e-3).all())
     t = torch.rand(500, 1, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -273,7 +273,11 @@ def _relu(
     grouped = rows.group(coefficients)
     negative = grouped.clamp(max=0)
     add = long_sum((negative * rows.spread(lines.above_offset)).reshape(coefficients.shape))
-    slope = torch.where(grouped > 0, rows.spread(lines.below_slope), rows.spread(lines.above_slope))
+    below, above = rows.spread(lines.below_slope), rows.spread(lines.above_slope)
+    if state.row_slopes is not None:
+        below, above = below.expand_as(grouped), above.expand_as(grouped)
+        below = state.row_slopes.of(node.output, below, above)
+    slope = torch.where(grouped > 0, below, above)
     return ((grouped * slope).reshape(coefficients.shape),), add
 
 

@@ -8,6 +8,8 @@ each box for itself; all rows of a batch share one matrix product per layer.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -24,17 +26,25 @@ from vnnverify.search import Specification
 from vnnverify.search.threads import in_threads
 from vnnverify_bound_propagation import backward, forward, windows
 from vnnverify_bound_propagation.deviations import Deviations
-from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.influence import influence
 from vnnverify_bound_propagation.lines import Optimised, optimise
-from vnnverify_bound_propagation.pruning import without_dead
-from vnnverify_bound_propagation.splits import bound_by_cases
 from vnnverify_bound_propagation.state import State
 
-__all__ = ["Propagator", "preactivation_bounds"]
+__all__ = ["Ends", "Pace", "Propagator", "preactivation_bounds", "uncross", "unit_bounds"]
+
+Ends = tuple[Tensor, Tensor, Tensor]
+"""Box, element and sign (R,): sign 1 is for an element's lower end, −1 for its upper end."""
 
 CACHE_ELEMENTS = 1 << 19
 """Elements of one matrix of rows on a CPU; measured best between 2 and 4 MiB on a 2-core machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a backward row over some value costs."""
+
+    seconds: float
+    widest: int  # numbers that it has at most on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,7 @@ class Propagator:
         self.influence = (
             None if outputs is None else influence(self.graph.to(outputs.device, torch.float64), outputs)
         )
+        self.pace: dict[Value, Pace] = {}  # of the values that have been refined
         self.only_relus = all(isinstance(node.op, Affine | Relu) for node in self.graph.nodes)
 
     def rows_at_once(self, device: torch.device, widest: int | None = None) -> int:
@@ -180,39 +191,56 @@ class Propagator:
         shape = state.interval[value][0].shape
         lower, upper = (flat(end).clone() for end in state.interval[value])
         signs = value in self.plan.signs
-        open_ = self._open(value, lower, upper)
+        open_ = self.open_elements(value, lower, upper)
         if self.refine_at_most is not None:
             open_ &= open_.sum(dim=1, keepdim=True) <= self.refine_at_most
         near = torch.where(-lower < upper, 1.0, -1.0).to(lower.dtype)
+        known = deviations or state
         for side in (near, -near):
             box, element = open_.nonzero(as_tuple=True)
             rows = box, element, side[box, element]
-            self._refine_ends(value, deviations or state, (lower, upper), rows, deadline)
+            pace = self.refine_ends(
+                value, (lower, upper), rows, lambda part: self._bound_ends(value, known, part), deadline
+            )
+            if pace is not None:
+                self.pace[value] = pace
             if signs:
                 open_ &= (lower < 0) & (upper > 0)
-        state.interval[value] = _uncross(lower.reshape(shape), upper.reshape(shape))
+        state.interval[value] = uncross(lower.reshape(shape), upper.reshape(shape))
 
-    def _open(self, value: Value, lower: Tensor, upper: Tensor) -> Tensor:
+    def open_elements(
+        self, value: Value, lower: Tensor, upper: Tensor, needed: Mapping[Value, Tensor] | None = None
+    ) -> Tensor:
         """The elements (B, size) that better bounds would help: whose sign is not known, where only it
-        matters, or which vary; of those, the ones that the outputs depend on."""
+        matters, or which vary; of those, the ones that the outputs depend on.
+
+        Args:
+            needed: the elements (size,) that outputs depend on. None: as far as the graph alone tells.
+        """
         open_ = (lower < 0) & (upper > 0) if value in self.plan.signs else varies(lower, upper)
-        if self.influence is None:
+        needed = self.influence if needed is None else needed
+        if needed is None:
             return open_
-        depends = self.influence.get(value)
+        depends = needed.get(value)
         return open_ & depends if depends is not None else torch.zeros_like(open_)
 
-    def _refine_ends(
+    def refine_ends(
         self,
         value: Value,
-        known: State | Deviations,
         ends: tuple[Tensor, Tensor],
-        rows: tuple[Tensor, Tensor, Tensor],
+        rows: Ends,
+        bounds_of: Callable[[Ends], tuple[Tensor, int]],
         deadline: Deadline,
-    ) -> None:
+    ) -> Pace | None:
         """Backward bounds of the lower (sign 1) or upper (sign −1) ends (B, size) of some elements, in place.
 
         Args:
             rows: box, element and sign (R,) of each end.
+            bounds_of: lower bounds (R,) of sign·z_element for some of these rows, and the numbers that one of
+                them has had at most.
+
+        Returns:
+            What a row has cost, unless there was none or the time ran out.
         """
         lower, upper = ends
         image = windows.is_image(value.shape)
@@ -220,11 +248,11 @@ class Propagator:
             order = (rows[0] * value.size + rows[1] % prod(value.shape[2:])).argsort(stable=True)
             rows = rows[0][order], rows[1][order], rows[2][order]
 
-        def bound(part: tuple[Tensor, Tensor, Tensor]) -> int:
+        def bound(part: Ends) -> int:
             box, element, sign = part
             if deadline.expired or not box.numel():
                 return 0
-            found, widest = self._bound_ends(value, known, part)
+            found, widest = bounds_of(part)
             below = sign > 0
             at = box[below], element[below]
             lower[at] = torch.fmax(lower[at], found[below])
@@ -232,95 +260,29 @@ class Propagator:
             upper[at] = torch.fmin(upper[at], -found[~below])
             return widest
 
+        started = time.monotonic()
         first, count = self.rows_at_once(lower.device), rows[0].numel()
         widest = bound((rows[0][:first], rows[1][:first], rows[2][:first]))
         if count > first:  # how wide rows get is known now: windows are narrower than whole rows
             size = self.rows_at_once(lower.device, widest)
             rest = list(zip(*(r[first:].split(size) for r in rows), strict=True))
-            in_threads(bound, rest, at_most=None if image and lower.device.type == "cpu" else 1)
+            narrow = lower.device.type == "cpu" and 2 * widest <= self.widest
+            in_threads(bound, rest, at_most=None if narrow or image else 1)
+        if widest and not deadline.expired:
+            return Pace((time.monotonic() - started) / count, widest)
+        return None
 
-    def _bound_ends(
-        self, value: Value, known: State | Deviations, rows: tuple[Tensor, Tensor, Tensor]
-    ) -> tuple[Tensor, int]:
+    def _bound_ends(self, value: Value, known: State | Deviations, rows: Ends) -> tuple[Tensor, int]:
         """Lower bounds (R,) of sign·z_element over each row's box, and the numbers a row had at most."""
         if isinstance(known, Deviations):
             box, element, sign = rows
             graph = known.part(self.plan.below[value])
-            found = _unit_bounds(graph, value, known.state, (box, element, sign.to(known.dtype)))
+            found = unit_bounds(graph, value, known.state, (box, element, sign.to(known.dtype)))
             centre = sign * flat(known.state.centre[value])[box, element]
             lower = round_down(round_down(found.lower.to(sign.dtype) - known.lost) + centre)
             return lower, found.widest
-        linear = _unit_bounds(self.plan.below[value], value, known, rows)
+        linear = unit_bounds(self.plan.below[value], value, known, rows)
         return linear.lower, linear.widest
-
-    def improve(self, state: State, steps: int, deadline: Deadline, splits: int = 0) -> None:
-        """Better bounds of the values in `state`: slopes optimised for each open neuron by itself.
-
-        Past the deadline what was found stays, and only intervals and lines follow from it.
-
-        Args:
-            splits: so many earlier neurons are split for each bound, those that cost it most.
-        """
-        for node in self.graph.nodes:
-            found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
-            state.interval[node.output] = _intersect(state.interval[node.output], found)
-            state.note(node)
-            if node.output in self.plan.refine and not deadline.expired:
-                if self.only_relus:
-                    self._ascend(node.output, state, steps, deadline, splits)
-                else:
-                    self._optimise(node.output, state, steps, deadline)
-
-    def _ascend(self, value: Value, state: State, steps: int, deadline: Deadline, splits: int) -> None:
-        """Bounds with optimised slopes for the elements whose sign is still open."""
-        exact = Dual(*without_dead(self.plan.below[value], state))
-        if exact.size == 0:
-            return
-        fast = Dual(*self.in_type(torch.float32, exact.graph, exact.root))
-        lower, upper = (flat(end).clone() for end in state.interval[value])
-        box, element = self._open(value, lower, upper).nonzero(as_tuple=True)
-        step = max(1, self.rows_at_once(lower.device) // 2)
-        for start in range(0, box.numel(), step):
-            if deadline.expired:
-                break
-            b, e = box[start : start + step].repeat(2), element[start : start + step].repeat(2)
-            unit = torch.zeros(b.numel(), 1, value.size, device=b.device)
-            sign = torch.ones(b.numel(), device=b.device)
-            sign[b.numel() // 2 :] = -1.0
-            unit[torch.arange(b.numel(), device=b.device), 0, e] = sign
-            problems = fast.problems(b, unit, unit.new_zeros(b.numel(), 1))
-            found = bound_by_cases(fast, exact, problems, steps, splits, deadline)
-            below, above = found.chunk(2)
-            b, e = b[: below.numel()], e[: below.numel()]
-            lower[b, e] = torch.fmax(lower[b, e], below)
-            upper[b, e] = torch.fmin(upper[b, e], -above)
-        shape = state.interval[value][0].shape
-        state.interval[value] = _uncross(lower.reshape(shape), upper.reshape(shape))
-
-    def _optimise(self, value: Value, state: State, steps: int, deadline: Deadline) -> None:
-        """Bounds with optimised lines of every operator for the elements that are not known well enough."""
-        graph = self.plan.below[value]
-        part, fast = self.in_type(torch.float32, graph, state)
-        lower, upper = (flat(end).clone() for end in state.interval[value])
-        box, element = self._open(value, lower, upper).nonzero(as_tuple=True)
-        step = self.rows_optimised(graph)
-        for start in range(0, box.numel(), step):
-            if deadline.expired:
-                break
-            b, e = box[start : start + step], element[start : start + step]
-            count = b.numel()
-            unit = lower.new_zeros(2 * count, value.size)
-            unit[torch.arange(2 * count), e.repeat(2)] = (
-                torch.tensor([1.0, -1.0]).repeat_interleave(count).to(unit)
-            )
-            rows = {value: unit.reshape(-1, *value.shape)}
-            found = optimise(
-                (graph, part), (state, fast), rows, unit.new_zeros(2 * count), b.repeat(2), steps, deadline
-            ).lower
-            lower[b, e] = torch.fmax(lower[b, e], found[:count])
-            upper[b, e] = torch.fmin(upper[b, e], -found[count:])
-        shape = state.interval[value][0].shape
-        state.interval[value] = _uncross(lower.reshape(shape), upper.reshape(shape))
 
     def optimised_margins(
         self, state: State, A: Tensor, b: Tensor, box: Tensor, steps: int, deadline: Deadline
@@ -390,9 +352,7 @@ class Propagator:
         return gain.index_add(2, self.free, shared)
 
 
-def _unit_bounds(
-    graph: Graph, value: Value, state: State, rows: tuple[Tensor, Tensor, Tensor]
-) -> backward.Linear:
+def unit_bounds(graph: Graph, value: Value, state: State, rows: Ends) -> backward.Linear:
     """Lower bounds of sign·z_element over each row's box, for rows (box, element, sign)."""
     box, element, sign = rows
     count = box.numel()
@@ -420,10 +380,10 @@ def _carried(state: State, graph: Graph, other: Graph, dtype: torch.dtype) -> St
 
 
 def _intersect(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return _uncross(torch.fmax(a[0], b[0]), torch.fmin(a[1], b[1]))
+    return uncross(torch.fmax(a[0], b[0]), torch.fmin(a[1], b[1]))
 
 
-def _uncross(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+def uncross(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
     """Bounds of a single point may cross by rounding when two methods meet: both ends are then valid
     up to their error, so the pair is put in order, which only widens it."""
     return torch.minimum(lower, upper), torch.maximum(lower, upper)

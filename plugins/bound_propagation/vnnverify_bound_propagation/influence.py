@@ -6,6 +6,8 @@ Only these are worth good bounds. The choice costs no soundness: what is left ou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -14,7 +16,9 @@ from vnnverify.ir import Affine, Elementwise, Graph, Value, flat
 __all__ = ["influence"]
 
 
-def influence(graph: Graph, outputs: Tensor) -> dict[Value, Tensor]:
+def influence(
+    graph: Graph, outputs: Tensor, interval: Mapping[Value, tuple[Tensor, Tensor]] | None = None
+) -> dict[Value, Tensor]:
     """The elements of each value on which outputs depend: (size,) bool. Values that
     none depends on may be absent.
 
@@ -23,6 +27,8 @@ def influence(graph: Graph, outputs: Tensor) -> dict[Value, Tensor]:
 
     Args:
         outputs: (m,) bool, the outputs that matter.
+        interval: bounds (B, *shape) of every value: what is constant over each of the boxes, as a dead ReLU
+            is, depends on nothing.
     """
     generator = torch.Generator().manual_seed(0)
     device = outputs.device
@@ -35,8 +41,12 @@ def influence(graph: Graph, outputs: Tensor) -> dict[Value, Tensor]:
         mark(value, part)
     for node in reversed(graph.nodes):
         marked = found.get(node.output)
+        if marked is not None and interval is not None:
+            lower, upper = interval[node.output]
+            marked = marked & flat(lower < upper).any(dim=0)
         if marked is None or not marked.any():
             continue
+        found[node.output] = marked
         if isinstance(node.op, Elementwise):
             mark(node.inputs[0], marked)
         elif isinstance(node.op, Affine) and node.inputs:

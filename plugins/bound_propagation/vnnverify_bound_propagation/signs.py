@@ -20,6 +20,7 @@ from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.branching import LineBounder
 from vnnverify_bound_propagation.hinge_search import HingeBounder
 from vnnverify_bound_propagation.hinges import has_one_hidden_layer
+from vnnverify_bound_propagation.improvement import Improvement
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["SignSearch"]
@@ -32,9 +33,10 @@ neurons split for each bound."""
 PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25
 """A search between the rounds ends when it seems to need more splits one below the other than this, or after
 this part of the time left. No round follows one after which the next would take more than the last part."""
-GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, 4, 0.6
-"""Where there are more than ReLUs: gradient steps for the lines of a goal and of an inner bound, and the most
-of the time left that the inner bounds may take."""
+GOAL_STEPS, LINE_ROUNDS = 20, ((20, 0.3, 0.1), (4, 0.6, 1.0))
+"""Where there are more than ReLUs: gradient steps for the lines of a goal, and rounds of better inner bounds:
+gradient steps, the most of the time left that they may take, and the part of that which one value may be
+expected to take, so that what lies close to the outputs and is soon done comes first."""
 LARGE, LARGE_SHARE = 50_000, 0.9
 """Nonlinear elements beyond which the root is bounded in float32 first, and the part of the time it may take:
 where the root is not finished, a search is in vain."""
@@ -124,7 +126,7 @@ class SignSearch:
         for splits in CASES:
             before = time.monotonic()
             if splits is not None:
-                tool.improve(state, INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
+                Improvement(tool, state).run(INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
             spent = time.monotonic() - before
             if not _in_time(goals, each, ctx.deadline):
                 return _undecided(goals, visited)
@@ -156,10 +158,13 @@ class SignSearch:
         """Where there are more than ReLUs: lines optimised for each goal, then for each inner bound as well,
         then splits on the arguments of all elementwise operators."""
         stats = {"goals": len(goals), "subproblems": 0}
+        improvement = Improvement(tool, state)
         own, goals, rows = self._optimised(tool, state, goals, ctx.deadline)
-        if goals and not ctx.deadline.expired:
-            tool.improve(state, LINE_STEPS, ctx.deadline.share(LINES_SHARE))
-            own, goals, rows = self._optimised(tool, state, goals, ctx.deadline)
+        for steps, share, quick in LINE_ROUNDS:
+            if goals and not ctx.deadline.expired:
+                limit = ctx.deadline.share(share)
+                improvement.run(steps, limit, most=quick * limit.remaining())
+                own, goals, rows = self._optimised(tool, state, goals, ctx.deadline)
         if not goals:
             return ActivationResult([], stats=stats)
         bounder = LineBounder(tool, own, goals, rows, ctx)

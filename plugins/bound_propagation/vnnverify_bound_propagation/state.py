@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,6 +17,10 @@ from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Value, flat
 from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_roundoff, upper_as
 from vnnverify.ops.bilinear import Mul
+from vnnverify.ops.piecewise import Relu
+
+if TYPE_CHECKING:
+    from vnnverify_bound_propagation.row_slopes import RowSlopes
 
 __all__ = ["State", "line_error", "long_sum", "sum_error"]
 
@@ -77,6 +83,7 @@ class State:
         default_factory=dict
     )  # (B, *shape) of elementwise nodes; positive: of input >= lower, negative: of input <= upper
     centre: dict[Value, Tensor] = field(default_factory=dict)  # (B, *shape) float64, if centred
+    row_slopes: RowSlopes | None = None  # slopes that rows have chosen for themselves
     images: dict[Node, tuple[Lines | None, Tensor | None, tuple[Tensor, ...]]] = field(
         default_factory=dict
     )  # lines and error of nodes, and what `windows` makes of them
@@ -254,6 +261,20 @@ class State:
         loss = 2 * unit_roundoff(dtype) * (slope_x * x + slope_y * y)
         loss = loss + sum_error(node.output.size, dtype) * offset
         self.error[node] = flat(loss).amax(dim=0)
+
+    def for_any_slopes(self) -> State:
+        """The same knowledge, with errors that hold for all slopes in [0, 1] below ReLUs."""
+        other = dataclasses.replace(self, error=dict(self.error), images={})
+        for node, lines in self.lines.items():
+            if isinstance(node.op, Relu) and node in self.error:
+                steep = dataclasses.replace(lines, below_slope=torch.ones_like(lines.below_slope))
+                loss = line_error(steep, self.magnitude(node.inputs[0]), node.output.size)
+                other.error[node] = flat(loss).amax(dim=0)
+        return other
+
+    def with_row_slopes(self, slopes: RowSlopes) -> State:
+        """The same knowledge, for rows that have chosen slopes."""
+        return dataclasses.replace(self, row_slopes=slopes)
 
     def note_slopes(self, node: Node, chosen: Lines | Planes) -> None:
         """Lines or planes with slopes chosen elsewhere, perhaps in another float type, and offsets that hold

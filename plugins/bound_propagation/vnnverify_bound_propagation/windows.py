@@ -28,6 +28,7 @@ from vnnverify.ir import Elementwise, Node, Shape, flat
 from vnnverify.numerics import gamma
 from vnnverify.ops.arrangement import Concat, Pad
 from vnnverify.ops.conv import Conv, ConvTranspose
+from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.sums import AveragePool, Sum
 from vnnverify_bound_propagation.state import State, long_sum, sum_error
 
@@ -276,20 +277,22 @@ def _slid(rows: Window, data: Tensor, strides: Sequence[int], before: Sequence[i
 
 def _through(data: Tensor, weight: Tensor, groups: int) -> Tensor:
     """Σ over the output channels o of data (…, O) times weight (O, I / groups, kh, kw): (…, kh, kw, I)."""
-    O, i, kh, kw = weight.shape
+    outputs, inputs, kh, kw = weight.shape
     by_place = weight.permute(0, 2, 3, 1)  # (O, kh, kw, I / groups)
-    pixels = data.reshape(-1, O)
+    pixels = data.reshape(-1, outputs)
     if groups == 1:
         if len(pixels) == data.shape[0] and bool(((pixels != 0).sum(dim=1) == 1).all()):  # unit rows
             channel = pixels.abs().argmax(dim=1)
-            found = by_place.reshape(O, -1).index_select(0, channel) * pixels.gather(1, channel[:, None])
+            found = by_place.reshape(outputs, -1).index_select(0, channel) * pixels.gather(
+                1, channel[:, None]
+            )
         else:
-            found = pixels @ by_place.reshape(O, -1)
-        return found.reshape(*data.shape[:-1], kh, kw, i)
-    grouped = pixels.reshape(-1, groups, O // groups).transpose(0, 1)
-    found = grouped @ by_place.reshape(groups, O // groups, -1)  # (groups, pixels, kh·kw·I / groups)
-    found = found.reshape(groups, -1, kh, kw, i).permute(1, 2, 3, 0, 4)
-    return found.reshape(*data.shape[:-1], kh, kw, groups * i)
+            found = pixels @ by_place.reshape(outputs, -1)
+        return found.reshape(*data.shape[:-1], kh, kw, inputs)
+    grouped = pixels.reshape(-1, groups, outputs // groups).transpose(0, 1)
+    found = grouped @ by_place.reshape(groups, outputs // groups, -1)  # (groups, pixels, kh·kw·I / groups)
+    found = found.reshape(groups, -1, kh, kw, inputs).permute(1, 2, 3, 0, 4)
+    return found.reshape(*data.shape[:-1], kh, kw, groups * inputs)
 
 
 @_domain.rule(Conv)
@@ -365,6 +368,8 @@ def _pad(op: Pad, rows: Window, node: Node, state: State) -> Step | None:
 def _elementwise(op: Elementwise, rows: Window, node: Node, state: State) -> Step:
     """A positive coefficient takes the line below, a negative one the line above."""
     error, below, above, above_offset, *below_offset = rows.of(*_images(node, state))
+    if state.row_slopes is not None and isinstance(op, Relu):
+        below = state.row_slopes.of(node.output, below, above)
     positive = rows.data.clamp(min=0)
     negative = rows.data - positive
     back = torch.addcmul(positive * below, negative, above)

@@ -7,6 +7,8 @@ whole numbers: so they have lines and kinks like any other, and no jumps.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import torch
 from onnx import TensorProto
@@ -14,14 +16,14 @@ from onnx import TensorProto
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import fraction, masked, negated, scaled, scaled_by, subtracted
 from vnnverify.importer.registry import reads
-from vnnverify.ir import Elementwise, Value
+from vnnverify.ir import Elementwise, Op, Value
 from vnnverify.ops.argmax import ArgMax
 from vnnverify.ops.arrangement import Reshape, Select, Transpose
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.masked import Masked
 from vnnverify.ops.piecewise import Abs, Clip, Tent
 from vnnverify.ops.smooth import Log
-from vnnverify.ops.softmax import Softmax
+from vnnverify.ops.softmax import LogSoftmax, Softmax
 from vnnverify.ops.steps import Spike, Step, Trunc
 from vnnverify.ops.sums import Sum
 from vnnverify.ops.trigonometry import Atanh
@@ -149,6 +151,7 @@ def _argmax(node: NodeView) -> Operand:
     """Of two, the sign of their difference."""
     x = node.variable()
     axis = node.axis(int(node.attribute("axis", 0)), len(x.shape))
+    x = _in_order(node, x, axis)
     keepdims, last = bool(node.attribute("keepdims", 1)), bool(node.attribute("select_last_index", 0))
     if node.op_type == "ArgMin":
         x = negated(node, x)
@@ -157,6 +160,25 @@ def _argmax(node: NodeView) -> Operand:
         found = node.add(Step(last), node.add(Sum((-1, 1)), first, second))
         return found if keepdims else node.reshaped(found, found.shape[:axis] + found.shape[axis + 1 :])
     return node.add(ArgMax(axis, keepdims, last), x)
+
+
+def _in_order(node: NodeView, x: Value, axis: int) -> Value:
+    """What x is the softmax of, where that is in the same order along the axis; else x."""
+    moved: list[Op] = []
+    made = node.builder.producer(x)
+    while made is not None and isinstance(made.op, Reshape | Select | Transpose):
+        moved.append(made.op)
+        made = node.builder.producer(made.inputs[0])
+    if made is None or not isinstance(made.op, Softmax | LogSoftmax):
+        return x
+    shape = made.output.shape
+    place = torch.arange(prod(shape), dtype=torch.float64).reshape(1, *shape)
+    group = place.narrow(made.op.axis + 1, 0, 1).expand_as(place)
+    for op in reversed(moved):
+        place, group = op(place), op(group)
+    if bool((group != group.narrow(axis + 1, 0, 1)).any()):
+        return x
+    return node.add(Select.of(place.long(), x.shape), made.inputs[0])
 
 
 def _at(node: NodeView, x: Value, axis: int, position: int) -> Value:

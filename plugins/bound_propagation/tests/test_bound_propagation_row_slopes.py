@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from vnnverify_bound_propagation import backward, windows
+from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.improvement import Improvement
+from vnnverify_bound_propagation.row_slopes import RowSlopes, ascend
+from vnnverify_bound_propagation.state import State
+
+from vnnverify import Deadline
+from vnnverify.ir import Graph, Node, Op, Value
+from vnnverify.ops.arrangement import Select
+from vnnverify.ops.conv import Conv
+from vnnverify.ops.linear import Linear
+from vnnverify.ops.piecewise import Relu
+from vnnverify.ops.steps import Step
+from vnnverify.ops.sums import Sum
+
+NEVER = Deadline.never()
+SIZE = 15
+
+
+def grown(ops: list[Op], shape: tuple[int, ...]) -> Graph:
+    """The operators one after the other."""
+    values, nodes = [Value("x", shape)], []
+    for op in ops:
+        value = Value(f"v{len(nodes)}", op.output_shape(values[-1].shape))
+        nodes.append(Node(op, (values[-1],), value, value.name))
+        values.append(value)
+    return Graph((values[0],), (values[-1],), tuple(nodes))
+
+
+def conv(seed: int, channels: tuple[int, int], size: int = 3) -> Conv:
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(channels[1], channels[0], size, size, generator=generator, dtype=torch.float64)
+    bias = torch.randn(channels[1], generator=generator, dtype=torch.float64) / 4
+    pad = (size // 2,) * 2
+    return Conv(weight / size, bias, (1, 1), pad, pad, (1, 1), 1)
+
+
+def segmentation() -> Graph:
+    """How many pixels of an image have a positive last channel: few inputs reach each pixel."""
+    graph = grown(
+        [conv(1, (2, 4)), Relu(), conv(2, (4, 4)), Relu(), conv(3, (4, 1), 1), Step(False)],
+        (1, 2, SIZE, SIZE),
+    )
+    pixels = graph.outputs[0]
+    count = Value("count", (1,))
+    total = Linear(torch.ones(1, pixels.size, dtype=torch.float64), None)
+    flat = Value("flat", (pixels.size,))
+    nodes = (
+        *graph.nodes,
+        Node(Select.of(torch.arange(pixels.size), (pixels.size,)), (pixels,), flat, "flat"),
+        Node(total, (flat,), count, "count"),
+    )
+    return Graph(graph.inputs, (count,), nodes)
+
+
+def box(radius: float) -> tuple[Tensor, Tensor]:
+    centre = torch.rand(1, 2 * SIZE * SIZE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return centre - radius, centre + radius
+
+
+def test_one_relu_reaches_the_best_slope() -> None:
+    """With the slope α below, relu(x) − x / 4 over [−1, 3] is bounded by (α − 1/4)·x at one of the ends."""
+    x, z, y = Value("x", (1,)), Value("z", (1,)), Value("y", (1,))
+    minus = Linear(torch.tensor([[-0.25]]).double(), None)
+    part = Value("part", (1,))
+    nodes = (
+        Node(Relu(), (x,), z, "relu"),
+        Node(minus, (x,), part, "part"),
+        Node(Sum((1, 1)), (z, part), y, "y"),
+    )
+    tool = Propagator(Graph((x,), (y,), nodes), None, torch.float64)
+    state = tool.propagate(torch.tensor([[-1.0]]).double(), torch.tensor([[3.0]]).double(), NEVER)
+    start, rows = {y: torch.ones(1, 1).double()}, backward.Rows(1, per_box=1)
+
+    def bound(slopes: RowSlopes) -> backward.Linear:
+        return backward.lower_bounds(
+            tool.graph, state.with_row_slopes(slopes), start, rows, torch.zeros(1).double()
+        )
+
+    assert float(bound(RowSlopes({})).lower) == pytest.approx(-0.75)  # slope 1: (1 − 1/4)·(−1)
+    slopes, _ = ascend(bound, 60, NEVER)
+    assert float(bound(slopes).lower) == pytest.approx(0.0, abs=0.02)  # slope 1/4
+
+
+def test_slopes_of_another_shape_are_not_taken() -> None:
+    below, above = torch.zeros(2, 3), torch.full((2, 3), 0.5)
+    value = Value("z", (3,))
+    assert RowSlopes({value: torch.ones(2, 4)}).of(value, below, above) is below
+    assert RowSlopes({}).of(value, below, above) is below
+    stable = torch.tensor([[0.0, 1.0, 0.5]]).expand(2, 3)
+    taken = RowSlopes({value: torch.full((2, 3), 0.7)}).of(value, below, stable)
+    assert torch.equal(taken, torch.tensor([[0.0, 0.0, 0.7]]).expand(2, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_windows_with_chosen_slopes_bound_as_whole_rows_do(dtype: torch.dtype) -> None:
+    graph = grown([conv(1, (2, 4)), Relu(), conv(2, (4, 3))], (1, 2, SIZE, SIZE)).to("cpu", dtype)
+    tool = Propagator(graph, None, dtype)
+    lower, upper = (end.to(dtype) for end in box(0.3))
+    state = tool.propagate(lower, upper, NEVER).for_any_slopes()
+    (value,) = graph.outputs
+    element = torch.arange(0, value.size, 7)
+    count, zero = element.numel(), torch.zeros(element.numel(), dtype=dtype)
+    where, sign = torch.zeros(count, dtype=torch.long), torch.ones(count, dtype=dtype)
+    window = windows.units(value.shape, where, element, sign)
+    rows = backward.Rows(count, per_box=count)
+
+    def bound(slopes: RowSlopes) -> backward.Linear:
+        return backward.lower_bounds(
+            tool.graph, state.with_row_slopes(slopes), {value: window}, rows, zero, ends_only=True
+        )
+
+    plain = bound(RowSlopes({})).lower
+    slopes, widest = ascend(bound, 10, NEVER)
+    found = bound(slopes).lower
+    assert widest == 9 * 4 or widest == 25 * 2
+    assert bool((found >= plain).all()) and float((found - plain).max()) > 1e-2
+    t = torch.rand(400, lower.shape[1], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    t[::2] = t[::2].round()
+    values = tool.graph.to("cpu", torch.float64)(lower.double() + t * (upper - lower).double())
+    assert bool((values[:, element] >= found.double()).all())
+
+
+def open_pixels(state: State, value: Value) -> int:
+    low, high = state.interval[value]
+    return int(((low < 0) & (high > 0)).sum())
+
+
+def test_improvement_settles_pixels_and_holds_at_samples() -> None:
+    graph = segmentation()
+    outputs = torch.ones(1, dtype=torch.bool)
+    tool = Propagator(graph, None, torch.float64, outputs=outputs, light=True)
+    lower, upper = box(0.12)
+    state = tool.propagate(lower, upper, NEVER)
+    (step,) = (node for node in tool.graph.nodes if isinstance(node.op, Step))
+    before, at_first = open_pixels(state, step.inputs[0]), state.interval[tool.graph.outputs[0]]
+    improvement = Improvement(tool, state)
+    improvement.run(10, NEVER, most=0.0)  # no value is expected to take no time
+    assert open_pixels(state, step.inputs[0]) == before
+    improvement.run(10, NEVER)
+    assert 0 < open_pixels(state, step.inputs[0]) < before
+    assert bool(state.interval[tool.graph.outputs[0]][0] > at_first[0])
+    t = torch.rand(300, lower.shape[1], generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    t[::2] = t[::2].round()
+    values = tool.graph.evaluate(lower + t * (upper - lower))
+    for value, (low, high) in state.interval.items():
+        assert bool(((values[value] >= low) & (values[value] <= high)).all()), value.name
