@@ -8,6 +8,7 @@ each box for itself; all rows of a batch share one matrix product per layer.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Pace:
 
     seconds: float
     widest: int  # numbers that it has at most on the way
+    gained: bool  # whether any row was better than what had been known
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ class Propagator:
                 value, (lower, upper), rows, lambda part: self._bound_ends(value, known, part), deadline
             )
             if pace is not None:
-                self.pace[value] = pace
+                before = self.pace.get(value, pace)
+                self.pace[value] = dataclasses.replace(pace, gained=pace.gained or before.gained)
             if signs:
                 open_ &= (lower < 0) & (upper > 0)
         state.interval[value] = uncross(lower.reshape(shape), upper.reshape(shape))
@@ -253,6 +256,8 @@ class Propagator:
             if deadline.expired or not box.numel():
                 return 0
             found, widest = bounds_of(part)
+            known = sign * torch.where(sign > 0, lower[box, element], upper[box, element])
+            gained.append(bool((found > known).any()))
             below = sign > 0
             at = box[below], element[below]
             lower[at] = torch.fmax(lower[at], found[below])
@@ -260,6 +265,7 @@ class Propagator:
             upper[at] = torch.fmin(upper[at], -found[~below])
             return widest
 
+        gained: list[bool] = []
         started = time.monotonic()
         first, count = self.rows_at_once(lower.device), rows[0].numel()
         widest = bound((rows[0][:first], rows[1][:first], rows[2][:first]))
@@ -269,7 +275,7 @@ class Propagator:
             narrow = lower.device.type == "cpu" and 2 * widest <= self.widest
             in_threads(bound, rest, at_most=None if narrow or image else 1)
         if widest and not deadline.expired:
-            return Pace((time.monotonic() - started) / count, widest)
+            return Pace((time.monotonic() - started) / count, widest, any(gained))
         return None
 
     def _bound_ends(self, value: Value, known: State | Deviations, rows: Ends) -> tuple[Tensor, int]:

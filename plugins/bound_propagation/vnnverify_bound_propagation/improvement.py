@@ -9,12 +9,18 @@ whole rows of other networks optimise the lines of every operator.
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
+
 import torch
+from torch import Tensor
 
 from vnnverify import Deadline
 from vnnverify.domains import interval
 from vnnverify.ir import Affine, Value, flat
+from vnnverify.numerics import subnormals_flushed
 from vnnverify.ops.piecewise import Relu
+from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.bounds import Ends, Propagator, uncross, unit_bounds
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.influence import influence
@@ -24,13 +30,27 @@ from vnnverify_bound_propagation.row_slopes import ascend
 from vnnverify_bound_propagation.splits import bound_by_cases
 from vnnverify_bound_propagation.state import State
 
-__all__ = ["Improvement"]
+__all__ = ["Improvement", "Margins"]
 
 NARROW = 4
 """How many times as many numbers as a window the largest value must have for windows to be taken."""
 ASCENT, STEP_COST = 2, 3
 """How many times as many numbers a window has while its slopes are optimised, and how many times as long a
 gradient step takes as a bound."""
+NEARLY_ALL = 0.95
+"""Only neurons are bettered that cost the margins this part of what all neurons of their layer do."""
+MANY_STEPS, QUICK = 20, 0.15
+"""Gradient steps after which slopes hardly change, and the part of the time left that a value may take for
+them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Lower bounds A y − b of R rows over their boxes, all of which are wanted."""
+
+    A: Tensor  # (R, m)
+    b: Tensor  # (R,)
+    box: Tensor  # (R,)
 
 
 class Improvement:
@@ -39,21 +59,24 @@ class Improvement:
     Args:
         tool: what has bounded the state.
         state: bounds of every value; they are bettered in place.
+        margins: what the bounds are for. None: for the outputs as such.
     """
 
-    def __init__(self, tool: Propagator, state: State) -> None:
+    def __init__(self, tool: Propagator, state: State, margins: Margins | None = None) -> None:
         self.tool, self.state = tool, state
+        self.margins = margins
 
-    def run(self, steps: int, deadline: Deadline, splits: int = 0, most: float | None = None) -> None:
+    def run(self, steps: int, deadline: Deadline, splits: int = 0) -> None:
         """Better bounds of every value from the inputs on. Past the deadline what was found stays, and only
         intervals and lines follow from it.
 
-        Only elements are bettered that outputs still depend on.
+        Only elements are bettered that outputs still depend on, and only where plain backward rows had been
+        better than intervals.
 
         Args:
-            steps: gradient steps for each bound.
+            steps: gradient steps for each bound; there are more of them where that is soon done, and with
+                none these values alone are bettered.
             splits: so many earlier neurons are split for each bound, those that cost it most.
-            most: seconds that a value may be expected to take; those that would take longer are left alone.
         """
         tool, state = self.tool, self.state
         outputs = tool.outputs
@@ -61,33 +84,76 @@ class Improvement:
             outputs = torch.ones(tool.graph.output_size, dtype=torch.bool, device=state.lower.device)
         exact = tool.graph.to(state.lower.device, torch.float64)
         self.needed = influence(exact, outputs, state.interval)
+        self.loss = self._losses()
         for node in tool.graph.nodes:
             found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
             known, value = state.interval[node.output], node.output
             state.interval[value] = uncross(torch.fmax(known[0], found[0]), torch.fmin(known[1], found[1]))
             state.note(node)
-            if value not in tool.plan.refine or deadline.expired:
+            if value not in tool.plan.refine or deadline.expired or not self._worthwhile(value):
                 continue
-            if most is not None and self._expected(value, steps) > most:
+            narrow = not splits and self._narrow(value)
+            if narrow and self._expected(value) <= QUICK * deadline.remaining():
+                self._choose_slopes(value, max(steps, MANY_STEPS), deadline)
+            elif not steps:
                 continue
-            if self._narrow(value) and not splits:
+            elif narrow:
                 self._choose_slopes(value, steps, deadline)
             elif tool.only_relus:
                 self._ascend(value, steps, deadline, splits)
             else:
                 self._optimise(value, steps, deadline)
 
-    def _open(self, value: Value, lower: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
+    def _open(self, value: Value, lower: Tensor, upper: Tensor) -> Tensor:
         return self.tool.open_elements(value, lower, upper, self.needed)
 
-    def _expected(self, value: Value, steps: int) -> float:
-        """Seconds that bettering a value should take, from how long its rows took."""
+    def _losses(self) -> dict[Value, Tensor]:
+        """What the relaxation of each ReLU costs the margins, (B, size) by its argument: the offset of the
+        line above times the coefficients it was multiplied with, which are the derivative."""
+        if self.margins is None:
+            return {}
+        start, const = self.tool.output_rows(self.state, self.margins.A, self.margins.b)
+        part, fast = self.tool.in_type(torch.float32, self.tool.graph, self.state)
+        fast.error = {}
+        offsets: dict[Value, Tensor] = {}
+        for node, lines in fast.lines.items():
+            if isinstance(node.op, Relu):
+                offset = lines.above_offset.clone().requires_grad_()
+                fast.lines[node] = dataclasses.replace(lines, above_offset=offset)
+                offsets[node.inputs[0]] = offset
+        if not offsets:
+            return {}
+        rows = backward.Rows(const.numel(), box=self.margins.box)
+        rough = {v: t.float() for v, t in start.items()}
+        with torch.enable_grad(), subnormals_flushed():
+            total = backward.lower_bounds(part, fast, rough, rows, const.float(), ends_only=True).lower.sum()
+            slopes = torch.autograd.grad(total, list(offsets.values()), allow_unused=True)
+        pairs = zip(offsets.items(), slopes, strict=True)
+        return {v: flat(-torch.nan_to_num(d * o.detach())) for (v, o), d in pairs if d is not None}
+
+    def _costly(self, value: Value, open_: Tensor) -> Tensor:
+        """Those of the open elements (B, size) that cost the margins nearly all of what all of them do."""
+        loss = self.loss.get(value)
+        if loss is None:
+            return open_
+        cost = loss.masked_fill(~open_, 0.0).clamp(min=0).to(torch.float64)
+        ordered = cost.flatten().sort(descending=True).values
+        spent = ordered.cumsum(0)
+        count = int((spent < NEARLY_ALL * spent[-1]).sum())
+        return open_ & (cost >= ordered[count]) & (cost > 0)
+
+    def _worthwhile(self, value: Value) -> bool:
+        pace = self.tool.pace.get(value)
+        return pace is None or pace.gained
+
+    def _expected(self, value: Value) -> float:
+        """Seconds that many steps for a value should take, from how long its rows took."""
         pace = self.tool.pace.get(value)
         if pace is None:
             return 0.0
         lower, upper = (flat(end) for end in self.state.interval[value])
-        count = 2 * int(self._open(value, lower, upper).sum())
-        return pace.seconds * count * (1 + STEP_COST * steps)
+        count = 2 * int(self._costly(value, self._open(value, lower, upper)).sum())
+        return pace.seconds * count * (1 + STEP_COST * MANY_STEPS)
 
     def _narrow(self, value: Value) -> bool:
         """Whether rows over a value are windows all the way down, through ReLUs alone."""
@@ -105,7 +171,7 @@ class Improvement:
         fast.error = {}
         proof = state.for_any_slopes()
 
-        def bounds_of(rows: Ends) -> tuple[torch.Tensor, int]:
+        def bounds_of(rows: Ends) -> tuple[Tensor, int]:
             rough = rows[0], rows[1], rows[2].float()
             slopes, widest = ascend(
                 lambda s: unit_bounds(part, value, fast.with_row_slopes(s), rough),
@@ -116,7 +182,7 @@ class Improvement:
 
         shape = state.interval[value][0].shape
         lower, upper = (flat(end).clone() for end in state.interval[value])
-        open_ = self._open(value, lower, upper)
+        open_ = self._costly(value, self._open(value, lower, upper))
         near = torch.where(-lower < upper, 1.0, -1.0).to(lower.dtype)
         for side in (near, -near):
             box, element = open_.nonzero(as_tuple=True)

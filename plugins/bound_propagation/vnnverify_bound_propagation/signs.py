@@ -20,7 +20,7 @@ from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.branching import LineBounder
 from vnnverify_bound_propagation.hinge_search import HingeBounder
 from vnnverify_bound_propagation.hinges import has_one_hidden_layer
-from vnnverify_bound_propagation.improvement import Improvement
+from vnnverify_bound_propagation.improvement import Improvement, Margins
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["SignSearch"]
@@ -33,10 +33,11 @@ neurons split for each bound."""
 PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25
 """A search between the rounds ends when it seems to need more splits one below the other than this, or after
 this part of the time left. No round follows one after which the next would take more than the last part."""
-GOAL_STEPS, LINE_ROUNDS = 20, ((20, 0.3, 0.1), (4, 0.6, 1.0))
-"""Where there are more than ReLUs: gradient steps for the lines of a goal, and rounds of better inner bounds:
-gradient steps, the most of the time left that they may take, and the part of that which one value may be
-expected to take, so that what lies close to the outputs and is soon done comes first."""
+GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, (0, 4, 8, 16), 0.6
+"""Where there are more than ReLUs: gradient steps for the lines of a goal, those for an inner bound in each
+round of improvement, and the most of the time left that a round may take."""
+PROGRESS = 0.25
+"""A round that does more is followed by the next only if it made up for so much of what was missing."""
 LARGE, LARGE_SHARE = 50_000, 0.9
 """Nonlinear elements beyond which the root is bounded in float32 first, and the part of the time it may take:
 where the root is not finished, a search is in vain."""
@@ -158,13 +159,20 @@ class SignSearch:
         """Where there are more than ReLUs: lines optimised for each goal, then for each inner bound as well,
         then splits on the arguments of all elementwise operators."""
         stats = {"goals": len(goals), "subproblems": 0}
-        improvement = Improvement(tool, state)
-        own, goals, rows = self._optimised(tool, state, goals, ctx.deadline)
-        for steps, share, quick in LINE_ROUNDS:
-            if goals and not ctx.deadline.expired:
-                limit = ctx.deadline.share(share)
-                improvement.run(steps, limit, most=quick * limit.remaining())
-                own, goals, rows = self._optimised(tool, state, goals, ctx.deadline)
+        own, goals, rows, worst = self._optimised(tool, state, goals, ctx.deadline)
+        for steps in LINE_STEPS:
+            if not goals or ctx.deadline.expired:
+                break
+            before = worst
+            margins = Margins(
+                torch.cat([g.polytope.A for g in goals]).to(state.lower.device),
+                torch.cat([g.polytope.b for g in goals]).to(state.lower.device),
+                _per_row(goals, [g.box for g in goals]).to(state.lower.device),
+            )
+            Improvement(tool, state, margins).run(steps, ctx.deadline.share(LINES_SHARE))
+            own, goals, rows, worst = self._optimised(tool, state, goals, ctx.deadline)
+            if steps and not worst > (1 - PROGRESS) * before:
+                break
         if not goals:
             return ActivationResult([], stats=stats)
         bounder = LineBounder(tool, own, goals, rows, ctx)
@@ -174,10 +182,10 @@ class SignSearch:
 
     def _optimised(
         self, tool: Propagator, state: State, goals: list[Goal], deadline: Deadline
-    ) -> tuple[State, list[Goal], Tensor]:
+    ) -> tuple[State, list[Goal], Tensor, float]:
         """Those goals no row of which is proved by lines of its own; a state with one box for each of them,
-        with the lines of its best row; and which row that is."""
-        own, open_, rows_of = [], [], []
+        with the lines of its best row; which row that is; and the least of their bounds."""
+        own, open_, rows_of, worst = [], [], [], math.inf
         for part in _batches(goals, tool.rows_optimised(tool.graph)):
             rows = torch.cat([g.polytope.A for g in part]).to(state.lower.device)
             limit = torch.cat([g.polytope.b for g in part]).to(state.lower.device)
@@ -191,9 +199,10 @@ class SignSearch:
                 if best < 0 or not (math.isfinite(found.lower[best]) and found.lower[best] > 0):
                     own.append(found.state.of_box(best) if best >= 0 else state.of_box(part[k].box))
                     open_.append(part[k])
+                    worst = min(worst, float(found.lower[best]) if best >= 0 else -math.inf)
                     rows_of.append(best - int(mine[0]) if best >= 0 else 0)
         chosen = torch.tensor(rows_of, dtype=torch.long, device=state.lower.device)
-        return State.stacked(own) if own else state, open_, chosen
+        return State.stacked(own) if own else state, open_, chosen, worst
 
     def _trial(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
         """A search that gives up early. `open_goals` of the result are indices of `goals`."""
@@ -269,6 +278,12 @@ def _batches(goals: list[Goal], rows: int) -> Iterator[list[Goal]]:
             part = []
     if part:
         yield part
+
+
+def _per_row(goals: list[Goal], numbers: list[int]) -> Tensor:
+    """The goals' numbers for each of their rows: (R,)."""
+    counts = torch.tensor([g.polytope.b.numel() for g in goals])
+    return torch.tensor(numbers).repeat_interleave(counts)
 
 
 def _named(result: ActivationResult, bounder: DualBounder) -> ActivationResult:

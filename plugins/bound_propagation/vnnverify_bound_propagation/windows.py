@@ -15,9 +15,10 @@ Source: the idea is that of the patches of Xu et al., arXiv:2002.12920.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -216,15 +217,42 @@ def _overlapped(parts: Tensor, strides: Sequence[int], dilations: Sequence[int])
     R, h, w, kh, kw, C = parts.shape
     if h == w == 1 and min(dilations) == max(dilations) == 1:
         return parts.reshape(R, kh, kw, C)
-    high = [(n - 1) * s + 1 for n, s in zip((h, w), strides, strict=True)]  # from the first to the last
-    sizes = [n + d * (k - 1) for n, d, k in zip(high, dilations, (kh, kw), strict=True)]
-    total = parts.new_zeros(R, *sizes, C)
+    total: Tensor = _Overlap.apply(parts, tuple(strides), tuple(dilations))
+    return total
+
+
+class _Overlap(torch.autograd.Function):
+    """As one step, since the gradient of each slice alone would fill a tensor as large as all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, parts: Tensor, strides: tuple[int, ...], dilations: tuple[int, ...]) -> Tensor:
+        ctx.strides, ctx.dilations, ctx.shape = strides, dilations, parts.shape
+        R, h, w, kh, kw, C = parts.shape
+        high = [(n - 1) * s + 1 for n, s in zip((h, w), strides, strict=True)]  # from the first to the last
+        sizes = [n + d * (k - 1) for n, d, k in zip(high, dilations, (kh, kw), strict=True)]
+        total = parts.new_zeros(R, *sizes, C)
+        for i, j, seen in _places(total, parts.shape, strides, dilations):
+            seen += parts[:, :, :, i, j]
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        back = gradients[0].new_empty(ctx.shape)
+        for i, j, seen in _places(gradients[0], ctx.shape, ctx.strides, ctx.dilations):
+            back[:, :, :, i, j] = seen
+        return back, None, None
+
+
+def _places(
+    total: Tensor, shape: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+) -> Iterator[tuple[int, int, Tensor]]:
+    """The part of `total` that each place of the kernel reaches."""
+    h, w, kh, kw = shape[1:5]
+    high, wide = (h - 1) * strides[0] + 1, (w - 1) * strides[1] + 1
     for i in range(kh):
         for j in range(kw):
             top, left = i * dilations[0], j * dilations[1]
-            rows = slice(top, top + high[0], strides[0]), slice(left, left + high[1], strides[1])
-            total[:, rows[0], rows[1]] += parts[:, :, :, i, j]
-    return total
+            yield i, j, total[:, top : top + high : strides[0], left : left + wide : strides[1]]
 
 
 Step = tuple[tuple[Window, ...], Tensor | None, Tensor | None]
