@@ -39,7 +39,7 @@ ASCENT, STEP_COST = 2, 3
 gradient step takes as a bound."""
 NEARLY_ALL = 0.95
 """Only neurons are bettered that cost the margins this part of what all neurons of their layer do."""
-MANY_STEPS, QUICK = 20, 0.15
+MANY_STEPS, QUICK = 8, 0.15
 """Gradient steps after which slopes hardly change, and the part of the time left that a value may take for
 them."""
 

@@ -25,7 +25,7 @@ from vnnverify_bound_propagation.backward import Linear
 
 __all__ = ["RowSlopes", "ascend"]
 
-RATE, DECAY = 0.15, 0.9
+RATE, DECAY = 0.5, 0.8
 """Step size of slopes, and what remains of it after a step."""
 
 
