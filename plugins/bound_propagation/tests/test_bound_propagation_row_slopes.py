@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 from vnnverify_bound_propagation import backward, windows
 from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.improvement import Improvement
-from vnnverify_bound_propagation.row_slopes import RowSlopes, ascend
+from vnnverify_bound_propagation.row_slopes import RowSlopes, ascend, best_cases
 from vnnverify_bound_propagation.state import State
 
 from vnnverify import Deadline
@@ -83,19 +85,45 @@ def test_one_relu_reaches_the_best_slope() -> None:
             tool.graph, state.with_row_slopes(slopes), start, rows, torch.zeros(1).double()
         )
 
-    assert float(bound(RowSlopes({})).lower) == pytest.approx(-0.75)  # slope 1: (1 − 1/4)·(−1)
+    assert float(bound(RowSlopes()).lower) == pytest.approx(-0.75)  # slope 1: (1 − 1/4)·(−1)
     slopes, _ = ascend(bound, 60, NEVER)
     assert float(bound(slopes).lower) == pytest.approx(0.0, abs=0.02)  # slope 1/4
 
 
 def test_slopes_of_another_shape_are_not_taken() -> None:
-    below, above = torch.zeros(2, 3), torch.full((2, 3), 0.5)
-    value = Value("z", (3,))
-    assert RowSlopes({value: torch.ones(2, 4)}).of(value, below, above) is below
-    assert RowSlopes({}).of(value, below, above) is below
+    below, above, offset = torch.zeros(2, 3), torch.full((2, 3), 0.5), torch.ones(2, 3)
+    value, rows = Value("z", (3,)), torch.ones(2, 3)
+    for other in (RowSlopes({value: torch.ones(2, 4)}), RowSlopes()):
+        assert other.of(value, rows, below, above, offset)[0] is below
     stable = torch.tensor([[0.0, 1.0, 0.5]]).expand(2, 3)
-    taken = RowSlopes({value: torch.full((2, 3), 0.7)}).of(value, below, stable)
+    taken = RowSlopes({value: torch.full((2, 3), 0.7)}).of(value, rows, below, stable, offset)[0]
     assert torch.equal(taken, torch.tensor([[0.0, 0.0, 0.7]]).expand(2, 3))
+
+
+def test_cases_are_exact_where_lines_are_not() -> None:
+    """relu(x) − relu(x) of two neurons over [−1, 1] is 0. Lines alone give max over α of
+    min(α − 1, −α) = −1/2; with the second neuron split, either case gives 0."""
+    x, first, second, y = (Value(name, (1,)) for name in ("x", "first", "second", "y"))
+    nodes = (
+        Node(Relu(), (x,), first, "first"),
+        Node(Relu(), (x,), second, "second"),
+        Node(Sum((1, -1)), (first, second), y, "y"),
+    )
+    tool = Propagator(Graph((x,), (y,), nodes), None, torch.float64)
+    one = torch.ones(1, 1).double()
+    state = tool.propagate(-one, one, NEVER).for_any_slopes()
+
+    def bound(count: int) -> Callable[[RowSlopes], backward.Linear]:
+        start, rows = {y: one.expand(count, 1)}, backward.Rows(count, per_box=count)
+        const = torch.zeros(count).double()
+        return lambda s: backward.lower_bounds(tool.graph, state.with_row_slopes(s), start, rows, const)
+
+    choice, _ = ascend(bound(1), 40, NEVER)
+    assert float(bound(1)(choice).lower) == pytest.approx(-0.5, abs=1e-3)
+    cases = best_cases(bound(1), bound(2), choice, 1, 40, NEVER)
+    assert cases is not None
+    assert bound(2)(cases).lower.tolist() == pytest.approx([0.0, 0.0], abs=0.02)
+    assert best_cases(bound(1), bound(8), choice, 3, 1, NEVER) is None  # there are only two neurons
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -116,11 +144,24 @@ def test_windows_with_chosen_slopes_bound_as_whole_rows_do(dtype: torch.dtype) -
             tool.graph, state.with_row_slopes(slopes), {value: window}, rows, zero, ends_only=True
         )
 
-    plain = bound(RowSlopes({})).lower
-    slopes, widest = ascend(bound, 10, NEVER)
+    plain = bound(RowSlopes()).lower
+    slopes, last = ascend(bound, 10, NEVER)
     found = bound(slopes).lower
-    assert widest == 9 * 4 or widest == 25 * 2
+    assert last.widest == 9 * 4
     assert bool((found >= plain).all()) and float((found - plain).max()) > 1e-2
+    cases = backward.Rows(4 * count, per_box=4 * count)
+    many = windows.units(value.shape, *(t.repeat_interleave(4) for t in (where, element, sign)))
+
+    def bound_cases(slopes: RowSlopes) -> backward.Linear:
+        return backward.lower_bounds(
+            tool.graph, state.with_row_slopes(slopes), {value: many}, cases, zero.repeat(4), ends_only=True
+        )
+
+    chosen = best_cases(bound, bound_cases, slopes, 2, 10, NEVER)
+    assert chosen is not None
+    split = bound_cases(chosen).lower.reshape(count, 4).amin(dim=1)
+    assert float((split - found).max()) > 1e-2
+    found = torch.fmax(found, split)
     t = torch.rand(400, lower.shape[1], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     t[::2] = t[::2].round()
     values = tool.graph.to("cpu", torch.float64)(lower.double() + t * (upper - lower).double())
@@ -143,7 +184,7 @@ def test_improvement_settles_pixels_and_holds_at_samples() -> None:
     improvement = Improvement(tool, state)
     improvement.run(0, Deadline.after(1e-3))  # nothing is done so soon
     assert open_pixels(state, step.inputs[0]) == before
-    improvement.run(10, NEVER)
+    assert improvement.run(10, Deadline.after(1e4), 2)
     assert 0 < open_pixels(state, step.inputs[0]) < before
     assert bool(state.interval[tool.graph.outputs[0]][0] > at_first[0])
     t = torch.rand(300, lower.shape[1], generator=torch.Generator().manual_seed(3), dtype=torch.float64)

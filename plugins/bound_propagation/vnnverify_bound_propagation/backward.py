@@ -27,7 +27,7 @@ from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import windows
-from vnnverify_bound_propagation.state import State, long_sum, sum_error
+from vnnverify_bound_propagation.state import State, long_sum, split_error, sum_error
 from vnnverify_bound_propagation.windows import Window
 
 __all__ = ["Linear", "Rows", "domain", "lower_bounds"]
@@ -179,6 +179,12 @@ def _step(
     if node in state.multiplier:
         back, add, more = _lagrange(back, add, node, rows, state)
         loss = more if loss is None else loss + more
+    elif state.row_slopes is not None and isinstance(node.op, Relu):
+        taken = state.row_slopes.multiplier(node.output, coefficients)
+        if taken is not None:
+            size = rows.spread(state.magnitude(node.inputs[0])).expand_as(rows.group(taken))
+            more = split_error(back[0], taken, size.reshape(taken.shape))
+            back, loss = (back[0] - taken,), more if loss is None else loss + more
     return back, add, loss
 
 
@@ -271,12 +277,15 @@ def _relu(
         return _elementwise(op, coefficients, node, rows, state)
     lines = state.lines[node]
     grouped = rows.group(coefficients)
-    negative = grouped.clamp(max=0)
-    add = long_sum((negative * rows.spread(lines.above_offset)).reshape(coefficients.shape))
     below, above = rows.spread(lines.below_slope), rows.spread(lines.above_slope)
+    above_offset = rows.spread(lines.above_offset)
     if state.row_slopes is not None:
-        below, above = below.expand_as(grouped), above.expand_as(grouped)
-        below = state.row_slopes.of(node.output, below, above)
+        lines_of_rows = (
+            t.expand_as(grouped).reshape(coefficients.shape) for t in (below, above, above_offset)
+        )
+        below, above, above_offset = state.row_slopes.of(node.output, coefficients, *lines_of_rows)
+        grouped = coefficients
+    add = long_sum((grouped.clamp(max=0) * above_offset).reshape(coefficients.shape))
     slope = torch.where(grouped > 0, below, above)
     return ((grouped * slope).reshape(coefficients.shape),), add
 

@@ -10,6 +10,7 @@ whole rows of other networks optimise the lines of every operator.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,7 @@ from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.influence import influence
 from vnnverify_bound_propagation.lines import optimise
 from vnnverify_bound_propagation.pruning import without_dead
-from vnnverify_bound_propagation.row_slopes import ascend
+from vnnverify_bound_propagation.row_slopes import RowSlopes, ascend, best_cases
 from vnnverify_bound_propagation.splits import bound_by_cases
 from vnnverify_bound_propagation.state import State
 
@@ -66,7 +67,7 @@ class Improvement:
         self.tool, self.state = tool, state
         self.margins = margins
 
-    def run(self, steps: int, deadline: Deadline, splits: int = 0) -> None:
+    def run(self, steps: int, deadline: Deadline, splits: int = 0) -> bool:
         """Better bounds of every value from the inputs on. Past the deadline what was found stays, and only
         intervals and lines follow from it.
 
@@ -76,7 +77,11 @@ class Improvement:
         Args:
             steps: gradient steps for each bound; there are more of them where that is soon done, and with
                 none these values alone are bettered.
-            splits: so many earlier neurons are split for each bound, those that cost it most.
+            splits: so many earlier neurons are split for each bound, those that cost it most; only where
+                that is soon done, if there are more operators than ReLUs.
+
+        Returns:
+            Whether there was anything to do.
         """
         tool, state = self.tool, self.state
         outputs = tool.outputs
@@ -85,6 +90,7 @@ class Improvement:
         exact = tool.graph.to(state.lower.device, torch.float64)
         self.needed = influence(exact, outputs, state.interval)
         self.loss = self._losses()
+        bettered = False
         for node in tool.graph.nodes:
             found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
             known, value = state.interval[node.output], node.output
@@ -92,17 +98,19 @@ class Improvement:
             state.note(node)
             if value not in tool.plan.refine or deadline.expired or not self._worthwhile(value):
                 continue
-            narrow = not splits and self._narrow(value)
-            if narrow and self._expected(value) <= QUICK * deadline.remaining():
-                self._choose_slopes(value, max(steps, MANY_STEPS), deadline)
+            narrow = self._narrow(value) and (not splits or not tool.only_relus)
+            if narrow and self._expected(value) * (1 << splits) <= QUICK * deadline.remaining():
+                self._choose_slopes(value, max(steps, MANY_STEPS), deadline, splits)
             elif not steps:
                 continue
             elif narrow:
-                self._choose_slopes(value, steps, deadline)
+                self._choose_slopes(value, steps, deadline, 0)
             elif tool.only_relus:
                 self._ascend(value, steps, deadline, splits)
             else:
                 self._optimise(value, steps, deadline)
+            bettered = True
+        return bettered
 
     def _open(self, value: Value, lower: Tensor, upper: Tensor) -> Tensor:
         return self.tool.open_elements(value, lower, upper, self.needed)
@@ -163,22 +171,30 @@ class Improvement:
         largest = max(node.output.size for node in graph.nodes)
         return NARROW * pace.widest <= largest
 
-    def _choose_slopes(self, value: Value, steps: int, deadline: Deadline) -> None:
-        """Bounds with slopes of ReLUs that each row chooses for itself; the end nearer to zero first."""
+    def _choose_slopes(self, value: Value, steps: int, deadline: Deadline, splits: int) -> None:
+        """Bounds with slopes of ReLUs that each row chooses for itself, and the best of its cases; the end
+        nearer to zero first."""
         tool, state = self.tool, self.state
         graph = tool.plan.below[value]
         part, fast = tool.in_type(torch.float32, graph, state)
         fast.error = {}
         proof = state.for_any_slopes()
 
+        def rough(rows: Ends) -> Callable[[RowSlopes], backward.Linear]:
+            box, element, sign = rows
+            return lambda c: unit_bounds(part, value, fast.with_row_slopes(c), (box, element, sign.float()))
+
         def bounds_of(rows: Ends) -> tuple[Tensor, int]:
-            rough = rows[0], rows[1], rows[2].float()
-            slopes, widest = ascend(
-                lambda s: unit_bounds(part, value, fast.with_row_slopes(s), rough),
-                steps,
-                deadline,
-            )
-            return unit_bounds(graph, value, proof.with_row_slopes(slopes), rows).lower, ASCENT * widest
+            choice, last = ascend(rough(rows), steps, deadline)
+            found = unit_bounds(graph, value, proof.with_row_slopes(choice), rows).lower
+            if splits and not deadline.expired:
+                box, element, sign = (r.repeat_interleave(1 << splits) for r in rows)
+                cases = box, element, sign
+                chosen = best_cases(rough(rows), rough(cases), choice, splits, steps, deadline)
+                if chosen is not None:
+                    each = unit_bounds(graph, value, proof.with_row_slopes(chosen), cases).lower
+                    found = torch.fmax(found, each.reshape(len(found), -1).amin(dim=1))
+            return found, (ASCENT << splits) * last.widest
 
         shape = state.interval[value][0].shape
         lower, upper = (flat(end).clone() for end in state.interval[value])

@@ -1,96 +1,189 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Backward rows that each choose the slopes of the lines below ReLUs for themselves.
+"""Backward rows that each choose the slopes of the lines below ReLUs, and split some ReLUs, for themselves.
 
-    max over the slopes of  min over x in the box of  A x + c
+    max over slopes and multipliers of  min over x in the box of  A x + c
 
-α z <= max(z, 0) for every α in [0, 1], so any choice gives a valid bound: the ascent computes in plain
-floating point, and the slopes it ends with are evaluated once more with every rounding error counted. A slope
-is kept for each element that a row reaches, in the shape the row has there; where rows are windows
-(`windows`) that is a small part of the network, unlike the lines of `lines.optimise`.
+α z <= max(z, 0) for every α in [0, 1], and where z >= 0 is asked for, max(z, 0) = z >= z − β z / Λ for every
+β >= 0: so any choice gives a valid bound. The ascent computes in plain floating point, and what it ends with
+is evaluated once more with every rounding error counted. Slopes are kept for each element that a row reaches,
+in the shape the row has there; where rows are windows (`windows`) that is a small part of the network, unlike
+the lines of `lines.optimise`.
 
-Source: Xu et al., arXiv:2011.13824.
+Source: Xu et al., arXiv:2011.13824; Wang et al., arXiv:2103.06624 (multipliers of splits).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from vnnverify import Deadline
-from vnnverify.ir import Value
+from vnnverify.ir import Value, flat
 from vnnverify.numerics import subnormals_flushed
 from vnnverify_bound_propagation.backward import Linear
 
-__all__ = ["RowSlopes", "ascend"]
+__all__ = ["RowSlopes", "ascend", "best_cases"]
 
 RATE, DECAY = 0.5, 0.8
-"""Step size of slopes, and what remains of it after a step."""
+"""Step size of slopes, and of multipliers in their unit, and what remains of it after a step."""
+MOST = 4.0
+"""Largest multiplier, in units of the coefficient that its ReLU had before it was split."""
+
+Seen = tuple[Tensor, Tensor]
 
 
+@dataclass(slots=True)
+class Split:
+    """Splits of the ReLUs that rows reach at one node, in the shape the rows have there."""
+
+    side: Tensor  # 1 where the argument is to be >= 0, −1 where it is to be <= 0, else 0
+    unit: Tensor  # of the multiplier
+    worth: Tensor  # the multiplier, in this unit
+
+    @property
+    def multiplier(self) -> Tensor:
+        """What is taken from the coefficients of the argument."""
+        return self.side * self.unit * self.worth
+
+
+@dataclass(slots=True)
 class RowSlopes:
-    """The slopes of R rows. They are made as the rows come by, from those that a state has for all rows."""
+    """The choice of R rows, by the output of each ReLU."""
 
-    def __init__(self, slopes: dict[Value, Tensor] | None = None) -> None:
-        self.slopes = slopes if slopes is not None else {}
-        self.fixed = slopes is not None
+    slopes: dict[Value, Tensor] = field(default_factory=dict)
+    splits: dict[Value, Split] = field(default_factory=dict)
+    fixed: bool = True  # else slopes are made as rows come by, from those that a state has for all rows
+    seen: dict[Value, Seen] | None = None  # if wanted: coefficients that came by, and offsets above
 
-    def of(self, value: Value, below: Tensor, above: Tensor) -> Tensor:
-        """Slopes of the lines below a ReLU whose output is `value`: like `below`, the state's own.
+    def of(
+        self, value: Value, rows: Tensor, below: Tensor, above: Tensor, offset: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Slopes below and above and the offset above, all in the shape of `rows`, with what was chosen.
 
         Only where the line above is inclined is there anything to choose.
         """
         own = self.slopes.get(value)
         if own is None and not self.fixed:
             own = self.slopes[value] = below.detach().clone().requires_grad_()
-        if own is None or own.shape != below.shape:
-            return below
-        return torch.where((above > 0) & (above < 1), own.to(below.dtype), below)
+        if self.seen is not None:
+            self.seen[value] = rows, offset
+        if own is not None and own.shape == rows.shape:
+            below = torch.where((above > 0) & (above < 1), own.to(below.dtype), below)
+        split = self.splits.get(value)
+        if split is not None and split.side.shape == rows.shape:
+            whole = (split.side > 0).to(below.dtype)
+            below, above = (torch.where(split.side != 0, whole, slope) for slope in (below, above))
+            offset = torch.where(split.side != 0, 0.0, offset)
+        return below, above, offset
+
+    def multiplier(self, value: Value, rows: Tensor) -> Tensor | None:
+        """What is taken from the coefficients of a ReLU's argument, if any of them is split."""
+        split = self.splits.get(value)
+        if split is None or split.side.shape != rows.shape:
+            return None
+        return split.multiplier.to(rows.dtype)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What an ascent may change."""
+        return [*self.slopes.values(), *(split.worth for split in self.splits.values())]
 
     def project(self) -> None:
-        """Back into [0, 1]."""
+        """Back to what is allowed."""
         for slope in self.slopes.values():
             slope.clamp_(0.0, 1.0)
+        for split in self.splits.values():
+            split.worth.clamp_(0.0, MOST)
 
 
 @subnormals_flushed()
-def ascend(bound: Callable[[RowSlopes], Linear], steps: int, deadline: Deadline) -> tuple[RowSlopes, int]:
-    """The slopes with which each row's bound was best, and how many numbers a row had at most.
+def ascend(
+    bound: Callable[[RowSlopes], Linear], steps: int, deadline: Deadline, start: RowSlopes | None = None
+) -> tuple[RowSlopes, Linear]:
+    """The choice with which each row's bound was best, and the last bounds.
 
     Args:
-        bound: the bounds of R rows with these slopes, differentiable in them.
+        bound: the bounds of R rows with a choice, differentiable in it.
         steps: most gradient steps. There are fewer once every row's bound is positive.
+        start: where to start, with parameters that ask for gradients. None: as the state has it.
     """
-    slopes = RowSlopes()
+    choice = start or RowSlopes(fixed=False)
     best: Tensor | None = None
-    kept: dict[Value, Tensor] = {}
+    kept: list[Tensor] = []
     adam: torch.optim.Adam | None = None
     for step in range(steps + 1):
         with torch.enable_grad():
-            found = bound(slopes)
+            found = bound(choice)
             loss = -torch.nan_to_num(found.lower, neginf=0.0).sum()
-        lower = found.lower.detach()
+        lower, parameters = found.lower.detach(), choice.parameters
         if best is None:
-            best, kept = lower, {v: s.detach().clone() for v, s in slopes.slopes.items()}
+            best, kept = lower, [p.detach().clone() for p in parameters]
         else:
             better = lower > best
             best = torch.where(better, lower, best)
-            for value, slope in slopes.slopes.items():
-                kept[value][better] = slope.detach()[better]
+            for old, new in zip(kept, parameters, strict=True):
+                old[better] = new.detach()[better]
         last = step == steps or not kept or deadline.expired or bool((best > 0).all())
         if last or not loss.requires_grad:
             break
         if adam is None:
-            adam = torch.optim.Adam(slopes.slopes.values(), lr=RATE)
+            adam = torch.optim.Adam(parameters, lr=RATE)
         adam.zero_grad()
         loss.backward()
         for group in adam.param_groups:
             group["lr"] = RATE * DECAY**step
-        for slope in slopes.slopes.values():
-            if slope.grad is not None:
-                slope.grad = torch.nan_to_num(slope.grad)
+        for p in parameters:
+            if p.grad is not None:
+                p.grad = torch.nan_to_num(p.grad)
         adam.step()
         with torch.no_grad():
-            slopes.project()
-    return RowSlopes(kept), found.widest
+            choice.project()
+    slopes = dict(zip(choice.slopes, kept, strict=False))
+    worth = kept[len(slopes) :]
+    splits = {v: Split(s.side, s.unit, w) for (v, s), w in zip(choice.splits.items(), worth, strict=True)}
+    return RowSlopes(slopes, splits), found
+
+
+def best_cases(
+    bound: Callable[[RowSlopes], Linear],
+    bound_cases: Callable[[RowSlopes], Linear],
+    choice: RowSlopes,
+    count: int,
+    steps: int,
+    deadline: Deadline,
+) -> RowSlopes | None:
+    """The choices of the 2^count cases of each row, R·2^count rows one after the other; None if there is
+    nothing to split. Each row splits the ReLUs whose relaxation costs it most.
+
+    Args:
+        bound: the bounds of R rows.
+        bound_cases: the bounds of all cases.
+        choice: of the R rows.
+        steps: gradient steps for the cases.
+    """
+    looking = RowSlopes(choice.slopes, choice.splits, seen={})
+    with torch.no_grad():
+        bound(looking)
+    assert looking.seen is not None
+    own = choice.slopes
+    seen = {v: s for v, s in looking.seen.items() if v in own and own[v].shape == s[0].shape}
+    if sum(rows[0].numel() for rows, _ in seen.values()) < count:
+        return None
+    cost = torch.cat([flat(-rows.clamp(max=0) * offset) for rows, offset in seen.values()], dim=1)
+    element = cost.topk(count, dim=1).indices.repeat_interleave(1 << count, dim=0)  # (R·2^count, count)
+    R = cost.shape[0]
+    sides = torch.tensor(list(itertools.product((1.0, -1.0), repeat=count)), device=cost.device).repeat(R, 1)
+    side = cost.new_zeros(len(element), cost.shape[1]).scatter_(1, element, sides.to(cost.dtype))
+    sizes = [rows[0].numel() for rows, _ in seen.values()]
+    slopes, splits = {}, {}
+    for (value, (rows, _)), mine in zip(seen.items(), side.split(sizes, dim=1), strict=True):
+        each = rows.repeat_interleave(1 << count, dim=0)
+        mine = mine.reshape(each.shape)
+        worth = torch.zeros_like(each).requires_grad_()
+        splits[value] = Split(mine, each.abs(), worth)
+        slopes[value] = own[value].repeat_interleave(1 << count, dim=0).requires_grad_()
+    return ascend(bound_cases, steps, deadline, RowSlopes(slopes, splits))[0]

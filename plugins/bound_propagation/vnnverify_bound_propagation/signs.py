@@ -33,11 +33,13 @@ neurons split for each bound."""
 PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25
 """A search between the rounds ends when it seems to need more splits one below the other than this, or after
 this part of the time left. No round follows one after which the next would take more than the last part."""
-GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, (0, 4, 8, 16), 0.6
-"""Where there are more than ReLUs: gradient steps for the lines of a goal, those for an inner bound in each
-round of improvement, and the most of the time left that a round may take."""
-PROGRESS = 0.25
-"""A round that does more is followed by the next only if it made up for so much of what was missing."""
+GOAL_STEPS, LINES_SHARE = 20, 0.6
+LINE_ROUNDS = ((0, 0), (0, 2), (0, 3), (4, 2), (8, 3))
+"""Where there are more than ReLUs: gradient steps for the lines of a goal, and the most of the time left that
+a round of better inner bounds may take; gradient steps and splits for an inner bound in each round, the last
+for all that follow."""
+PROGRESS = 0.1
+"""A round is followed by the next if it made up for so much of what was missing."""
 LARGE, LARGE_SHARE = 50_000, 0.9
 """Nonlinear elements beyond which the root is bounded in float32 first, and the part of the time it may take:
 where the root is not finished, a search is in vain."""
@@ -160,7 +162,7 @@ class SignSearch:
         then splits on the arguments of all elementwise operators."""
         stats = {"goals": len(goals), "subproblems": 0}
         own, goals, rows, worst = self._optimised(tool, state, goals, ctx.deadline)
-        for steps in LINE_STEPS:
+        for steps, splits in itertools.chain(LINE_ROUNDS, itertools.repeat(LINE_ROUNDS[-1])):
             if not goals or ctx.deadline.expired:
                 break
             before = worst
@@ -169,8 +171,10 @@ class SignSearch:
                 torch.cat([g.polytope.b for g in goals]).to(state.lower.device),
                 _per_row(goals, [g.box for g in goals]).to(state.lower.device),
             )
-            Improvement(tool, state, margins).run(steps, ctx.deadline.share(LINES_SHARE))
-            own, goals, rows, worst = self._optimised(tool, state, goals, ctx.deadline)
+            limit = ctx.deadline.share(LINES_SHARE)
+            bettered = Improvement(tool, state, margins).run(steps, limit, splits)
+            if bettered:
+                own, goals, rows, worst = self._optimised(tool, state, goals, ctx.deadline)
             if steps and not worst > (1 - PROGRESS) * before:
                 break
         if not goals:

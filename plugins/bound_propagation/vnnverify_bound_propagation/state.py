@@ -22,7 +22,7 @@ from vnnverify.ops.piecewise import Relu
 if TYPE_CHECKING:
     from vnnverify_bound_propagation.row_slopes import RowSlopes
 
-__all__ = ["State", "line_error", "long_sum", "sum_error"]
+__all__ = ["State", "line_error", "long_sum", "split_error", "sum_error"]
 
 LONG_SUM, SHORT_SUM = 512, 32
 """Terms from which on a sum of float32 products is taken in parts, and the terms of such a part; the parts
@@ -60,6 +60,12 @@ def line_error(lines: Lines, size: Tensor, terms: int) -> Tensor:
     slope = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
     offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
     return 2 * unit_roundoff(size.dtype) * slope * size + sum_error(terms, size.dtype) * offset
+
+
+def split_error(rows: Tensor, taken: Tensor, size: Tensor) -> Tensor:
+    """Rounding error (R,) of taking multipliers from rows (R, …), for values of at most this size."""
+    worth = (rows.abs() + taken.abs()) * size.masked_fill(taken == 0, 0.0)
+    return 3 * unit_roundoff(rows.dtype) * flat(worth).sum(dim=1)
 
 
 @dataclass(slots=True)

@@ -31,7 +31,7 @@ from vnnverify.ops.arrangement import Concat, Pad
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.sums import AveragePool, Sum
-from vnnverify_bound_propagation.state import State, long_sum, sum_error
+from vnnverify_bound_propagation.state import State, long_sum, split_error, sum_error
 
 __all__ = ["Step", "Window", "added", "is_image", "narrowed", "step", "units"]
 
@@ -396,8 +396,10 @@ def _pad(op: Pad, rows: Window, node: Node, state: State) -> Step | None:
 def _elementwise(op: Elementwise, rows: Window, node: Node, state: State) -> Step:
     """A positive coefficient takes the line below, a negative one the line above."""
     error, below, above, above_offset, *below_offset = rows.of(*_images(node, state))
+    taken = None
     if state.row_slopes is not None and isinstance(op, Relu):
-        below = state.row_slopes.of(node.output, below, above)
+        below, above, above_offset = state.row_slopes.of(node.output, rows.data, below, above, above_offset)
+        taken = state.row_slopes.multiplier(node.output, rows.data)
     positive = rows.data.clamp(min=0)
     negative = rows.data - positive
     back = torch.addcmul(positive * below, negative, above)
@@ -405,4 +407,8 @@ def _elementwise(op: Elementwise, rows: Window, node: Node, state: State) -> Ste
     if below_offset:
         add = torch.addcmul(add, positive, below_offset[0])
     loss = flat((positive - negative) * error).sum(dim=1)
+    if taken is not None:
+        (size,) = rows.of(_image(state.magnitude(node.inputs[0])))
+        loss = loss + split_error(back, taken, size)
+        back = back - taken
     return (dataclasses.replace(rows, data=back),), long_sum(add), loss
