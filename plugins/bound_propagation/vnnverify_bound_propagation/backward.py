@@ -285,9 +285,10 @@ def _relu(
         )
         below, above, above_offset = state.row_slopes.of(node.output, coefficients, *lines_of_rows)
         grouped = coefficients
-    add = long_sum((grouped.clamp(max=0) * above_offset).reshape(coefficients.shape))
-    slope = torch.where(grouped > 0, below, above)
-    return ((grouped * slope).reshape(coefficients.shape),), add
+    positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
+    add = long_sum((negative * above_offset).reshape(coefficients.shape))
+    back = torch.addcmul(positive * below, negative, above)
+    return (back.reshape(coefficients.shape),), add
 
 
 @domain.rule(Maximum)

@@ -83,7 +83,7 @@ class Window:
         _, inside = self.pixels()
         if bool(inside.all()):
             return self
-        seen = inside[self.places.of_row, :, :, None]
+        seen = inside.to(self.data.dtype)[self.places.of_row, :, :, None]
         return dataclasses.replace(self, data=self.data * seen)
 
     def small(self) -> bool:
@@ -400,8 +400,7 @@ def _elementwise(op: Elementwise, rows: Window, node: Node, state: State) -> Ste
     if state.row_slopes is not None and isinstance(op, Relu):
         below, above, above_offset = state.row_slopes.of(node.output, rows.data, below, above, above_offset)
         taken = state.row_slopes.multiplier(node.output, rows.data)
-    positive = rows.data.clamp(min=0)
-    negative = rows.data - positive
+    positive, negative = rows.data.clamp(min=0), rows.data.clamp(max=0)
     back = torch.addcmul(positive * below, negative, above)
     add = negative * above_offset
     if below_offset:
