@@ -112,13 +112,18 @@ class Improvement:
             bettered = True
         return bettered
 
+    @property
+    def narrow(self) -> bool:
+        """Whether rows over any value are windows all the way down."""
+        return any(self._narrow(value) for value in self.tool.plan.refine)
+
     def _open(self, value: Value, lower: Tensor, upper: Tensor) -> Tensor:
         return self.tool.open_elements(value, lower, upper, self.needed)
 
     def _losses(self) -> dict[Value, Tensor]:
         """What the relaxation of each ReLU costs the margins, (B, size) by its argument: the offset of the
         line above times the coefficients it was multiplied with, which are the derivative."""
-        if self.margins is None:
+        if self.margins is None or not self.narrow:
             return {}
         start, const = self.tool.output_rows(self.state, self.margins.A, self.margins.b)
         part, fast = self.tool.in_type(torch.float32, self.tool.graph, self.state)

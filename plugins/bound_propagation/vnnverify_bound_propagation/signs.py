@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -33,13 +33,14 @@ neurons split for each bound."""
 PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25
 """A search between the rounds ends when it seems to need more splits one below the other than this, or after
 this part of the time left. No round follows one after which the next would take more than the last part."""
-GOAL_STEPS, LINES_SHARE = 20, 0.6
-LINE_ROUNDS = ((0, 0), (0, 2), (0, 3), (4, 2), (8, 3))
-"""Where there are more than ReLUs: gradient steps for the lines of a goal, and the most of the time left that
-a round of better inner bounds may take; gradient steps and splits for an inner bound in each round, the last
-for all that follow."""
+GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, 4, 0.6
+"""Where there are more than ReLUs: gradient steps for the lines of a goal and of an inner bound, and the most
+of the time left that the inner bounds may take."""
+WINDOW_ROUNDS = ((0, 0), (0, 2), (0, 3), (4, 2), (8, 3))
+"""Gradient steps and splits for an inner bound in each round, the last for all that follow, where rows are
+windows of an image."""
 PROGRESS = 0.1
-"""A round is followed by the next if it made up for so much of what was missing."""
+"""Such a round is followed by the next if it made up for so much of what was missing."""
 LARGE, LARGE_SHARE = 50_000, 0.9
 """Nonlinear elements beyond which the root is bounded in float32 first, and the part of the time it may take:
 where the root is not finished, a search is in vain."""
@@ -162,7 +163,10 @@ class SignSearch:
         then splits on the arguments of all elementwise operators."""
         stats = {"goals": len(goals), "subproblems": 0}
         own, goals, rows, worst = self._optimised(tool, state, goals, ctx.deadline)
-        for steps, splits in itertools.chain(LINE_ROUNDS, itertools.repeat(LINE_ROUNDS[-1])):
+        rounds: Iterable[tuple[int, int]] = ((LINE_STEPS, 0),)
+        if Improvement(tool, state).narrow:
+            rounds = itertools.chain(WINDOW_ROUNDS, itertools.repeat(WINDOW_ROUNDS[-1]))
+        for steps, splits in rounds:
             if not goals or ctx.deadline.expired:
                 break
             before = worst
