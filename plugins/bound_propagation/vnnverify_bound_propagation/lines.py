@@ -32,7 +32,7 @@ __all__ = ["Optimised", "Splits", "each_box", "optimise"]
 
 MOST = 4.0
 """Largest multiplier of a split, relative to the largest coefficient of its row."""
-RATE, DECAY = 0.2, 0.95
+RATE, DECAY = 0.5, 0.85
 """Step size of slopes, relative to half the range that is worth looking at, and what remains of it after a
 step."""
 
