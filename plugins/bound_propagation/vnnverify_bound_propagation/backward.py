@@ -94,7 +94,7 @@ def lower_bounds(
     pending = dict(start)
     error = torch.zeros_like(const)
     u = unit_roundoff(const.dtype)
-    widest = graph.input_size if not ends_only else 1
+    widest = 1
     inputs = _rearranged_inputs(graph) if ends_only else frozenset()
     least = torch.zeros_like(const)  # of windows over inputs
     look = trace is None and not state.multiplier  # whether whole rows may turn out to be windows
@@ -127,20 +127,20 @@ def lower_bounds(
                 error = error + u * more
             else:
                 pending[value] = part
-    whole: dict[Value, Tensor] = {}
+    left = {v: c for v, c in pending.items() if not (ends_only and isinstance(c, Window))}
     for value, coefficients in pending.items():
-        if isinstance(coefficients, Window) and ends_only:
+        if isinstance(coefficients, Window) and value not in left:
             part, loss = coefficients.least(*state.interval[value])
             least, error = least + part, error + loss
-        else:
-            whole[value] = coefficients.dense() if isinstance(coefficients, Window) else coefficients
-    if whole or not ends_only:
-        zero = const.new_zeros(const.shape[0], 1)
-        A = torch.cat([flat(whole[v]) if v in whole else zero.expand(-1, v.size) for v in graph.inputs], 1)
-        widest = max(widest, graph.input_size)
-    else:
-        A = const.new_zeros(const.shape[0], 0)
-    return _concretize(A, const, least, error, rows, state, widest)
+    A = _over_inputs(graph, left, const) if left or not ends_only else const.new_zeros(len(const), 0)
+    return _concretize(A, const, least, error, rows, state, max(widest, A.shape[1]))
+
+
+def _over_inputs(graph: Graph, rows: Mapping[Value, Tensor | Window], const: Tensor) -> Tensor:
+    """Whole rows over all inputs: (R, n)."""
+    whole = {v: c.dense() if isinstance(c, Window) else c for v, c in rows.items()}
+    zero = const.new_zeros(len(const), 1)
+    return torch.cat([flat(whole[v]) if v in whole else zero.expand(-1, v.size) for v in graph.inputs], 1)
 
 
 def _rearranged_inputs(graph: Graph) -> frozenset[Value]:
@@ -227,16 +227,17 @@ def _concretize(
     A: Tensor, const: Tensor, least: Tensor, error: Tensor, rows: Rows, state: State, widest: int
 ) -> Linear:
     """min of A x over the box, beside what windows have come to: positive slopes at its lower end, negative
-    at its upper end."""
+    at its upper end. The errors are sums of at most `widest` terms, and rounded themselves."""
     n = A.shape[1]
     g = sum_error(n + 4, A.dtype)
     error = error + g * const.abs()
     if n:
         size = torch.maximum(state.lower.abs(), state.upper.abs()).amax(dim=0)
-        error = (error + g * (A.abs() @ size)) * (1 + 2 * gamma(n, A.dtype))
+        error = error + g * (A.abs() @ size)
         grouped = rows.group(A)
         ends = torch.where(grouped > 0, rows.spread(state.lower), rows.spread(state.upper))
         least = least + long_sum((grouped * ends).reshape(A.shape))
+    error = error * (1 + 2 * gamma(widest, A.dtype))
     c = const - error
     lower = least + c
     return Linear(A, c, lower.masked_fill(lower.isnan(), -float("inf")), error, widest)
