@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import itertools
+import logging
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Problems
 
-from vnnverify import Deadline
+from vnnverify import Context, Deadline
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
@@ -49,3 +52,15 @@ def prepared(seed: int, dtype: torch.dtype, rows: int = 4) -> tuple[Propagator, 
     C = torch.randn(rows, 2, 3, generator=generator, dtype=torch.float64).to(dtype)
     d = torch.randn(rows, 2, generator=generator, dtype=torch.float64).to(dtype)
     return tool, dual, dual.problems(torch.zeros(rows, dtype=torch.long), C, d)
+
+
+def context(confirm: Callable[[Tensor], bool] = lambda x: True, seconds: float = 60.0) -> Context:
+    """A minute on a CPU, unless told otherwise."""
+    return Context(
+        deadline=Deadline.after(seconds),
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+        generator=torch.Generator().manual_seed(0),
+        logger=logging.getLogger("test"),
+        confirm=confirm,
+    )

@@ -93,3 +93,13 @@ def test_nothing_is_made_anew_where_nothing_is_dead() -> None:
     state = known(graph)
     same, known_still = without_dead(graph, state)
     assert same is graph and known_still is state
+
+
+def test_open_neurons_come_first_so_that_a_search_takes_them_as_a_slice() -> None:
+    graph = network(bias=-0.1)
+    state = known(graph)
+    scattered, in_order = Dual(graph, state), Dual(*without_dead(graph, state))
+    assert scattered.size == in_order.size > 0
+    assert any(isinstance(unit.at, torch.Tensor) for unit in scattered.units.values())
+    for unit in in_order.units.values():
+        assert unit.at == slice(0, unit.columns.numel())

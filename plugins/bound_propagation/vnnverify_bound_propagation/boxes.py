@@ -162,8 +162,6 @@ class DeepBoxBounder:
             goals.append(Goal(len(goals), 0, polytope))
         ctx = self.ctx.until(Deadline.after(min(seconds, self.ctx.deadline.remaining())))
         bounder = DualBounder(self.tool, root, goals, ctx, dtype=torch.float32, steps=STEPS)
-        found = ActivationSplit(bounder, ctx, full_batch=FIRST_SPLIT, patience=PATIENCE).run(
-            *bounder.start(Deadline.after(0))
-        )
+        found = ActivationSplit(bounder, ctx, full_batch=FIRST_SPLIT, patience=PATIENCE).run(*bounder.start())
         self.subproblems += found.stats["subproblems"]
         return candidates[found.open_goals], found.witness

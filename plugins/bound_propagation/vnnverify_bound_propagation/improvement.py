@@ -230,7 +230,7 @@ class Improvement:
             sign[b.numel() // 2 :] = -1.0
             unit[torch.arange(b.numel(), device=b.device), 0, e] = sign
             problems = fast.problems(b, unit, unit.new_zeros(b.numel(), 1))
-            found = bound_by_cases(fast, exact, problems, steps, splits, deadline)
+            found, _ = bound_by_cases(fast, exact, problems, steps, splits, deadline)
             below, above = found.chunk(2)
             b, e = b[: below.numel()], e[: below.numel()]
             lower[b, e] = torch.fmax(lower[b, e], below)

@@ -80,6 +80,10 @@ class Ascent:
     coefficient: Tensor  # (D, U) backward coefficient of each open element
     value: Tensor  # (D, U) forward value of each open element's input
 
+    def take(self, index: Tensor) -> Ascent:
+        """Of the sub-problems that `index` selects."""
+        return Ascent(*(getattr(self, name)[index] for name in self.__slots__))
+
     def put(self, index: Tensor, part: Ascent) -> None:
         """Write `part` over the sub-problems that `index` selects."""
         for name in self.__slots__:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network as it is over some boxes: without the neurons that are zero on all of them.
+"""The network as it is over some boxes: without neurons that are zero on all of them, open ones first.
 
 A ReLU whose argument is nowhere positive contributes nothing. Where it lies between two matrices, its row of
 the first and its column of the second can go. On small images most neurons of the first layers are such.
@@ -7,6 +7,7 @@ the first and its column of the second can go. On small images most neurons of t
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from vnnverify.domains.relaxation import Lines
@@ -20,6 +21,7 @@ __all__ = ["without_dead"]
 
 def without_dead(graph: Graph, state: State) -> tuple[Graph, State]:
     """The graph without neurons that are zero over all boxes of the state, and what is known of the rest.
+    Those whose sign is open come first in their layers.
 
     Values are the same over those boxes, and only there. Inputs and outputs keep their shapes. Bounds of
     rounding errors hold on: sums have fewer terms.
@@ -71,12 +73,14 @@ def _kept(graph: Graph, state: State) -> dict[Value, Tensor]:
         linear = bool(onwards) and all(isinstance(user.op, Linear) for user in onwards)
         if not between or not linear or z.size != z.shape[-1] or z in graph.outputs or y in graph.outputs:
             continue
-        alive = (flat(state.interval[z][1]) > 0).any(dim=0)
-        if bool(alive.all()):
-            continue
+        lower, upper = (flat(end) for end in state.interval[z])
+        alive = (upper > 0).any(dim=0)
         if not bool(alive.any()):
             alive[0] = True  # no tensor becomes empty
-        kept[z] = kept[y] = alive.nonzero()[:, 0]
+        open_ = ((lower < 0) & (upper > 0)).any(dim=0)
+        order = torch.cat([(alive & open_).nonzero()[:, 0], (alive & ~open_).nonzero()[:, 0]])
+        if order.tolist() != list(range(z.size)):
+            kept[z] = kept[y] = order
     return kept
 
 

@@ -14,36 +14,51 @@ __all__ = ["best_splits", "bound_by_cases"]
 
 CASES_AT_ONCE = 2
 """Cases of a sub-problem that are bounded together."""
+TIE = 1e-3
+"""Weight of an element's own relaxation beside a given loss, which may be zero for all."""
 
 
-def best_splits(problems: Problems, ascent: Ascent, most: int) -> tuple[Tensor, Tensor]:
+def best_splits(
+    problems: Problems, ascent: Ascent, most: int, loss: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Elements to split (D, k), best first, -1 where none is open, and multipliers (D, k, 2) for their
-    upper and lower sides. k is 1 at least and `most` at most."""
+    upper and lower sides. k is 1 at least and `most` at most.
+
+    Args:
+        loss: what splitting each element is worth (D, U). None: what its relaxation can cost the row.
+    """
     D, U = problems.alpha.shape
     device = problems.alpha.device
     if U == 0:
         return torch.full((D, 1), -1, device=device), problems.alpha.new_zeros(D, 1, 2)
-    value, element = _loss(problems, ascent).topk(min(most, U), dim=1)
+    own = _loss(problems, ascent)
+    if loss is not None:
+        own = torch.where(own >= 0, loss + TIE * own, -1.0)
+    value, element = own.topk(min(most, U), dim=1)
     return torch.where(value >= 0, element, -1), _worth(problems, ascent, element)
 
 
 def bound_by_cases(
     fast: Dual, exact: Dual, problems: Problems, steps: int, splits: int, deadline: Deadline
-) -> Tensor:
-    """Certified bounds (D,) of sub-problems in the type of `exact`, each the best of its own bound and the
-    least bound of its 2^splits cases; their parameters are optimised by `fast`, in place."""
+) -> tuple[Tensor, Ascent]:
+    """Certified bounds (D,) of sub-problems in the type of `exact`, each the best of its own bound and, where
+    that is not positive, the least bound of its 2^splits cases; their parameters are optimised by `fast`, in
+    place. And where the ascent without cases ended."""
     dtype = exact.root.lower.dtype
     ascent = fast.ascend(problems, steps, deadline)
     found = exact.certify(problems.to(dtype)).lower
-    if not splits or deadline.expired:
-        return found
-    cases = problems.cases(*best_splits(problems, ascent, splits))
+    open_ = (~(found > 0)).nonzero()[:, 0]
+    if not splits or deadline.expired or not open_.numel():
+        return found, ascent
+    part = problems.take(open_)
+    cases = part.cases(*best_splits(part, ascent.take(open_), splits))
     lowest = []
-    for index in torch.arange(len(cases), device=found.device).split(CASES_AT_ONCE * len(problems)):
-        part = cases.take(index)
-        fast.ascend(part, steps, deadline)
-        lowest.append(exact.certify(part.to(dtype)).lower)
-    return torch.fmax(found, torch.cat(lowest).reshape(len(problems), -1).amin(dim=1))
+    for index in torch.arange(len(cases), device=found.device).split(CASES_AT_ONCE * open_.numel()):
+        case = cases.take(index)
+        fast.ascend(case, steps, deadline)
+        lowest.append(exact.certify(case.to(dtype)).lower)
+    found[open_] = torch.fmax(found[open_], torch.cat(lowest).reshape(open_.numel(), -1).amin(dim=1))
+    return found, ascent
 
 
 def _loss(problems: Problems, ascent: Ascent) -> Tensor:

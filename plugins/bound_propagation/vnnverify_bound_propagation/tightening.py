@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Inner bounds of single sub-problems, tightened by their splits and by what makes their outputs unsafe, and
+what every inner bound is worth to the margin.
+
+A row ±z_j is bounded together with multiples of the unsafe rows, which are <= 0 where it matters.
+Source: Kotha et al., arXiv:2302.01404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vnnverify import Deadline
+from vnnverify.ir import Node
+from vnnverify.numerics import lower_as, upper_as
+from vnnverify.search import in_threads
+from vnnverify_bound_propagation.dual import Dual
+from vnnverify_bound_propagation.problems import Ascent, Problems
+from vnnverify_bound_propagation.splits import bound_by_cases
+
+__all__ = ["InnerRows", "Sensitivity", "Tightening", "sensitivity"]
+
+STEPS = 10
+"""Gradient steps for an inner bound."""
+
+
+@dataclass(slots=True, eq=False)
+class Sensitivity:
+    """How the bounds of D sub-problems depend on the ends and on the relaxation of each open element."""
+
+    lower: Tensor  # (D, U) what a bound gains for each unit that the element's lower end rises
+    upper: Tensor  # (D, U) likewise, as its upper end falls
+    loss: Tensor  # (D, U) what the element's relaxation can cost the bound
+
+    @classmethod
+    def direct(cls, problems: Problems, ascent: Ascent) -> Sensitivity:
+        """By way of the line above each ReLU alone, whose offset and slope both follow the ends."""
+        lower, upper = problems.lower, problems.upper
+        open_ = (lower < 0) & (upper > 0)
+        width = torch.where(open_, upper - lower, torch.ones_like(lower))
+        above = torch.where(open_, (-ascent.coefficient).clamp(min=0), 0.0) / width
+        value = torch.minimum(torch.maximum(ascent.value, lower), upper)
+        return cls(
+            above / width * upper * (upper - value),
+            above / width * -lower * (value - lower),
+            above * -lower * upper,
+        )
+
+    def put(self, index: Tensor, part: Sensitivity) -> None:
+        """Write `part` over the sub-problems that `index` selects."""
+        for name in self.__slots__:
+            getattr(self, name)[index] = getattr(part, name)
+
+
+@dataclass(slots=True, eq=False)
+class InnerRows:
+    """Rows over one value, each an end of an element in one sub-problem, and what they depend on."""
+
+    problem: Tensor  # (R,)
+    column: Tensor  # (R,) in (…, U)
+    sign: Tensor  # (R,) 1: the lower end
+    own: Sensitivity  # (R, U)
+
+
+def sensitivity(problems: Problems, ascent: Ascent, rows: Sequence[InnerRows]) -> Sensitivity:
+    """How the bounds depend on all ends, directly and by way of the ends of later elements.
+
+    Args:
+        rows: those the later ends came from, in the network's order.
+    """
+    found = Sensitivity.direct(problems, ascent)
+    for layer in reversed(rows):
+        ends = torch.where(
+            layer.sign > 0,
+            found.lower[layer.problem, layer.column],
+            found.upper[layer.problem, layer.column],
+        )
+        for name in found.__slots__:
+            getattr(found, name).index_add_(0, layer.problem, ends[:, None] * getattr(layer.own, name))
+    return found
+
+
+class Tightening:
+    """Betters the ends of open elements.
+
+    Args:
+        fast: optimises the parameters of each row.
+        exact: bounds it with them.
+        reach: widest output interval of each of the root's boxes (B,).
+        at_once: rows of one ascent.
+    """
+
+    def __init__(self, fast: Dual, exact: Dual, reach: Tensor, at_once: int) -> None:
+        self.fast, self.exact, self.reach, self.at_once = fast, exact, reach, at_once
+
+    def run(
+        self,
+        problems: Problems,
+        limits: Tensor,
+        ends: tuple[Tensor, Tensor] | None,
+        splits: int,
+        deadline: Deadline,
+    ) -> tuple[list[InnerRows], Tensor]:
+        """Better ends of open elements, for inputs whose outputs are unsafe and that keep to the splits. In
+        place, from the inputs on; past the deadline the rest stays as it was.
+
+        Args:
+            limits: what rows·z is at most (D, P), where outputs are unsafe, in the type of `fast`.
+            ends: which lower and which upper ends, (D, U) each. None: all.
+            splits: so many neurons are split for each row, those that cost it most.
+
+        Returns:
+            the rows, and which sub-problems have no such input (D,): the ends of an element have crossed.
+        """
+        spread = problems.rows.abs().sum(dim=2).amax(dim=1) * self.reach[problems.box]
+        found: list[InnerRows] = []
+        empty = torch.zeros(len(problems), dtype=torch.bool, device=spread.device)
+        for node, unit in self.fast.units.items():
+            lower, upper = problems.lower[:, unit.part], problems.upper[:, unit.part]
+            open_ = (lower < 0) & (upper > 0)
+            asked = [open_ if ends is None else open_ & end[:, unit.part] for end in ends or (open_, open_)]
+            both = [mask.nonzero(as_tuple=True) for mask in asked]
+            problem = torch.cat([p for p, _ in both])
+            column = unit.part.start + torch.cat([e for _, e in both])
+            sign = torch.ones(problem.numel(), dtype=lower.dtype, device=lower.device)
+            sign[both[0][0].numel() :] = -1
+            if deadline.expired or not problem.numel():
+                continue
+            size = min(self.at_once, -(-problem.numel() // torch.get_num_threads()))
+            parts = list(zip(*(t.split(max(size, 1)) for t in (problem, column, sign)), strict=True))
+            found.extend(self._bound(problems, node, parts, (limits, spread), empty, splits, deadline))
+        return found, empty
+
+    def _bound(
+        self,
+        problems: Problems,
+        node: Node,
+        parts: list[tuple[Tensor, Tensor, Tensor]],
+        known: tuple[Tensor, Tensor],
+        empty: Tensor,
+        splits: int,
+        deadline: Deadline,
+    ) -> list[InnerRows]:
+        """Bounds of the ends (problem, column, sign) of one node's argument, side by side; notes in
+        `empty` where they have crossed."""
+        value, unit = node.inputs[0], self.fast.units[node]
+        limits, spread = known
+        fast, exact = (dual.also_toward(value) for dual in (self.fast, self.exact))
+        lows: dict[int, Tensor] = {}
+        rows: dict[int, InnerRows] = {}
+
+        def work(k: int) -> None:
+            if deadline.expired:
+                return
+            p, column, sign = parts[k]
+            element = unit.columns[column - unit.part.start]
+            inner = _inner_problems(problems, p, element, sign, limits, value.size)
+            inner.scale = (problems.upper[p, column] - problems.lower[p, column]) / spread[p]
+            lows[k], ascent = bound_by_cases(fast, exact, inner, STEPS, splits, deadline)
+            rows[k] = InnerRows(p, column, sign, Sensitivity.direct(inner, ascent))
+
+        in_threads(work, range(len(parts)))
+        for k, low in lows.items():
+            p, column, sign = parts[k]
+            up = sign > 0
+            ends = problems.lower[p, column], problems.upper[p, column]
+            lower = torch.where(up, torch.fmax(ends[0], lower_as(low, sign.dtype)), ends[0])
+            upper = torch.where(up, ends[1], torch.fmin(ends[1], upper_as(-low, sign.dtype)))
+            sane = lower <= upper
+            empty[p[~sane]] = True
+            problems.lower[p[sane], column[sane]] = lower[sane]
+            problems.upper[p[sane], column[sane]] = upper[sane]
+        return [rows[k] for k in sorted(rows)]
+
+
+def _inner_problems(
+    problems: Problems, which: Tensor, element: Tensor, sign: Tensor, limits: Tensor, size: int
+) -> Problems:
+    """Sub-problems that bound sign·z of one element each, of a value of so many, below the unsafe rows."""
+    inner = problems.take(which)
+    D, P, m = inner.rows.shape
+    both = inner.rows.new_zeros(D, 1 + P, size + m)
+    both[torch.arange(D, device=which.device), 0, element] = sign
+    both[:, 1:, size:] = inner.rows
+    inner.rows = both
+    inner.offset = torch.nn.functional.pad(limits[which], (1, 0))
+    inner.weight = torch.zeros_like(inner.offset)
+    inner.weight[:, 0] = 1
+    inner.alpha = (inner.upper > -inner.lower).to(inner.alpha.dtype)
+    inner.beta = torch.zeros_like(inner.beta)
+    return inner

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sub-problems with inner bounds of their own.
+
+A split changes the bounds of all later neurons, and with the outputs known to be unsafe those of earlier ones
+as well. Bounding these anew takes as long as thousands of sub-problems with the root's inner bounds, and can
+save more than that: where the relaxation of later layers is what is loose, splits alone get nowhere.
+
+What to split is what the bound depends on most, by way of all inner bounds that follow from it; the ends that
+are bounded anew are those that the parent's bound depended on.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor
+
+from vnnverify import Deadline
+from vnnverify.ir import flat
+from vnnverify.numerics import round_up, upper_as
+from vnnverify.search import ActivationBounds, ActivationSplit, Branches
+from vnnverify_bound_propagation.activation import DualBounder
+from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.problems import Ascent, Problems
+from vnnverify_bound_propagation.state import State
+from vnnverify_bound_propagation.tightening import Sensitivity, Tightening, sensitivity
+
+__all__ = ["TighteningBounder"]
+
+NEARLY_ALL = 0.95
+"""Only ends are bounded anew that a bound owes this part to of what it owes to all."""
+PROGRESS = 0.1
+"""After a split that gained less than this part of what was missing, all ends are bounded anew."""
+STEPS_AFTER = 20
+"""Gradient steps with the new inner bounds."""
+EFFORT, PATIENCE = 1.0, 12
+"""Time for a search without new inner bounds, in that which these took; it ends sooner if it seems to need
+more splits one below the other than this."""
+PROVED = torch.finfo(torch.float32).tiny
+"""A lower bound of what is proved by parts."""
+BYTES = 2 * 3 * 4
+"""What two inner bounds of an open element depend on takes so much, times the number of open elements."""
+
+
+class TighteningBounder:
+    """Bounds each sub-problem, betters its inner bounds, bounds it again, and splits it without further inner
+    bounds for as long as that took.
+
+    Args:
+        plain: bounds sub-problems with the inner bounds they have.
+        reach: widest output interval of each of the root's boxes (B,).
+        size: largest absolute value of the outputs over each goal's box (goals, m).
+        splits: so many neurons are split for each inner bound.
+        memory: bytes that what inner bounds depend on may take.
+    """
+
+    def __init__(self, plain: DualBounder, reach: Tensor, size: Tensor, *, splits: int, memory: int) -> None:
+        self.plain, self.splits, self.memory = plain, splits, memory
+        rows = plain.C.to(plain.dtype).to(plain.C.dtype)
+        beyond = torch.einsum("gpm,gm->gp", (plain.C - rows).abs(), size) * (1 + 1e-9)
+        self.limits = upper_as(round_up(plain.d + beyond), plain.dtype)  # of the rows as they are in `dtype`
+        self.tightening = Tightening(plain.dual, plain.exact, reach.to(plain.dtype), plain.rows_at_once)
+        self.subproblems = 0
+
+    @classmethod
+    def over(
+        cls, plain: DualBounder, tool: Propagator, root: State, *, splits: int, memory: int
+    ) -> TighteningBounder:
+        """With what the root knows of the outputs."""
+        low, high = (
+            torch.cat([flat(root.interval[v][end]) for v in tool.graph.outputs], 1) for end in (0, 1)
+        )
+        size = torch.maximum(low.abs(), high.abs())[plain.box]
+        return cls(plain, (high - low).amax(dim=1), size, splits=splits, memory=memory)
+
+    def start(self) -> tuple[Branches, ActivationBounds]:
+        """Bounds of all goals without splits."""
+        branches = Branches.roots(len(self.plain.box), self.plain.box.device, self.plain.dtype)
+        return branches, self.bound(branches)
+
+    def bound(self, branches: Branches) -> ActivationBounds:
+        size = max(1, self.memory // (BYTES * self.plain.dual.size**2 + 1))
+        index = torch.arange(len(branches), device=branches.goal.device)
+        return ActivationBounds.joined([self._bound(branches.take(part)) for part in index.split(size)])
+
+    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
+        return self.plain.violated(goal, x)
+
+    def _bound(self, branches: Branches) -> ActivationBounds:
+        plain, deadline = self.plain, self.plain.ctx.deadline
+        memory = branches.memory
+        problems = plain.problems(branches, (memory["lower"], memory["upper"]) if memory else None)
+        ascent = plain.dual.ascend(problems, plain.steps, deadline)
+        lower = plain.certified(branches, problems, ascent)
+        total = Sensitivity.direct(problems, ascent)
+        witness: Tensor | None = None
+        open_ = (~(lower > 0)).nonzero()[:, 0]
+        if open_.numel():
+            began = time.monotonic()
+            mine, part = branches.take(open_), problems.take(open_)
+            ends = (mine.memory["low"], mine.memory["high"]) if memory else None
+            rows, empty = self.tightening.run(part, self.limits[mine.goal], ends, self.splits, deadline)
+            found = plain.dual.ascend(part, STEPS_AFTER, deadline)
+            proved = plain.certified(mine, part, found)
+            proved[empty] = PROVED
+            total.put(open_, sensitivity(part, found, rows))
+            closed, witness = self._search(mine.goal, part, found, proved, time.monotonic() - began)
+            proved[closed] = PROVED
+            lower[open_] = torch.fmax(lower[open_], proved)
+            problems.put(open_, part)
+            ascent.put(open_, found)
+        answer = plain.answer(branches, problems, ascent, lower, total.loss)
+        low, high = _wanted(problems, total)
+        gained = lower - branches.bound > PROGRESS * branches.bound.abs()
+        stuck = ~(gained | torch.isinf(branches.bound))[:, None]
+        low, high = low | stuck, high | stuck
+        answer.memory |= {"lower": problems.lower, "upper": problems.upper, "low": low, "high": high}
+        if witness is not None:
+            answer.point[~(lower > 0)] = witness.to(answer.point.dtype)
+        return answer
+
+    def _search(
+        self, goal: Tensor, problems: Problems, ascent: Ascent, lower: Tensor, seconds: float
+    ) -> tuple[Tensor, Tensor | None]:
+        """Which of the sub-problems are closed by splits with the inner bounds they have, and a witness."""
+        closed = torch.zeros_like(lower, dtype=torch.bool)
+        open_ = (~(lower > 0)).nonzero()[:, 0]
+        if not open_.numel():
+            return closed, None
+        ctx = self.plain.ctx
+        ctx = ctx.until(Deadline.after(min(EFFORT * seconds, ctx.deadline.remaining())))
+        part = problems.take(open_)
+        bounder = self.plain.about(goal[open_], (part.lower, part.upper), ctx)
+        roots = Branches.roots(open_.numel(), lower.device, lower.dtype)
+        known = bounder.answer(roots, part, ascent.take(open_), lower[open_])
+        found = ActivationSplit(bounder, ctx, patience=PATIENCE).run(roots, known)
+        self.subproblems += found.stats["subproblems"]
+        closed[open_] = True
+        closed[open_[found.open_goals]] = False
+        return closed, found.witness
+
+
+def _wanted(problems: Problems, total: Sensitivity) -> tuple[Tensor, Tensor]:
+    """Which lower and which upper ends (D, U) of the open elements the bounds owe nearly all to."""
+    gain = torch.cat([total.lower * -problems.lower, total.upper * problems.upper], 1).clamp(min=0)
+    ordered, order = gain.sort(dim=1, descending=True)
+    before = ordered.cumsum(dim=1) - ordered
+    wanted = torch.zeros_like(gain, dtype=torch.bool)
+    wanted.scatter_(1, order, before < NEARLY_ALL * ordered.sum(dim=1, keepdim=True))
+    low, high = wanted.chunk(2, dim=1)
+    return low, high
