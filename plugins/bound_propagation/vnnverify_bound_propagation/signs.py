@@ -34,8 +34,6 @@ neurons split for each bound."""
 PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25
 """A search between the rounds ends when it seems to need more splits one below the other than this, or after
 this part of the time left. No round follows one after which the next would take more than the last part."""
-TRIAL, TRIAL_EFFORT = 0.5, 2.0
-"""Seconds that such a search may take in any case, and how much of the time of the bounds before it."""
 GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, 4, 0.6
 """Where there are more than ReLUs: gradient steps for the lines of a goal and of an inner bound, and the most
 of the time left that the inner bounds may take."""
@@ -49,8 +47,9 @@ LARGE, LARGE_SHARE = 50_000, 0.9
 where the root is not finished, a search is in vain."""
 PLAIN_SHARE, INNER_SHARE = 0.5, 0.3
 """Most of the time left that each may take: plain root bounds, and optimised inner bounds."""
-INNER_SPLITS = 1
-"""Neurons split for an inner bound of a sub-problem."""
+INNER_SPLITS, MANY = 1, 100
+"""Neurons split for an inner bound of a sub-problem, which get inner bounds of their own if there is time for
+so many sub-problems."""
 PASSES = 4
 """A search over goals begins if there is time left for so many backward passes over all of them; it takes two
 before it looks at the clock."""
@@ -110,7 +109,6 @@ class SignSearch:
 
     def _search(self, boxes: list[list[int]], ctx: Context) -> ActivationResult:
         """Bound these boxes and search the goals over them. `open_goals` of the result are clauses."""
-        began = time.monotonic()
         lower, upper = self._ends(boxes)
         free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
         forms = free if 0 < free.numel() <= self.forward_inputs else None
@@ -133,13 +131,13 @@ class SignSearch:
         if not tool.only_relus:
             return self._general(tool, state, goals, ctx)
         for splits in CASES:
+            before = time.monotonic()
             if splits is not None:
-                began = time.monotonic()
                 Improvement(tool, state).run(INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
-            spent = time.monotonic() - began
+            spent = time.monotonic() - before
             if not _in_time(goals, each, ctx.deadline):
                 return _undecided(goals, visited)
-            result = self._trial(tool, state, goals, ctx, spent)
+            result = self._trial(tool, state, goals, ctx)
             visited += result.stats["subproblems"]
             if result.witness is not None or not result.open_goals:
                 break
@@ -217,13 +215,9 @@ class SignSearch:
         chosen = torch.tensor(rows_of, dtype=torch.long, device=state.lower.device)
         return State.stacked(own) if own else state, open_, chosen, worst
 
-    def _trial(
-        self, tool: Propagator, state: State, goals: list[Goal], ctx: Context, spent: float
-    ) -> ActivationResult:
-        """A search that gives up early, after inner bounds that took `spent` seconds. `open_goals` of the
-        result are indices of `goals`."""
-        share = ctx.deadline.remaining() * TRIAL_SHARE
-        limited = ctx.until(Deadline.after(min(share, max(TRIAL, TRIAL_EFFORT * spent))))
+    def _trial(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
+        """A search that gives up early. `open_goals` of the result are indices of `goals`."""
+        limited = ctx.until(ctx.deadline.share(TRIAL_SHARE))
         bounder = DualBounder(tool, state, goals, limited, dtype=ctx.dtype, steps=STEPS)
         search = ActivationSplit(bounder, limited, max_batch=self.max_batch, patience=PATIENCE)
         return _named(search.run(*bounder.start()), bounder)
@@ -231,14 +225,21 @@ class SignSearch:
     def _last(
         self, tool: Propagator, state: State, goals: list[Goal], ctx: Context, splits: int
     ) -> ActivationResult:
-        """A search that takes all of the time, with inner bounds of each sub-problem's own where it is not
-        too dear to split neurons for each bound: without, they gain little."""
+        """A search that takes all of the time, with inner bounds of each sub-problem's own where there is
+        time for many of these."""
         plain = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
+        search = ActivationSplit(plain, ctx, max_batch=self.max_batch)
         if not splits:
-            return _named(ActivationSplit(plain, ctx, max_batch=self.max_batch).run(*plain.start()), plain)
+            return _named(search.run(*plain.start()), plain)
         bounder = TighteningBounder.over(plain, tool, state, splits=INNER_SPLITS, memory=self.memory)
-        search = ActivationSplit(bounder, ctx, full_batch=1, max_batch=self.max_batch)
-        result = search.run(*bounder.start())
+        before = time.monotonic()
+        roots, found = bounder.start()
+        each = (time.monotonic() - before) / len(goals)
+        if MANY * each < ctx.deadline.remaining():
+            search = ActivationSplit(bounder, ctx, full_batch=1, max_batch=self.max_batch)
+        else:
+            search.bounder, found = bounder.without_more(found, ctx)
+        result = search.run(roots, found)
         visited = result.stats["subproblems"] + bounder.subproblems
         return _named(dataclasses.replace(result, stats={**result.stats, "subproblems": visited}), plain)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from vnnverify import Deadline
 from vnnverify.ir import Node
 from vnnverify.numerics import lower_as, upper_as
-from vnnverify.search import in_threads
+from vnnverify.search import in_threads, worthwhile_threads
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Ascent, Problems
 from vnnverify_bound_propagation.splits import bound_by_cases
@@ -130,8 +130,9 @@ class Tightening:
             sign[both[0][0].numel() :] = -1
             if deadline.expired or not problem.numel():
                 continue
-            size = min(self.at_once, -(-problem.numel() // torch.get_num_threads()))
-            parts = list(zip(*(t.split(max(size, 1)) for t in (problem, column, sign)), strict=True))
+            threads = worthwhile_threads(problem.numel(), self.fast.size, problem.device)
+            size = min(self.at_once, -(-problem.numel() // threads))
+            parts = list(zip(*(t.split(size) for t in (problem, column, sign)), strict=True))
             found.extend(self._bound(problems, node, parts, (limits, spread), empty, splits, deadline))
         return found, empty
 
@@ -163,7 +164,7 @@ class Tightening:
             lows[k], ascent = bound_by_cases(fast, exact, inner, STEPS, splits, deadline)
             rows[k] = InnerRows(p, column, sign, Sensitivity.direct(inner, ascent))
 
-        in_threads(work, range(len(parts)))
+        in_threads(work, range(len(parts)), at_most=None if spread.device.type == "cpu" else 1)
         for k, low in lows.items():
             p, column, sign = parts[k]
             up = sign > 0

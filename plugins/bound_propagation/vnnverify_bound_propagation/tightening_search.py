@@ -11,12 +11,13 @@ are bounded anew are those that the parent's bound depended on.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import torch
 from torch import Tensor
 
-from vnnverify import Deadline
+from vnnverify import Context, Deadline
 from vnnverify.ir import flat
 from vnnverify.numerics import round_up, upper_as
 from vnnverify.search import ActivationBounds, ActivationSplit, Branches
@@ -79,6 +80,16 @@ class TighteningBounder:
         branches = Branches.roots(len(self.plain.box), self.plain.box.device, self.plain.dtype)
         return branches, self.bound(branches)
 
+    def without_more(self, roots: ActivationBounds, ctx: Context) -> tuple[DualBounder, ActivationBounds]:
+        """What bounds sub-problems of the goals with the inner bounds that these have at their roots, and
+        what it is to know of the roots."""
+        memory = dict(roots.memory)
+        ends = memory.pop("lower"), memory.pop("upper")
+        for name in ("low", "high"):
+            del memory[name]
+        every = torch.arange(len(ends[0]), device=ends[0].device)
+        return self.plain.about(every, ends, ctx), dataclasses.replace(roots, memory=memory)
+
     def bound(self, branches: Branches) -> ActivationBounds:
         size = max(1, self.memory // (BYTES * self.plain.dual.size**2 + 1))
         index = torch.arange(len(branches), device=branches.goal.device)
@@ -128,8 +139,8 @@ class TighteningBounder:
         open_ = (~(lower > 0)).nonzero()[:, 0]
         if not open_.numel():
             return closed, None
-        ctx = self.plain.ctx
-        ctx = ctx.until(Deadline.after(min(EFFORT * seconds, ctx.deadline.remaining())))
+        limit = Deadline.after(min(EFFORT * seconds, self.plain.ctx.deadline.remaining()))
+        ctx = dataclasses.replace(self.plain.ctx, deadline=limit, tell=_silent)
         part = problems.take(open_)
         bounder = self.plain.about(goal[open_], (part.lower, part.upper), ctx)
         roots = Branches.roots(open_.numel(), lower.device, lower.dtype)
@@ -139,6 +150,10 @@ class TighteningBounder:
         closed[open_] = True
         closed[open_[found.open_goals]] = False
         return closed, found.witness
+
+
+def _silent(visited: int, left: int, bound: float) -> None:
+    """Progress is what the search around this one says it is."""
 
 
 def _wanted(problems: Problems, total: Sensitivity) -> tuple[Tensor, Tensor]:
