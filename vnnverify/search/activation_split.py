@@ -24,7 +24,7 @@ from vnnverify.search.threads import in_threads, worthwhile_threads
 __all__ = ["ActivationBounder", "ActivationBounds", "ActivationSplit", "Branches", "bound_in_threads"]
 
 SECONDS_PER_BATCH = 0.5
-"""A batch grows or shrinks towards this duration."""
+"""A batch takes about so long, unless told otherwise."""
 BEST_FIRST_BYTES = 1 << 30
 """While the work list is smaller, the lowest bound goes first; beyond, the highest, which keeps it small."""
 
@@ -186,6 +186,7 @@ class ActivationSplit:
         max_batch: most sub-problems bounded at once.
         patience: the search ends as soon as it looks as if more splits than this, one below the other,
             were needed.
+        seconds: a batch grows or shrinks towards this duration.
     """
 
     def __init__(
@@ -196,12 +197,14 @@ class ActivationSplit:
         full_batch: int = 32,
         max_batch: int = 4096,
         patience: float = math.inf,
+        seconds: float = SECONDS_PER_BATCH,
     ) -> None:
         self.bounder = bounder
         self.ctx = ctx
         self.full_batch = full_batch
         self.max_batch = max_batch
         self.patience = patience
+        self.seconds = seconds
         self.visited = 0
         self.refused = 0
 
@@ -212,7 +215,7 @@ class ActivationSplit:
             roots: sub-problems without splits, and `found`, what is known of them.
         """
         stuck: set[int] = set()
-        batch = BatchSize(self.full_batch, self.max_batch, SECONDS_PER_BATCH)
+        batch = BatchSize(self.full_batch, self.max_batch, self.seconds)
         lowest, deepest = float(found.lower.min()), 0
         self.visited = len(roots)
         open_ = ~(found.lower > 0)

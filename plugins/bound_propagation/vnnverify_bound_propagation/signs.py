@@ -50,6 +50,8 @@ PLAIN_SHARE, INNER_SHARE = 0.5, 0.3
 INNER_SPLITS, MANY = 1, 100
 """Neurons split for an inner bound of a sub-problem, which get inner bounds of their own if there is time for
 so many sub-problems."""
+BATCH_SECONDS = 4.0
+"""A batch of these: many rows at once are bounded faster, and all that have as many splits go side by side."""
 PASSES = 4
 """A search over goals begins if there is time left for so many backward passes over all of them; it takes two
 before it looks at the clock."""
@@ -236,7 +238,8 @@ class SignSearch:
         roots, found = bounder.start()
         each = (time.monotonic() - before) / len(goals)
         if MANY * each < ctx.deadline.remaining():
-            search = ActivationSplit(bounder, ctx, full_batch=1, max_batch=self.max_batch)
+            most = self.max_batch
+            search = ActivationSplit(bounder, ctx, full_batch=1, max_batch=most, seconds=BATCH_SECONDS)
         else:
             search.bounder, found = bounder.without_more(found, ctx)
         result = search.run(roots, found)
