@@ -11,6 +11,7 @@ from torch import Tensor
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
+from vnnverify_bound_propagation.problems import Ascent, Problems
 from vnnverify_bound_propagation.tightening import Sensitivity, Tightening, sensitivity
 from vnnverify_bound_propagation.tightening_search import TighteningBounder
 
@@ -64,6 +65,21 @@ def test_ends_cross_where_no_output_is_unsafe() -> None:
     tightening = Tightening(dual, dual, torch.full((1,), 10.0, dtype=torch.float64), 64)
     _, empty = tightening.run(problems, problems.offset, None, 0, NEVER)
     assert bool(empty.all())
+
+
+def test_an_overflow_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, dual, problems = prepared(1, torch.float64)
+    before = problems.take(torch.arange(len(problems)))
+
+    def overflown(fast: Dual, exact: Dual, rows: Problems, *rest: object) -> tuple[Tensor, Ascent]:
+        ascent = fast.ascend(rows, 0, NEVER)
+        return torch.full_like(ascent.bound, torch.inf), ascent
+
+    monkeypatch.setattr("vnnverify_bound_propagation.tightening.bound_by_cases", overflown)
+    tightening = Tightening(dual, dual, torch.full((1,), 10.0, dtype=torch.float64), 64)
+    _, empty = tightening.run(problems, problems.offset, None, 0, NEVER)
+    assert not bool(empty.any())
+    assert torch.equal(problems.lower, before.lower) and torch.equal(problems.upper, before.upper)
 
 
 def test_only_the_ends_that_are_asked_for_change() -> None:

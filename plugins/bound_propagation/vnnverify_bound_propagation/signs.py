@@ -51,7 +51,7 @@ INNER_SPLITS, MANY = 1, 100
 """Neurons split for an inner bound of a sub-problem, which get inner bounds of their own if there is time for
 so many sub-problems."""
 BATCH_SECONDS = 4.0
-"""A batch of these: many rows at once are bounded faster, and all that have as many splits go side by side."""
+"""A batch of these: rows are bounded faster by the thousand, and all with as many splits go side by side."""
 PASSES = 4
 """A search over goals begins if there is time left for so many backward passes over all of them; it takes two
 before it looks at the clock."""

@@ -168,6 +168,7 @@ class Tightening:
         for k, low in lows.items():
             p, column, sign = parts[k]
             up = sign > 0
+            low = torch.where(torch.isfinite(low), low, -torch.inf)  # an overflow proves nothing
             ends = problems.lower[p, column], problems.upper[p, column]
             lower = torch.where(up, torch.fmax(ends[0], lower_as(low, sign.dtype)), ends[0])
             upper = torch.where(up, ends[1], torch.fmin(ends[1], upper_as(-low, sign.dtype)))
