@@ -15,7 +15,7 @@ from vnnverify_bound_propagation.problems import Ascent, Problems
 from vnnverify_bound_propagation.tightening import Sensitivity, Tightening, sensitivity
 from vnnverify_bound_propagation.tightening_search import TighteningBounder
 
-from vnnverify import Context, Polytope
+from vnnverify import Context, Deadline, Polytope
 from vnnverify.search import ActivationSplit, Branches
 
 from .conftest import NEVER, context, network, prepared
@@ -126,7 +126,7 @@ def test_sensitivity_follows_ends_to_the_rows_they_came_from() -> None:
     assert float(gain[parts[0]].sum()) > float(gain[parts[-1]].sum())
 
 
-def bounder(seed: int, offset: float, ctx: Context) -> tuple[TighteningBounder, Propagator, list[Goal]]:
+def bounder(seed: int, offset: float, ctx: Context) -> TighteningBounder:
     tool = Propagator(network(seed), None, torch.float64)
     box = torch.ones(1, 6, dtype=torch.float64)
     state = tool.propagate(-box, box, NEVER)
@@ -137,30 +137,29 @@ def bounder(seed: int, offset: float, ctx: Context) -> tuple[TighteningBounder, 
         row[0, k] = 1
         goals.append(Goal(k, 0, Polytope.of(row, least[k : k + 1] - offset)))
     plain = DualBounder(tool, state, goals, ctx, dtype=torch.float32, steps=10)
-    return TighteningBounder.over(plain, tool, state, splits=1, memory=1 << 20), tool, goals
+    return TighteningBounder.over(plain, tool, state, splits=1, memory=1 << 20)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_search_closes_what_no_input_reaches(seed: int) -> None:
     ctx = context()
-    tightening, _, _ = bounder(seed, 1.2, ctx)
-    found = ActivationSplit(tightening, ctx, full_batch=1).run(*tightening.start())
+    tightening = bounder(seed, 1.2, ctx)
+    found = ActivationSplit(tightening, ctx, full_batch=1).run(*tightening.start(NEVER))
     assert found.open_goals == [] and found.witness is None
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_search_never_closes_what_an_input_reaches(seed: int) -> None:
     ctx = context(confirm=lambda x: False, seconds=3)
-    tightening, tool, goals = bounder(seed, -0.05, ctx)
+    tightening = bounder(seed, -0.05, ctx)
     search = ActivationSplit(tightening, ctx, full_batch=1)
-    found = search.run(*tightening.start())
+    found = search.run(*tightening.start(NEVER))
     assert found.open_goals == [0, 1, 2]
-    assert len(goals) == 3 and tool.only_relus
 
 
 def test_children_begin_with_the_ends_of_their_parents() -> None:
-    tightening, _, _ = bounder(0, -0.05, context())
-    roots, found = tightening.start()
+    tightening = bounder(0, -0.05, context())
+    roots, found = tightening.start(NEVER)
     assert bool((found.memory["upper"] <= tightening.plain.upper).all())
     children = Branches.split(
         dataclasses.replace(roots, memory=found.memory),
@@ -172,3 +171,12 @@ def test_children_begin_with_the_ends_of_their_parents() -> None:
     parent = torch.arange(3).repeat_interleave(2)
     assert bool((again.memory["upper"] <= found.memory["upper"][parent]).all())
     assert bool((again.memory["lower"] >= found.memory["lower"][parent]).all())
+
+
+def test_past_its_deadline_a_start_has_plain_bounds_that_a_plain_search_goes_on_from() -> None:
+    ctx = context()
+    tightening = bounder(0, 1.2, ctx)
+    roots, found = tightening.start(Deadline.after(0))
+    kept, known = tightening.without_more(found, ctx)
+    assert torch.equal(kept.upper, tightening.plain.upper) and torch.equal(kept.lower, tightening.plain.lower)
+    assert ActivationSplit(kept, ctx).run(roots, known).open_goals == []

@@ -86,11 +86,18 @@ class DualBounder:
         return branches, self.answer(branches, problems, ascent, self.certified(branches, problems, ascent))
 
     def bound(self, branches: Branches) -> ActivationBounds:
+        """Sound bounds of a batch, parts of it side by side."""
         return bound_in_threads(self._bound, branches, self.widest)
 
     def _bound(self, branches: Branches) -> ActivationBounds:
         problems = self.problems(branches)
-        ascent = self.dual.ascend(problems, self.steps, self.ctx.deadline)
+        ascent = self.ascend(problems, self.steps)
+        return self.answer(branches, problems, ascent, self.certified(branches, problems, ascent))
+
+    def ascend(self, problems: Problems, steps: int) -> Ascent:
+        """Improve the parameters of all sub-problems in place; those in which every sign is settled take as
+        many more steps as a linear program needs."""
+        ascent = self.dual.ascend(problems, steps, self.ctx.deadline)
         leaf = ~((problems.lower < 0) & (problems.upper > 0)).any(dim=1) & ~(ascent.bound > 0)
         if bool(leaf.any()):  # nothing is left to split: a linear program, worth solving well
             index = leaf.nonzero()[:, 0]
@@ -98,7 +105,7 @@ class DualBounder:
             found = self.dual.ascend(part, LEAF_STEPS, self.ctx.deadline, decay=LEAF_DECAY)
             problems.put(index, part)
             ascent.put(index, found)
-        return self.answer(branches, problems, ascent, self.certified(branches, problems, ascent))
+        return ascent
 
     def about(self, goal: Tensor, ends: tuple[Tensor, Tensor], ctx: Context) -> DualBounder:
         """Bounds sub-problems (N,) of these goals with ends (N, U) of their own, as goals without splits."""

@@ -45,8 +45,9 @@ PROGRESS = 0.1
 LARGE, LARGE_SHARE = 50_000, 0.9
 """Nonlinear elements beyond which the root is bounded in float32 first, and the part of the time it may take:
 where the root is not finished, a search is in vain."""
-PLAIN_SHARE, INNER_SHARE = 0.5, 0.3
-"""Most of the time left that each may take: plain root bounds, and optimised inner bounds."""
+PLAIN_SHARE, INNER_SHARE, ROOT_SHARE = 0.5, 0.3, 0.5
+"""Most of the time left that each may take: plain root bounds, optimised inner bounds, and those that goals
+have of their own."""
 INNER_SPLITS, MANY = 1, 100
 """Neurons split for an inner bound of a sub-problem, which get inner bounds of their own if there is time for
 so many sub-problems."""
@@ -230,18 +231,18 @@ class SignSearch:
         """A search that takes all of the time, with inner bounds of each sub-problem's own where there is
         time for many of these."""
         plain = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
-        search = ActivationSplit(plain, ctx, max_batch=self.max_batch)
         if not splits:
-            return _named(search.run(*plain.start()), plain)
+            return _named(ActivationSplit(plain, ctx, max_batch=self.max_batch).run(*plain.start()), plain)
         bounder = TighteningBounder.over(plain, tool, state, splits=INNER_SPLITS, memory=self.memory)
-        before = time.monotonic()
-        roots, found = bounder.start()
+        before, limit = time.monotonic(), ctx.deadline.share(ROOT_SHARE)
+        roots, found = bounder.start(limit)
         each = (time.monotonic() - before) / len(goals)
-        if MANY * each < ctx.deadline.remaining():
-            most = self.max_batch
+        most = self.max_batch
+        if not limit.expired and MANY * each < ctx.deadline.remaining():
             search = ActivationSplit(bounder, ctx, full_batch=1, max_batch=most, seconds=BATCH_SECONDS)
         else:
-            search.bounder, found = bounder.without_more(found, ctx)
+            kept, found = bounder.without_more(found, ctx)
+            search = ActivationSplit(kept, ctx, max_batch=most)
         result = search.run(roots, found)
         visited = result.stats["subproblems"] + bounder.subproblems
         return _named(dataclasses.replace(result, stats={**result.stats, "subproblems": visited}), plain)

@@ -155,6 +155,7 @@ class Tightening:
         rows: dict[int, InnerRows] = {}
 
         def work(k: int) -> None:
+            """Bound one part."""
             if deadline.expired:
                 return
             p, column, sign = parts[k]

@@ -75,10 +75,10 @@ class TighteningBounder:
         size = torch.maximum(low.abs(), high.abs())[plain.box]
         return cls(plain, (high - low).amax(dim=1), size, splits=splits, memory=memory)
 
-    def start(self) -> tuple[Branches, ActivationBounds]:
-        """Bounds of all goals without splits."""
+    def start(self, deadline: Deadline) -> tuple[Branches, ActivationBounds]:
+        """Bounds of all goals without splits, with new inner bounds until the deadline."""
         branches = Branches.roots(len(self.plain.box), self.plain.box.device, self.plain.dtype)
-        return branches, self.bound(branches)
+        return branches, self._in_parts(branches, deadline)
 
     def without_more(self, roots: ActivationBounds, ctx: Context) -> tuple[DualBounder, ActivationBounds]:
         """What bounds sub-problems of the goals with the inner bounds that these have at their roots, and
@@ -91,18 +91,25 @@ class TighteningBounder:
         return self.plain.about(every, ends, ctx), dataclasses.replace(roots, memory=memory)
 
     def bound(self, branches: Branches) -> ActivationBounds:
+        """Sound bounds of a batch."""
+        return self._in_parts(branches, self.plain.ctx.deadline)
+
+    def _in_parts(self, branches: Branches, deadline: Deadline) -> ActivationBounds:
         size = max(1, self.memory // (BYTES * self.plain.dual.size**2 + 1))
         index = torch.arange(len(branches), device=branches.goal.device)
-        return ActivationBounds.joined([self._bound(branches.take(part)) for part in index.split(size)])
+        return ActivationBounds.joined(
+            [self._bound(branches.take(part), deadline) for part in index.split(size)]
+        )
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:
+        """As `DualBounder.violated`."""
         return self.plain.violated(goal, x)
 
-    def _bound(self, branches: Branches) -> ActivationBounds:
-        plain, deadline = self.plain, self.plain.ctx.deadline
+    def _bound(self, branches: Branches, deadline: Deadline) -> ActivationBounds:
+        plain = self.plain
         memory = branches.memory
         problems = plain.problems(branches, (memory["lower"], memory["upper"]) if memory else None)
-        ascent = plain.dual.ascend(problems, plain.steps, deadline)
+        ascent = plain.ascend(problems, plain.steps)
         lower = plain.certified(branches, problems, ascent)
         total = Sensitivity.direct(problems, ascent)
         witness: Tensor | None = None
@@ -112,11 +119,13 @@ class TighteningBounder:
             mine, part = branches.take(open_), problems.take(open_)
             ends = (mine.memory["low"], mine.memory["high"]) if memory else None
             rows, empty = self.tightening.run(part, self.limits[mine.goal], ends, self.splits, deadline)
-            found = plain.dual.ascend(part, STEPS_AFTER, deadline)
+            found = plain.ascend(part, STEPS_AFTER)
             proved = plain.certified(mine, part, found)
             proved[empty] = PROVED
             total.put(open_, sensitivity(part, found, rows))
-            closed, witness = self._search(mine.goal, part, found, proved, time.monotonic() - began)
+            closed, witness = self._search(
+                mine.goal, part, found, proved, min(EFFORT * (time.monotonic() - began), deadline.remaining())
+            )
             proved[closed] = PROVED
             lower[open_] = torch.fmax(lower[open_], proved)
             problems.put(open_, part)
@@ -139,8 +148,7 @@ class TighteningBounder:
         open_ = (~(lower > 0)).nonzero()[:, 0]
         if not open_.numel():
             return closed, None
-        limit = Deadline.after(min(EFFORT * seconds, self.plain.ctx.deadline.remaining()))
-        ctx = dataclasses.replace(self.plain.ctx, deadline=limit, tell=_silent)
+        ctx = dataclasses.replace(self.plain.ctx, deadline=Deadline.after(seconds), tell=_silent)
         part = problems.take(open_)
         bounder = self.plain.about(goal[open_], (part.lower, part.upper), ctx)
         roots = Branches.roots(open_.numel(), lower.device, lower.dtype)
