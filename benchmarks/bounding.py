@@ -128,6 +128,7 @@ def ours(query: Query) -> Iterator[tuple[str, Method]]:
         return tool.margins(state, spec)[0].lower
 
     def optimised(inner: bool) -> Tensor:
+        """α-CROWN with the inner bounds of plain rows, or with optimised ones."""
         tool, state = propagated()
         if inner:
             Improvement(tool, state).run(INNER_STEPS, Deadline.after(LONGEST))
@@ -161,6 +162,7 @@ def _other() -> Callable[[str, Query], Iterator[tuple[str, Method]]] | None:
     from vnnverify.files import read_bytes
 
     def methods(path: str, query: Query) -> Iterator[tuple[str, Method]]:
+        """auto_LiRPA's methods on the same network and box."""
         import onnx
 
         (clause,) = query.clauses

@@ -75,6 +75,7 @@ def _beginning(text: str) -> str:
 
 
 def main() -> None:
+    """Time every property by each reader and print a row for it."""
     torch.set_num_threads(1)
     print(f"{'property':32} {'MB':>7} {'grammar':>9} {'fast':>9} {'normalize':>10}")
     for name, text in _texts(sys.argv[1:]):

@@ -52,6 +52,7 @@ class _Commands(click.Group):
         return sorted({*_COMMANDS, *_plugin_commands()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name or alias, imported only now."""
         cmd_name = _ALIASES.get(cmd_name, cmd_name)
         if cmd_name in _COMMANDS:
             command: click.Command = import_module(f"vnnverify.commands.{cmd_name}").command

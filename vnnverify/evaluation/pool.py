@@ -101,6 +101,7 @@ def work(
     seats = [_Seat(number, hire, ready_within) for number in range(workers)]
 
     def run(seat: _Seat) -> None:
+        """Work on instances from one seat until there are no more."""
         try:
             seat.prepare()
             while (instance := schedule.next(seat.number)) is not None and not seat.closed:

@@ -252,6 +252,7 @@ class Propagator:
             rows = rows[0][order], rows[1][order], rows[2][order]
 
         def bound(part: Ends) -> int:
+            """Better these ends in place; returns the numbers that a row had at most."""
             box, element, sign = part
             if deadline.expired or not box.numel():
                 return 0

@@ -190,6 +190,7 @@ class Improvement:
             return lambda c: unit_bounds(part, value, fast.with_row_slopes(c), (box, element, sign.float()))
 
         def bounds_of(rows: Ends) -> tuple[Tensor, int]:
+            """Lower bounds of these rows, and the numbers that one of them had at most."""
             choice, last = ascend(rough(rows), steps, deadline)
             found = unit_bounds(graph, value, proof.with_row_slopes(choice), rows).lower
             if splits and not deadline.expired:

@@ -226,6 +226,7 @@ class _Overlap(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, parts: Tensor, strides: tuple[int, ...], dilations: tuple[int, ...]) -> Tensor:
+        """Add up overlapping parts (R, h, w, kh, kw, C) where they lie."""
         ctx.strides, ctx.dilations, ctx.shape = strides, dilations, parts.shape
         R, h, w, kh, kw, C = parts.shape
         high = [(n - 1) * s + 1 for n, s in zip((h, w), strides, strict=True)]  # from the first to the last

@@ -21,6 +21,7 @@ class Dice(ClauseBackend[DiceOptions]):
         return interval.supports(query.graph)
 
     def decide(self, query: Query, clause: Clause, ctx: Context) -> Outcome:
+        """Intervals to prove the clause, random points to refute it."""
         lower, upper = interval.bounds(query.graph, clause.region)  # (outputs,), (outputs,)
         if clause.region.empty or clause.excluded_by(lower, upper):
             return Outcome.unsat()

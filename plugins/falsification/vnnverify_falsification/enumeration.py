@@ -37,6 +37,7 @@ class Enumeration(Backend[EnumerationOptions]):
     guarantee = Guarantee.FLOAT
 
     def supports(self, query: Query) -> Support:
+        """Whether every varying input is cut to whole numbers, and these are few enough to try."""
         known = set(query.truncated)
         count = 0
         for clause in query.clauses:
@@ -51,6 +52,7 @@ class Enumeration(Backend[EnumerationOptions]):
         return Support.yes()
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
+        """Tries every combination of whole numbers; what none of them violates is proved."""
         support = self.supports(query)
         if not support:
             return Outcome.unknown(support.reason)
