@@ -31,6 +31,7 @@ from vnnverify.ir import Elementwise, Graph, Node, Value, flat
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
 from vnnverify_bound_propagation import backward
+from vnnverify_bound_propagation.adam import direction
 from vnnverify_bound_propagation.problems import Ascent, Problems
 from vnnverify_bound_propagation.state import State, line_error
 
@@ -43,7 +44,6 @@ BETA_RATE, OPEN_RATE = 0.1, 0.001
 by a split, and where it is open."""
 WEIGHT_RATE = 0.5
 """Step size of multipliers of the unsafe rows, relative to `Problems.scale`."""
-MOMENTUM, SECOND = 0.9, 0.99  # Adam's averages
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -386,16 +386,16 @@ class _Work:
         """One step of projected Adam on slopes and multipliers; of the simplex on weights."""
         p = self.problems
         self.steps += 1
-        move = _adam(self.first, self.second, self.gradient, self.steps)
+        move = direction(self.first, self.second, self.gradient, self.steps)
         p.alpha = (p.alpha + rate * move).clamp_(0, 1)
-        move = _adam(self.beta_first, self.beta_second, self.beta_gradient, self.steps)
+        move = direction(self.beta_first, self.beta_second, self.beta_gradient, self.steps)
         beta = torch.addcmul(p.beta, self.beta_rate * self.beta_scale, move, value=rate / RATE)
         p.beta = beta * (beta * p.beta >= 0)  # another constraint begins at zero
         if self.margins is not None and p.scale is None:
             size = self.margins.abs().amax(dim=1, keepdim=True).clamp(min=1e-20)
             p.weight = onto_simplex(p.weight + rate * self.margins / size)
         elif self.margins is not None and p.scale is not None:
-            move = _adam(self.weight_first, self.weight_second, self.margins, self.steps)
+            move = direction(self.weight_first, self.weight_second, self.margins, self.steps)
             weight = (p.weight + rate / RATE * WEIGHT_RATE * p.scale[:, None] * move).clamp(min=0)
             weight[:, 0] = 1
             p.weight = weight
@@ -409,14 +409,6 @@ def _positive(t: Tensor) -> Tensor:
 
 def _with_rows(old: Tensor, index: Tensor, new: Tensor) -> Tensor:
     return old.index_copy(0, index, new[index])
-
-
-def _adam(first: Tensor, second: Tensor, gradient: Tensor, step: int) -> Tensor:
-    """Adam's direction; the averages are updated in place."""
-    first.mul_(MOMENTUM).add_(gradient, alpha=1 - MOMENTUM)
-    second.mul_(SECOND).addcmul_(gradient, gradient, value=1 - SECOND)
-    scale = (1 - SECOND**step) ** 0.5 / (1 - MOMENTUM**step)
-    return first * scale / (second.sqrt() + 1e-12)
 
 
 def onto_simplex(weight: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Graph, Node, Value
 from vnnverify.ops.bilinear import Mul
 from vnnverify_bound_propagation import backward
+from vnnverify_bound_propagation.adam import Adam
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["Optimised", "Splits", "each_box", "optimise"]
@@ -242,41 +243,30 @@ def optimise(
     parameters = [p for choice in choices for p in choice.parameters]
     best = torch.full((R,), -float("inf"), dtype=dtype, device=const.device)
     kept = [p.detach().clone() for p in parameters]
-    adam = torch.optim.Adam(parameters, lr=RATE) if parameters else None
+    adam = Adam(parameters)
+    gradients: Sequence[Tensor | None] = ()
     for step in range(steps + 1):
         with torch.enable_grad():
             for choice in choices:
                 choice.place(work)
             found = backward.lower_bounds(fast, work, rough, rows, const.to(dtype)).lower
-            if adam is not None and step < steps:
-                adam.zero_grad()
-                torch.nan_to_num(found, neginf=0.0).sum().backward()
+            if parameters and step < steps:
+                total = torch.nan_to_num(found, neginf=0.0).sum()
+                gradients = torch.autograd.grad(total, parameters, allow_unused=True)
         better = found.detach() > best
         best = torch.where(better, found.detach(), best)
         for old, new in zip(kept, parameters, strict=True):
             old[better] = new.detach()[better]
-        if adam is None or step == steps or deadline.expired:
+        if not parameters or step == steps or deadline.expired:
             break
-        _step(adam, choices, RATE * DECAY**step)
+        adam.step(gradients, RATE * DECAY**step)
+        with torch.no_grad():
+            for choice in choices:
+                for p in choice.parameters:
+                    p.clamp_(*choice.domain)
     with torch.no_grad():
         for old, new in zip(kept, parameters, strict=True):
             new.copy_(old)
         for choice in choices:
             choice.certify(proof, nodes[choice.node.output])
         return Optimised(backward.lower_bounds(exact, proof, start, rows, const), proof)
-
-
-def _step(adam: torch.optim.Adam, choices: Sequence[_Choice | _Multiplier], rate: float) -> None:
-    """One projected step upwards."""
-    for group in adam.param_groups:
-        group["lr"] = rate
-    with torch.no_grad():
-        for choice in choices:
-            for p in choice.parameters:
-                if p.grad is not None:
-                    p.grad = torch.nan_to_num(-p.grad)
-    adam.step()
-    with torch.no_grad():
-        for choice in choices:
-            for p in choice.parameters:
-                p.clamp_(*choice.domain)

@@ -24,6 +24,7 @@ from torch import Tensor
 from vnnverify import Deadline
 from vnnverify.ir import Value, flat
 from vnnverify.numerics import subnormals_flushed
+from vnnverify_bound_propagation.adam import Adam
 from vnnverify_bound_propagation.backward import Linear
 
 __all__ = ["RowSlopes", "ascend", "best_cases"]
@@ -114,11 +115,11 @@ def ascend(
     choice = start or RowSlopes(fixed=False)
     best: Tensor | None = None
     kept: list[Tensor] = []
-    adam: torch.optim.Adam | None = None
+    adam: Adam | None = None
     for step in range(steps + 1):
         with torch.enable_grad():
             found = bound(choice)
-            loss = -torch.nan_to_num(found.lower, neginf=0.0).sum()
+            total = torch.nan_to_num(found.lower, neginf=0.0).sum()
         lower, parameters = found.lower.detach(), choice.parameters
         if best is None:
             best, kept = lower, [p.detach().clone() for p in parameters]
@@ -128,18 +129,10 @@ def ascend(
             for old, new in zip(kept, parameters, strict=True):
                 old[better] = new.detach()[better]
         last = step == steps or not kept or deadline.expired or bool((best > 0).all())
-        if last or not loss.requires_grad:
+        if last or not total.requires_grad:
             break
-        if adam is None:
-            adam = torch.optim.Adam(parameters, lr=RATE)
-        adam.zero_grad()
-        loss.backward()
-        for group in adam.param_groups:
-            group["lr"] = RATE * DECAY**step
-        for p in parameters:
-            if p.grad is not None:
-                p.grad = torch.nan_to_num(p.grad)
-        adam.step()
+        adam = adam or Adam(parameters)
+        adam.step(torch.autograd.grad(total, parameters, allow_unused=True), RATE * DECAY**step)
         with torch.no_grad():
             choice.project()
     slopes = dict(zip(choice.slopes, kept, strict=False))
