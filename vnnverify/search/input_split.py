@@ -215,9 +215,8 @@ class InputSplit:
         Of each open polytope the row nearest to proof counts; polytopes count the more the nearer.
         """
         width = boxes.upper - boxes.lower
-        known = torch.where(spec.member & open_[:, :, None], margin[:, None, :], -float("inf"))
-        value, row = known.max(dim=2)  # (batch, P): best row of each polytope
-        bound = torch.where(open_, value, float("inf")).amin(dim=1)
+        value, row = spec.best_rows(margin, open_)
+        bound = spec.worst(margin, open_)
         if gain is None:
             return width, bound
         gains = gain.gather(1, row[:, :, None].expand(-1, -1, gain.shape[2]))  # (batch, P, n)
@@ -232,8 +231,7 @@ class InputSplit:
         """Look at the centre of each open box and at the corner where its bound is least."""
         points = [(boxes.lower + boxes.upper) / 2]
         if A is not None:
-            known = torch.where(spec.member & open_[:, :, None], margin[:, None, :], -float("inf"))
-            value, row = known.max(dim=2)
+            value, row = spec.best_rows(margin, open_)
             worst = torch.where(open_, value, float("inf")).argmin(dim=1)  # the most violated polytope
             pick = row.gather(1, worst[:, None])[:, :, None].expand(-1, -1, A.shape[2])
             slope = A.gather(1, pick)[:, 0]

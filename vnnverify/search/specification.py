@@ -86,6 +86,16 @@ class Specification:
         positive = (lower > 0) & torch.isfinite(lower)
         return self.real & ~(self.member & positive[:, None, :]).any(dim=2)
 
+    def best_rows(self, lower: Tensor, open_: Tensor) -> tuple[Tensor, Tensor]:
+        """The largest lower bound that a row of each open polytope (batch, P) has, and which row has it.
+        Polytopes that are not open have minus infinity."""
+        best = torch.where(self.member & open_[:, :, None], lower[:, None, :], -float("inf")).max(dim=2)
+        return best.values, best.indices
+
+    def worst(self, lower: Tensor, open_: Tensor) -> Tensor:
+        """The bound of the open polytope farthest from proof: (batch,). Infinity where none is open."""
+        return torch.where(open_, self.best_rows(lower, open_)[0], float("inf")).amin(dim=1)
+
     def violated(self, y: Tensor) -> Tensor:
         """Whether outputs y (batch, m) lie in one of their polytopes, up to rounding: (batch,) bool."""
         margin = torch.einsum("bsm,bm->bs", self.C, y.to(self.C.dtype)) - self.d

@@ -115,12 +115,18 @@ class Propagator:
         return max(64, min(rows, CACHE_ELEMENTS // widest) if device.type == "cpu" else rows)
 
     def propagate(
-        self, lower: Tensor, upper: Tensor, deadline: Deadline, known: Tensor | None = None
+        self,
+        lower: Tensor,
+        upper: Tensor,
+        deadline: Deadline,
+        known: Tensor | None = None,
+        better: Callable[[Value, State], None] | None = None,
     ) -> State:
         """Bounds of every value over each box [lower, upper], (B, n). Past the deadline it stops refining.
 
         Args:
             known: what is `remembered` of larger boxes (B, 2, M).
+            better: betters what the state knows of a value that was refined, before later values are.
         """
         state = State.of(self.graph, lower, upper)
         deviations = self._deviations(state) if self.light else None
@@ -151,6 +157,8 @@ class Propagator:
                     deviations.follow(node)
                 if not deadline.expired:
                     self._refine(value, state, deviations, deadline)
+                    if better is not None:
+                        better(value, state)
                 if deviations is not None:
                     deviations.renew(value)
             elif deviations is not None:

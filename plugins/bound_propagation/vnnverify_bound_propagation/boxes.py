@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context, Deadline, Polytope, Query
+from vnnverify.ir import Value
 from vnnverify.numerics import lower_as, varies
 from vnnverify.search import ActivationSplit, BoxBounds, Specification, in_threads, worthwhile_threads
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.activation import DualBounder, Goal
 from vnnverify_bound_propagation.bounds import Propagator
+from vnnverify_bound_propagation.improvement import Improvement
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["BoxBounder", "DeepBoxBounder", "Limits"]
@@ -24,6 +26,8 @@ REFINE_AT_MOST = 64
 PATIENCE, FIRST_SPLIT, EFFORT = 6, 4, 2.0
 """Most splits one below the other that a search over signs inside a box may seem to need; sub-problems from
 which that is judged first; and the time it may take, in that of bounding a box, as halving takes two."""
+SLOPE_STEPS = 3
+"""Gradient steps for inner bounds whose rows are windows of an image."""
 STEPS = 10
 """Gradient steps for a sub-problem of a box."""
 
@@ -128,7 +132,13 @@ class DeepBoxBounder:
     def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
         """Sound lower bounds of all margins of `spec`, with the linear functions they come from."""
         started = time.monotonic()
-        state = self.tool.propagate(lower.double(), upper.double(), self.ctx.deadline, memory)
+        deadline = self.ctx.deadline
+
+        def better(value: Value, state: State) -> None:
+            """Slopes of each row's own where rows are short."""
+            Improvement(self.tool, state).with_slopes(value, SLOPE_STEPS, deadline)
+
+        state = self.tool.propagate(lower.double(), upper.double(), deadline, memory, better)
         linear, gain = self.tool.margins(state, spec.as_type(torch.float64))
         effort = (time.monotonic() - started) / len(lower)
         B, S, n = gain.shape

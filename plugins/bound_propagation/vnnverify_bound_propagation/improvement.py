@@ -66,6 +66,7 @@ class Improvement:
     def __init__(self, tool: Propagator, state: State, margins: Margins | None = None) -> None:
         self.tool, self.state = tool, state
         self.margins = margins
+        self.needed, self.loss = tool.influence, dict[Value, Tensor]()
 
     def run(self, steps: int, deadline: Deadline, splits: int = 0) -> bool:
         """Better bounds of every value from the inputs on. Past the deadline what was found stays, and only
@@ -111,6 +112,11 @@ class Improvement:
                 self._optimise(value, steps, deadline)
             bettered = True
         return bettered
+
+    def with_slopes(self, value: Value, steps: int, deadline: Deadline) -> None:
+        """Better bounds of one value, as `run` does, if its rows are windows all the way down."""
+        if self._narrow(value) and self._worthwhile(value):
+            self._choose_slopes(value, steps, deadline, 0)
 
     @property
     def narrow(self) -> bool:
