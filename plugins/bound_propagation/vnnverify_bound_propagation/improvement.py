@@ -35,9 +35,8 @@ __all__ = ["Improvement", "Margins"]
 
 NARROW = 4
 """How many times as many numbers as a window the largest value must have for windows to be taken."""
-ASCENT, STEP_COST = 2, 3
-"""How many times as many numbers a window has while its slopes are optimised, and how many times as long a
-gradient step takes as a bound."""
+STEP_COST = 3
+"""How many times as long a gradient step takes as a bound."""
 NEARLY_ALL = 0.95
 """Only neurons are bettered that cost the margins this part of what all neurons of their layer do."""
 MANY_STEPS, QUICK = 8, 0.15
@@ -206,7 +205,7 @@ class Improvement:
                 if chosen is not None:
                     each = unit_bounds(graph, value, proof.with_row_slopes(chosen), cases).lower
                     found = torch.fmax(found, each.reshape(len(found), -1).amin(dim=1))
-            return found, (ASCENT << splits) * last.widest
+            return found, last.widest << splits
 
         shape = state.interval[value][0].shape
         lower, upper = (flat(end).clone() for end in state.interval[value])
