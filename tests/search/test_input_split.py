@@ -72,3 +72,16 @@ def test_a_number_rounded_outward_does_not_vary() -> None:
     tiny = torch.tensor([2.0**-52, 0.0, 2.0**-50, 1e-45], dtype=torch.float64)
     assert not varies(one, one + tiny).any()
     assert varies(one, one + 1e-5 * one.abs() + 1e-30).all()
+
+
+def test_the_best_row_of_each_open_polytope_counts() -> None:
+    member = torch.tensor([[[True, True, False], [False, False, True]]])  # two polytopes of two rows and one
+    real, strict = torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 3, dtype=torch.bool)
+    spec = Specification(torch.zeros(1, 3, 2), torch.zeros(1, 3), strict, member, real)
+    lower = torch.tensor([[-3.0, -1.0, -2.0]])
+    open_ = spec.open_polytopes(lower)
+    value, row = spec.best_rows(lower, open_)
+    assert value.tolist() == [[-1.0, -2.0]] and row.tolist() == [[1, 2]]
+    assert spec.worst(lower, open_).tolist() == [-2.0]
+    assert spec.worst(lower, open_ & torch.tensor([[True, False]])).tolist() == [-1.0]
+    assert spec.worst(lower, torch.zeros_like(open_)).tolist() == [float("inf")]

@@ -192,3 +192,28 @@ def test_improvement_settles_pixels_and_holds_at_samples() -> None:
     values = tool.graph.evaluate(lower + t * (upper - lower))
     for value, (low, high) in state.interval.items():
         assert bool(((values[value] >= low) & (values[value] <= high)).all()), value.name
+
+
+def test_later_bounds_profit_from_slopes_of_earlier_ones() -> None:
+    first: list[Op] = [conv(1, (2, 4)), Relu(), conv(2, (4, 4)), Relu()]
+    graph = grown([*first, conv(3, (4, 4)), Relu(), conv(4, (4, 2))], (1, 2, SIZE, SIZE))
+    tool = Propagator(graph, None, torch.float64, light=True)
+    lower, upper = box(0.05)
+    plain = tool.propagate(lower, upper, NEVER)
+    seen: list[Value] = []
+
+    def better(value: Value, state: State) -> None:
+        seen.append(value)
+        Improvement(tool, state).with_slopes(value, 3, NEVER)
+
+    state = tool.propagate(lower, upper, NEVER, better=better)
+    refined = [node.output for node in tool.graph.nodes if node.output in tool.plan.refine]
+    assert seen == refined and len(refined) == 2  # intervals of the first layer are exact
+    (output,) = tool.graph.outputs
+    gains = [(state.interval[v][0] - plain.interval[v][0]).amax() for v in (*refined, output)]
+    assert gains[0] > 1e-3 and gains[2] > 1e-3
+    t = torch.rand(300, lower.shape[1], generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    t[::2] = t[::2].round()
+    values = tool.graph.evaluate(lower + t * (upper - lower))
+    for value, (low, high) in state.interval.items():
+        assert bool(((values[value] >= low) & (values[value] <= high)).all()), value.name
