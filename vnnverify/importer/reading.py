@@ -217,6 +217,7 @@ class _Reading:
         view = NodeView(name, node.op_type, plain, args, len(node.output), opset, self.shared.builder, types)
 
         def body(which: str, step: str, inputs: Sequence[Operand], kinds: Sequence[np.dtype]) -> Results:
+            """What one of the node's own graphs makes of these inputs, of the given types."""
             graph = graphs[which]
             keys = [v.name for v in graph.input]
             inner = replace(

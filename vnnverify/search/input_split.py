@@ -216,7 +216,7 @@ class InputSplit:
         """
         width = boxes.upper - boxes.lower
         value, row = spec.best_rows(margin, open_)
-        bound = spec.worst(margin, open_)
+        bound = torch.where(open_, value, float("inf")).amin(dim=1)
         if gain is None:
             return width, bound
         gains = gain.gather(1, row[:, :, None].expand(-1, -1, gain.shape[2]))  # (batch, P, n)

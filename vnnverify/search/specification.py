@@ -92,10 +92,6 @@ class Specification:
         best = torch.where(self.member & open_[:, :, None], lower[:, None, :], -float("inf")).max(dim=2)
         return best.values, best.indices
 
-    def worst(self, lower: Tensor, open_: Tensor) -> Tensor:
-        """The bound of the open polytope farthest from proof: (batch,). Infinity where none is open."""
-        return torch.where(open_, self.best_rows(lower, open_)[0], float("inf")).amin(dim=1)
-
     def violated(self, y: Tensor) -> Tensor:
         """Whether outputs y (batch, m) lie in one of their polytopes, up to rounding: (batch,) bool."""
         margin = torch.einsum("bsm,bm->bs", self.C, y.to(self.C.dtype)) - self.d

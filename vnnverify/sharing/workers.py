@@ -109,14 +109,17 @@ class _Turn:
         self._mine: set[int] = set()
 
     def idle(self) -> int:
+        """How many workers have nothing to do."""
         return self._workers.idle()
 
     def give(self, parcel: Parcel, seconds: float) -> int:
+        """Send a parcel to an idle worker, for so many seconds; the number that its answer will have."""
         number = self._workers.give(parcel, seconds, self._backend)
         self._mine.add(number)
         return number
 
     def take(self, wait: float) -> list[Returned]:
+        """The answers to this search's own parcels; the first is waited for, so many seconds at most."""
         found: list[Returned] = []
         latest = time.monotonic() + wait
         while True:

@@ -99,10 +99,12 @@ class _Parser:
         self.question = ""  # the command that ended the property
 
     def fail(self, message: str, offset: int) -> SpecError:
+        """An error at this offset of the text, to be raised."""
         line, column = place(self.text, offset)
         return SpecError(message, line=line, column=column, source=self.source)
 
     def run(self) -> Script:
+        """Read the whole text."""
         stack: list[tuple[int, list[object]]] = []  # (offset of the parenthesis, items before the inner one)
         offset, items = 0, list[object]()  # of the innermost open parenthesis
         shared: dict[str, Compare] = {}
@@ -149,6 +151,7 @@ class _Parser:
         return Script(tuple(self.declarations), tuple(self.assertions), tuple(self.offsets), tuple(self.used))
 
     def comparison(self, match: re.Match[str]) -> Compare:
+        """The comparison of two leaves that a token holds in one."""
         operator, a, b = match.group(2, 3, 4)
         known = self.leaves.get
         lhs, rhs = known(a), known(b)
@@ -159,6 +162,7 @@ class _Parser:
         return Compare(operator, lhs, rhs, match.start(2) - 1)
 
     def leaf(self, word: str, offset: int) -> Number | Variable:
+        """The number or variable that a word stands for; variables are noted as used."""
         found = self.leaves.get(word)
         if found is None:
             found = make_leaf(word)
@@ -170,6 +174,7 @@ class _Parser:
         return found
 
     def bad_leaf(self, word: str, offset: int) -> SpecError:
+        """The error for a word that is neither."""
         if word[0].isdigit() or word[0] in "+-.":
             if len(word) > MAX_DIGITS:
                 return self.fail(
@@ -204,11 +209,13 @@ class _Parser:
         raise self.fail(f"unknown operator {head[:40]!r}; known: and or <= < >= > = + - *", offset)
 
     def head(self, items: list[object], offset: int) -> str:
+        """The word that a list begins with."""
         if items and isinstance(items[0], _Word):
             return items[0].text
         raise self.fail("expected an operator or a command after (", offset)
 
     def expressions(self, items: list[object], offset: int) -> tuple[Expr, ...]:
+        """Items as conditions."""
         args = tuple(items)
         if not _EXPRESSIONS.issuperset(map(type, args)):
             wrong = next(arg for arg in args if type(arg) not in _EXPRESSIONS)
@@ -217,6 +224,7 @@ class _Parser:
         return args  # type: ignore[return-value]  # just tested, all at once for speed
 
     def term(self, item: object, offset: int) -> Term:
+        """An item as a term."""
         if isinstance(item, _Word):
             return self.leaf(item.text, item.offset)
         if isinstance(item, Arithmetic | Number | Variable):
@@ -224,6 +232,7 @@ class _Parser:
         raise self.fail("expected a number, a variable or an arithmetic term", offset)
 
     def statement(self, items: list[object], offset: int) -> None:
+        """Carry out one statement of the text."""
         head = self.head(items, offset)
         if head in _SECOND_VERSION and not _is_first_version(items):
             raise self.second_version(offset)
@@ -238,6 +247,7 @@ class _Parser:
             raise self.fail(f"unknown command {head[:40]!r}; known: {known}", offset)
 
     def assertion(self, items: list[object], offset: int, depth: int) -> None:
+        """Note an assertion."""
         self.check_statement("assert", offset, depth)
         args = self.expressions(items, offset)
         if len(args) != 1:
@@ -246,6 +256,7 @@ class _Parser:
         self.offsets.append(offset)
 
     def declare(self, head: str, items: list[object], offset: int) -> None:
+        """Carry out a declaration."""
         parts = items[1:]
         if head == "declare-fun" and len(parts) == 3 and parts[1] == ():
             del parts[1]
@@ -255,15 +266,18 @@ class _Parser:
         self.declaration(parts[0].text, parts[1].text, offset, 0)
 
     def declaration(self, name: str, sort: str, offset: int, depth: int) -> None:
+        """Note a variable and its sort."""
         self.check_statement("declare-const", offset, depth)
         self.declarations.append(Declaration(name, sort, offset))
 
     def second_version(self, offset: int) -> SpecError:
+        """The error for a statement of VNN-LIB 2.0 in a text of the first."""
         return self.fail(
             "a statement of VNN-LIB 2.0 in a text of 1.0; start it with (vnnlib-version <2.0>)", offset
         )
 
     def check_statement(self, head: str, offset: int, depth: int) -> None:
+        """Refuse a statement that is out of place."""
         if depth:
             raise self.fail(
                 f"({head} …) inside a parenthesis that is still open; is a ) missing before?", offset

@@ -110,3 +110,16 @@ def test_splits_of_curves_prove_what_lines_do_not(op: Elementwise) -> None:
         backend = BoundPropagation(BoundPropagationOptions(split_inputs=0))
         outcomes.append(backend.verify(query, context(query, limit_of[limit < best])).verdict)
     assert outcomes[0] is Verdict.UNSAT and outcomes[1] is not Verdict.UNSAT
+
+
+def test_rows_that_depend_on_no_line_are_bounded_as_they_are() -> None:
+    """An output that goes round the sigmoid is x itself: its bounds are the box."""
+    x, y = Value("x", (2,)), Value("y", (2,))
+    graph = Graph((x,), (y, x), (Node(Sigmoid(), (x,), y, "y"),))
+    tool = Propagator(graph, None, torch.float64)
+    ends = torch.tensor([[-1.0, -2.0]]).double(), torch.tensor([[3.0, 1.0]]).double()
+    state = tool.propagate(*ends, Deadline.never())
+    A = torch.cat([torch.zeros(2, 2), torch.eye(2)], 1).double()
+    box = torch.zeros(2, dtype=torch.long)
+    found = tool.optimised_margins(state, A, torch.zeros(2).double(), box, 5, Deadline.never())
+    assert found.lower.tolist() == pytest.approx([-1.0, -2.0], abs=1e-9)

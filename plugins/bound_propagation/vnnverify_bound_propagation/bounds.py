@@ -36,6 +36,8 @@ __all__ = ["Ends", "Pace", "Propagator", "preactivation_bounds", "uncross", "uni
 Ends = tuple[Tensor, Tensor, Tensor]
 """Box, element and sign (R,): sign 1 is for an element's lower end, −1 for its upper end."""
 
+COPIES = 4
+"""Copies of a row that are alive in a backward pass."""
 CACHE_ELEMENTS = 1 << 19
 """Elements of one matrix of rows on a CPU; measured best between 2 and 4 MiB on a 2-core machine."""
 
@@ -103,15 +105,16 @@ class Propagator:
         self.pace: dict[Value, Pace] = {}  # of the values that have been refined
         self.only_relus = all(isinstance(node.op, Affine | Relu) for node in self.graph.nodes)
 
-    def rows_at_once(self, device: torch.device, widest: int | None = None) -> int:
-        """Backward rows of one pass: within the memory budget (about four copies of a row are alive), and
-        on a CPU few enough that the copies stay in its caches.
+    def rows_at_once(self, device: torch.device, widest: int | None = None, copies: int = COPIES) -> int:
+        """Backward rows of one pass: within the memory budget, and on a CPU few enough that they stay in its
+        caches.
 
         Args:
             widest: numbers that a row has at most. None: as many as the largest value.
+            copies: of a row that are alive at once.
         """
         widest = widest or self.widest
-        rows = self.memory // (4 * widest * torch.finfo(self.dtype).bits // 8)
+        rows = self.memory // (copies * widest * torch.finfo(self.dtype).bits // 8)
         return max(64, min(rows, CACHE_ELEMENTS // widest) if device.type == "cpu" else rows)
 
     def propagate(
@@ -242,6 +245,7 @@ class Propagator:
         rows: Ends,
         bounds_of: Callable[[Ends], tuple[Tensor, int]],
         deadline: Deadline,
+        copies: int = COPIES,
     ) -> Pace | None:
         """Backward bounds of the lower (sign 1) or upper (sign −1) ends (B, size) of some elements, in place.
 
@@ -249,6 +253,7 @@ class Propagator:
             rows: box, element and sign (R,) of each end.
             bounds_of: lower bounds (R,) of sign·z_element for some of these rows, and the numbers that one of
                 them has had at most.
+            copies: of a row that are alive at once.
 
         Returns:
             What a row has cost, unless there was none or the time ran out.
@@ -276,10 +281,10 @@ class Propagator:
 
         gained: list[bool] = []
         started = time.monotonic()
-        first, count = self.rows_at_once(lower.device), rows[0].numel()
+        first, count = self.rows_at_once(lower.device, copies=copies), rows[0].numel()
         widest = bound((rows[0][:first], rows[1][:first], rows[2][:first]))
         if count > first:  # how wide rows get is known now: windows are narrower than whole rows
-            size = self.rows_at_once(lower.device, widest)
+            size = self.rows_at_once(lower.device, widest, copies)
             rest = list(zip(*(r[first:].split(size) for r in rows), strict=True))
             narrow = lower.device.type == "cpu" and 2 * widest <= self.widest
             in_threads(bound, rest, at_most=None if narrow or image else 1)

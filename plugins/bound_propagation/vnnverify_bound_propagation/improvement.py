@@ -35,8 +35,9 @@ __all__ = ["Improvement", "Margins"]
 
 NARROW = 4
 """How many times as many numbers as a window the largest value must have for windows to be taken."""
-STEP_COST = 3
-"""How many times as long a gradient step takes as a bound."""
+ASCENT_COPIES, STEP_COST = 8, 3
+"""Copies of a row that are alive while its slopes are optimised, and how many times as long a gradient step
+takes as a bound."""
 NEARLY_ALL = 0.95
 """Only neurons are bettered that cost the margins this part of what all neurons of their layer do."""
 MANY_STEPS, QUICK = 8, 0.15
@@ -213,7 +214,8 @@ class Improvement:
         near = torch.where(-lower < upper, 1.0, -1.0).to(lower.dtype)
         for side in (near, -near):
             box, element = open_.nonzero(as_tuple=True)
-            tool.refine_ends(value, (lower, upper), (box, element, side[box, element]), bounds_of, deadline)
+            rows = box, element, side[box, element]
+            tool.refine_ends(value, (lower, upper), rows, bounds_of, deadline, ASCENT_COPIES)
             open_ &= self._open(value, lower, upper)
         state.interval[value] = uncross(lower.reshape(shape), upper.reshape(shape))
 

@@ -13,7 +13,7 @@ Source: Xu et al., arXiv:2011.13824, whose slopes of ReLUs these generalise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import torch
@@ -244,22 +244,19 @@ def optimise(
     best = torch.full((R,), -float("inf"), dtype=dtype, device=const.device)
     kept = [p.detach().clone() for p in parameters]
     adam = Adam(parameters)
-    gradients: Sequence[Tensor | None] = ()
     for step in range(steps + 1):
         with torch.enable_grad():
             for choice in choices:
                 choice.place(work)
             found = backward.lower_bounds(fast, work, rough, rows, const.to(dtype)).lower
-            if parameters and step < steps:
-                total = torch.nan_to_num(found, neginf=0.0).sum()
-                gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+            total = torch.nan_to_num(found, neginf=0.0).sum()
         better = found.detach() > best
         best = torch.where(better, found.detach(), best)
         for old, new in zip(kept, parameters, strict=True):
             old[better] = new.detach()[better]
-        if not parameters or step == steps or deadline.expired:
-            break
-        adam.step(gradients, RATE * DECAY**step)
+        if step == steps or deadline.expired or not total.requires_grad:
+            break  # done, or no row depends on any line
+        adam.step(torch.autograd.grad(total, parameters, allow_unused=True), RATE * DECAY**step)
         with torch.no_grad():
             for choice in choices:
                 for p in choice.parameters:

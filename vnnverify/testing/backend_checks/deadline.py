@@ -36,6 +36,7 @@ def check_expired_deadline(backend: Backend[Any], settings: Settings) -> None:
     """With no time left, an answer comes at once, and without an exception."""
 
     def check(specimen: Specimen) -> None:
+        """One specimen."""
         ctx = context(specimen.query, 0.0, dtype=settings.dtype)
         outcome = answer(backend, specimen.query, ctx, specimen.name, settings.grace)
         demand(

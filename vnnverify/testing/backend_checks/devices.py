@@ -22,6 +22,7 @@ def check_cuda_agrees(backend: Backend[Any], settings: Settings) -> None:
         raise CheckSkipped("there is no CUDA device")
 
     def check(specimen: Specimen) -> None:
+        """The truth, and the memory before and after, of one specimen on CUDA."""
         before = torch.cuda.memory_allocated()
         ctx = context(specimen.query, settings.seconds, device="cuda", dtype=settings.dtype)
         outcome = answer(backend, specimen.query, ctx, specimen.name, settings.grace)

@@ -28,6 +28,7 @@ def check_query_untouched(backend: Backend[Any], settings: Settings) -> None:
     """No tensor of the query changes, nor any parameter of its graph."""
 
     def check(specimen: Specimen) -> None:
+        """One specimen, before and after."""
         query = specimen.query
         before = _digest(query)
         backend.supports(query)
@@ -41,6 +42,7 @@ def check_process_untouched(backend: Backend[Any], settings: Settings) -> None:
     """Random states, default dtype, precision flags, threads, environment and folder stay as they are."""
 
     def check(specimen: Specimen) -> None:
+        """One specimen, before and after."""
         before = _process()
         ask(backend, specimen.query, context(specimen.query, settings.time_for(specimen)), specimen.name)
         after = _process()

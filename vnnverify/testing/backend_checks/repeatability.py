@@ -22,6 +22,7 @@ def check_repeatable(backend: Backend[Any], settings: Settings) -> None:
     """Two runs with one seed agree in verdict and witness, unless the clock ended one of them."""
 
     def check(specimen: Specimen) -> None:
+        """Two runs on one specimen."""
         runs = []
         for _ in range(2):
             seconds = settings.time_for(specimen)

@@ -26,6 +26,7 @@ def check_plain_results(backend: Backend[Any], settings: Settings) -> None:
     writers = [find_writer(name, extra) for name in (*FORMATS, *(w.name for w in extra))]
 
     def check(specimen: Specimen) -> None:
+        """Statistics, verdict and every writer for one specimen."""
         seconds = settings.time_for(specimen)
         ctx = context(specimen.query, seconds, dtype=settings.dtype)
         outcome = ask(backend, specimen.query, ctx, specimen.name)

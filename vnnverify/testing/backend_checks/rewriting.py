@@ -29,6 +29,7 @@ def check_halves_combine(backend: Backend[Any], settings: Settings) -> None:
     """No half of an unsat query is sat, and not both halves of a sat query are unsat."""
 
     def check(question: tuple[str, Query, float]) -> None:
+        """One question as it is, and rewritten."""
         name, query, seconds = question
         whole = _verdict(backend, query, name, seconds, settings)
         halves = [_verdict(backend, half, f"a half of {name}", seconds, settings) for half in _halves(query)]
@@ -41,6 +42,7 @@ def check_subsets_agree(backend: Backend[Any], settings: Settings) -> None:
     """No part of an unsat query's disjuncts is sat, and not all parts of a sat one are unsat."""
 
     def check(question: tuple[str, Query, float]) -> None:
+        """One question as it is, and rewritten."""
         name, query, seconds = question
         parts = [
             query.with_clauses([Clause(clause.region, (polytope,))])
@@ -59,6 +61,7 @@ def check_permuted_units_agree(backend: Backend[Any], settings: Settings) -> Non
     """The order of hidden units does not matter."""
 
     def check(specimen: Specimen) -> None:
+        """One question as it is, and rewritten."""
         other = query_of(specimen.network.permuted().to_onnx(), specimen.query.clauses)
         _demand_equal(backend, specimen, other, "with its hidden units reversed", settings)
 
@@ -69,6 +72,7 @@ def check_scaled_outputs_agree(backend: Backend[Any], settings: Settings) -> Non
     """Outputs and specification multiplied by one number are the same question."""
 
     def check(specimen: Specimen) -> None:
+        """One question as it is, and rewritten."""
         clauses = [_scaled(clause) for clause in specimen.query.clauses]
         other = query_of(specimen.network.scaled(Fraction(FACTOR)).to_onnx(), clauses)
         _demand_equal(backend, specimen, other, f"scaled by {FACTOR}", settings)

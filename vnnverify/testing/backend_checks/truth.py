@@ -25,6 +25,7 @@ def check_easy_decided(backend: Backend[Any], settings: Settings) -> None:
     """The specimens that count as easy for this backend are decided."""
 
     def check(specimen: Specimen) -> None:
+        """The outcome of one specimen against what is known of it."""
         outcome = _run(backend, specimen, settings)
         said = f"{outcome.verdict.value} ({outcome.reason})"
         demand(
@@ -39,6 +40,7 @@ def check_residuals(backend: Backend[Any], settings: Settings) -> None:
     """What is left of an undecided query is still sat if the query was; undecided comes with a reason."""
 
     def check(specimen: Specimen) -> None:
+        """The outcome of one specimen against what is known of it."""
         outcome = _run(backend, specimen, settings)
         if outcome.verdict is Verdict.UNKNOWN:
             demand(bool(outcome.reason), f"{specimen.name}: unknown without a reason")
