@@ -125,7 +125,7 @@ class DualBounder:
         loss: Tensor | None = None,
     ) -> ActivationBounds:
         """What a search is told of these sub-problems, with splits by their `loss` (see `best_splits`)."""
-        element, worth = best_splits(problems, ascent, LEVELS, loss)
+        element, worth = best_splits(problems, ascent.coefficient, LEVELS, loss)
         memory = {
             "alpha": (problems.alpha * SLOPE_STEPS).round().to(torch.uint8),
             "beta": problems.beta.to(torch.float16),

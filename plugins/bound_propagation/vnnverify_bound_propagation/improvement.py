@@ -21,6 +21,7 @@ from vnnverify.domains import interval
 from vnnverify.ir import Affine, Value, flat
 from vnnverify.numerics import subnormals_flushed
 from vnnverify.ops.piecewise import Relu
+from vnnverify.search import in_threads, worthwhile_threads
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.bounds import Ends, Propagator, uncross, unit_bounds
 from vnnverify_bound_propagation.dual import Dual
@@ -28,7 +29,7 @@ from vnnverify_bound_propagation.influence import influence
 from vnnverify_bound_propagation.lines import optimise
 from vnnverify_bound_propagation.pruning import without_dead
 from vnnverify_bound_propagation.row_slopes import RowSlopes, ascend, best_cases
-from vnnverify_bound_propagation.splits import bound_by_cases
+from vnnverify_bound_propagation.splits import bound_by_cases, case_bytes
 from vnnverify_bound_propagation.state import State
 
 __all__ = ["Improvement", "Margins"]
@@ -228,21 +229,30 @@ class Improvement:
         fast = Dual(*tool.in_type(torch.float32, exact.graph, exact.root))
         lower, upper = (flat(end).clone() for end in state.interval[value])
         box, element = self._open(value, lower, upper).nonzero(as_tuple=True)
-        step = max(1, tool.rows_at_once(lower.device) // 2)
-        for start in range(0, box.numel(), step):
+        if not box.numel():
+            return
+        threads = worthwhile_threads(2 * box.numel(), exact.size, lower.device)
+        at_once = max(1, tool.rows_at_once(lower.device) // 2)
+        fit = max(1, tool.memory // (2 * threads * case_bytes(fast, splits)))
+        step = max(1, min(at_once, fit, -(-box.numel() // threads)))
+
+        def work(part: tuple[Tensor, Tensor]) -> None:
+            """Better both ends of these elements."""
             if deadline.expired:
-                break
-            b, e = box[start : start + step].repeat(2), element[start : start + step].repeat(2)
+                return
+            b, e = (t.repeat(2) for t in part)
             unit = torch.zeros(b.numel(), 1, value.size, device=b.device)
             sign = torch.ones(b.numel(), device=b.device)
             sign[b.numel() // 2 :] = -1.0
             unit[torch.arange(b.numel(), device=b.device), 0, e] = sign
             problems = fast.problems(b, unit, unit.new_zeros(b.numel(), 1))
-            found, _ = bound_by_cases(fast, exact, problems, steps, splits, deadline)
+            found, _ = bound_by_cases(fast, exact, problems, steps, splits, at_once, deadline)
             below, above = found.chunk(2)
-            b, e = b[: below.numel()], e[: below.numel()]
-            lower[b, e] = torch.fmax(lower[b, e], below)
-            upper[b, e] = torch.fmin(upper[b, e], -above)
+            lower[part] = torch.fmax(lower[part], below)
+            upper[part] = torch.fmin(upper[part], -above)
+
+        parts = list(zip(box.split(step), element.split(step), strict=True))
+        in_threads(work, parts, at_most=None if lower.device.type == "cpu" else 1)
         shape = state.interval[value][0].shape
         state.interval[value] = uncross(lower.reshape(shape), upper.reshape(shape))
 

@@ -8,6 +8,7 @@ what the parameters mean and optimises them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +31,9 @@ class Problems:
     scale: Tensor | None = None  # (D,) if given, the first row is what to bound, with weight one, and the
     # others are known to be <= 0: their weights are multipliers of this size
 
+    PARAMETERS: ClassVar[tuple[str, ...]] = ("lower", "upper", "alpha", "beta", "weight")
+    """What differs between sub-problems of one row."""
+
     def __len__(self) -> int:
         return self.box.shape[0]
 
@@ -43,31 +47,25 @@ class Problems:
         parts = [getattr(self, name) for name in self.__slots__]
         return Problems(*(t.to(dtype) if t is not None and t.is_floating_point() else t for t in parts))
 
-    def cases(self, element: Tensor, worth: Tensor) -> Problems:
-        """The 2^k sub-problems of each, side by side, in which k elements (D, k) are split at zero: (D·2^k,).
+    def halves(self, element: Tensor, worth: Tensor) -> Problems:
+        """The two sub-problems of each, side by side, in which an element (D,) is split at zero: (2D,), first
+        where it is positive.
 
-        An element of -1 is not split, which leaves equal sub-problems. `worth` (D, k, 2) holds the
-        multipliers to start from where the element is positive, and where it is negative.
+        An element of -1 is not split, which leaves equal sub-problems. `worth` (D, 2) holds the multipliers
+        to start from where the element is positive, and where it is negative.
         """
-        D, k = element.shape
-        count = 2**k
-        cases = self.take(torch.arange(D, device=element.device).repeat_interleave(count))
-        case = torch.arange(count, device=element.device).repeat(D)
-        row = torch.arange(D * count, device=element.device)
-        for j in range(k):
-            e = element[:, j].repeat_interleave(count)
-            positive = (case >> j & 1) == 1
-            real = e >= 0
-            up, down = row[positive & real], row[~positive & real]
-            cases.lower[up, e[up]] = cases.lower[up, e[up]].clamp(min=0)
-            cases.upper[down, e[down]] = cases.upper[down, e[down]].clamp(max=0)
-            cases.beta[up, e[up]] = worth[up // count, j, 0]
-            cases.beta[down, e[down]] = worth[down // count, j, 1]
-        return cases
+        D = element.shape[0]
+        halves = self.take(torch.arange(D, device=element.device).repeat_interleave(2))
+        real = (element >= 0).nonzero()[:, 0]
+        at, up, down = element[real], 2 * real, 2 * real + 1
+        halves.lower[up, at] = halves.lower[up, at].clamp(min=0)
+        halves.upper[down, at] = halves.upper[down, at].clamp(max=0)
+        halves.beta[up, at], halves.beta[down, at] = worth[real, 0], worth[real, 1]
+        return halves
 
     def put(self, index: Tensor, part: Problems) -> None:
         """Write `part` over the sub-problems that `index` selects."""
-        for name in ("lower", "upper", "alpha", "beta", "weight"):
+        for name in self.PARAMETERS:
             getattr(self, name)[index] = getattr(part, name)
 
 

@@ -28,7 +28,7 @@ __all__ = ["SignSearch"]
 
 INNER_STEPS, STEPS = 10, 10
 """Gradient steps for an inner bound at the root, and for a sub-problem."""
-CASES = (None, 0, 2, 4)
+CASES = (None, 0, 2, 4, 6, 8, 10, 12)
 """Rounds of better inner bounds at the root, with a search after each: none, optimised slopes, and as many
 neurons split for each bound."""
 PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25

@@ -10,71 +10,162 @@ from vnnverify import Deadline
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Ascent, Problems
 
-__all__ = ["best_splits", "bound_by_cases"]
+__all__ = ["best_splits", "bound_by_cases", "case_bytes"]
 
-CASES_AT_ONCE = 2
-"""Cases of a sub-problem that are bounded together."""
+CASE_STEPS = 4
+"""Gradient steps for a case, which starts where the one it was cut from ended."""
+WORST = 0.3
+"""This part of a row's cases, those with the lowest bounds, is split at once."""
+COPIES = 14
+"""Numbers that a case takes for each open element: while cases are joined there are two of each."""
 TIE = 1e-3
 """Weight of an element's own relaxation beside a given loss, which may be zero for all."""
 
 
 def best_splits(
-    problems: Problems, ascent: Ascent, most: int, loss: Tensor | None = None
+    problems: Problems, coefficient: Tensor, most: int, loss: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Elements to split (D, k), best first, -1 where none is open, and multipliers (D, k, 2) for their
     upper and lower sides. k is 1 at least and `most` at most.
 
     Args:
+        coefficient: with which each open element came by (D, U).
         loss: what splitting each element is worth (D, U). None: what its relaxation can cost the row.
     """
     D, U = problems.alpha.shape
     device = problems.alpha.device
     if U == 0:
         return torch.full((D, 1), -1, device=device), problems.alpha.new_zeros(D, 1, 2)
-    own = _loss(problems, ascent)
+    own = _loss(problems, coefficient)
     if loss is not None:
         own = torch.where(own >= 0, loss + TIE * own, -1.0)
     value, element = own.topk(min(most, U), dim=1)
-    return torch.where(value >= 0, element, -1), _worth(problems, ascent, element)
+    return torch.where(value >= 0, element, -1), _worth(problems, coefficient, element)
+
+
+def case_bytes(dual: Dual, splits: int) -> int:
+    """Memory that `bound_by_cases` takes for each row."""
+    return 4 * COPIES * dual.size << splits
 
 
 def bound_by_cases(
-    fast: Dual, exact: Dual, problems: Problems, steps: int, splits: int, deadline: Deadline
+    fast: Dual, exact: Dual, problems: Problems, steps: int, splits: int, at_once: int, deadline: Deadline
 ) -> tuple[Tensor, Ascent]:
-    """Certified bounds (D,) of sub-problems in the type of `exact`, each the best of its own bound and, where
-    that is not positive, the least bound of its 2^splits cases; their parameters are optimised by `fast`, in
-    place. And where the ascent without cases ended."""
+    """Certified bounds (D,) of sub-problems in the type of `exact`: each the best of its own bound and, where
+    that is not positive, the least bound of its cases by the signs of open elements. Their parameters are
+    optimised by `fast`, in place. And where the ascent without cases ended.
+
+    A sub-problem has 2^splits cases at most. The worst are split first, so that a bound is exact where these
+    suffice.
+
+    Args:
+        steps: gradient steps without cases.
+        at_once: cases of one ascent.
+    """
     dtype = exact.root.lower.dtype
     ascent = fast.ascend(problems, steps, deadline)
     found = exact.certify(problems.to(dtype)).lower
     open_ = (~(found > 0)).nonzero()[:, 0]
     if not splits or deadline.expired or not open_.numel():
         return found, ascent
-    part = problems.take(open_)
-    cases = part.cases(*best_splits(part, ascent.take(open_), splits))
-    lowest = []
-    for index in torch.arange(len(cases), device=found.device).split(CASES_AT_ONCE * open_.numel()):
-        case = cases.take(index)
-        fast.ascend(case, steps, deadline)
-        lowest.append(exact.certify(case.to(dtype)).lower)
-    found[open_] = torch.fmax(found[open_], torch.cat(lowest).reshape(open_.numel(), -1).amin(dim=1))
+    cases = _Cases(fast, exact, problems.take(open_), ascent.take(open_), at_once, deadline)
+    while not deadline.expired and cases.split(1 << splits):
+        pass
+    found[open_] = torch.fmax(found[open_], cases.least())
     return found, ascent
 
 
-def _loss(problems: Problems, ascent: Ascent) -> Tensor:
+class _Cases:
+    """Cases of R rows by the signs of open elements. Those of a row leave none of its inputs out.
+
+    Args:
+        roots: each row's only case so far, and `ascent`, what is known of it.
+    """
+
+    def __init__(
+        self, fast: Dual, exact: Dual, roots: Problems, ascent: Ascent, at_once: int, deadline: Deadline
+    ) -> None:
+        self.fast, self.exact, self.roots = fast, exact, roots
+        self.at_once, self.deadline = at_once, deadline
+        self.row = torch.arange(len(roots), device=roots.box.device)  # (N,) of each open case
+        self.columns = {name: getattr(roots, name) for name in Problems.PARAMETERS}  # (N, …) each
+        self.columns |= {"bound": ascent.bound, "coefficient": ascent.coefficient}
+        dtype = exact.root.lower.dtype
+        self.closed = torch.full((len(roots),), torch.inf, dtype=dtype, device=self.row.device)
+        """The least certified bound of the cases of each row that are done with."""
+
+    def split(self, most: int) -> bool:
+        """Split the worst cases of each row, which is to have `most` cases at most. Returns whether there was
+        anything to split."""
+        worst = self._worst(most)
+        if not bool(worst.any()):
+            return False
+        rows, columns = [self.row[~worst]], [{name: t[~worst] for name, t in self.columns.items()}]
+        for index in worst.nonzero()[:, 0].split(self.at_once // 2 or 1):
+            children = self._children(index)
+            ascent = self.fast.ascend(children, CASE_STEPS, self.deadline)
+            row = self.row[index].repeat_interleave(2)
+            proved = ascent.bound > 0
+            self._close(children.take(proved), row[proved])
+            rows.append(row[~proved])
+            left = children.take(~proved)
+            found = {"bound": ascent.bound[~proved], "coefficient": ascent.coefficient[~proved]}
+            columns.append({name: getattr(left, name) for name in Problems.PARAMETERS} | found)
+        self.row = torch.cat(rows)
+        self.columns = {name: torch.cat([c[name] for c in columns]) for name in self.columns}
+        return True
+
+    def least(self) -> Tensor:
+        """The least certified bound of each row's cases: (R,)."""
+        for index in torch.arange(len(self.row), device=self.row.device).split(self.at_once):
+            self._close(self._problems(index), self.row[index])
+        return self.closed
+
+    def _worst(self, most: int) -> Tensor:
+        """The cases to split: (N,) bool. None of a row whose worst has nothing left to split."""
+        R = len(self.closed)
+        order = self.columns["bound"].argsort()
+        order = order[self.row[order].argsort(stable=True)]
+        count = torch.bincount(self.row, minlength=R)
+        first = count.cumsum(0) - count
+        rank = torch.empty_like(self.row)
+        rank[order] = torch.arange(len(order), device=order.device) - first[self.row[order]]
+        able = ((self.columns["lower"] < 0) & (self.columns["upper"] > 0)).any(dim=1)
+        ended = torch.zeros(R, dtype=torch.bool, device=order.device)
+        ended[self.row[(rank == 0) & ~able]] = True
+        number = torch.minimum((WORST * count).ceil(), most - count)
+        return (rank < number[self.row]) & able & ~ended[self.row]
+
+    def _problems(self, index: Tensor) -> Problems:
+        row, roots = self.row[index], self.roots
+        columns = {name: self.columns[name][index] for name in Problems.PARAMETERS}
+        scale = None if roots.scale is None else roots.scale[row]
+        return Problems(roots.box[row], roots.rows[row], roots.offset[row], **columns, scale=scale)
+
+    def _children(self, index: Tensor) -> Problems:
+        parents = self._problems(index)
+        element, worth = best_splits(parents, self.columns["coefficient"][index], 1)
+        return parents.halves(element[:, 0], worth[:, 0])
+
+    def _close(self, cases: Problems, row: Tensor) -> None:
+        if len(cases):
+            low = self.exact.certify(cases.to(self.closed.dtype)).lower
+            self.closed.scatter_reduce_(0, row, torch.nan_to_num(low, nan=-torch.inf), "amin")
+
+
+def _loss(problems: Problems, coefficient: Tensor) -> Tensor:
     """What the relaxation of each open element can cost its row: (D, U); -1 where nothing is open."""
     lower, upper, alpha = problems.lower, problems.upper, problems.alpha
-    above = (-ascent.coefficient).clamp(min=0) * -lower * upper / (upper - lower)
+    above = (-coefficient).clamp(min=0) * -lower * upper / (upper - lower)
     corner = torch.maximum(-lower * alpha, upper * (1 - alpha))
-    below = ascent.coefficient.clamp(min=0) * corner  # the slope below is optimised: it matters little
+    below = coefficient.clamp(min=0) * corner  # the slope below is optimised: it matters little
     return torch.where((lower < 0) & (upper > 0), above + 1e-3 * below, -1.0)
 
 
-def _worth(problems: Problems, ascent: Ascent, element: Tensor) -> Tensor:
+def _worth(problems: Problems, coefficient: Tensor, element: Tensor) -> Tensor:
     """Multipliers (D, k, 2) with which a child's bound starts where its parent's ended: they make up for
     the difference between the parent's slope and the exact slope, 1 or 0, of either side."""
     chord = problems.upper / (problems.upper - problems.lower)
-    slope = torch.where(ascent.coefficient > 0, problems.alpha, chord).gather(1, element)
-    coefficient = ascent.coefficient.gather(1, element)
-    beta = problems.beta.gather(1, element)
-    return torch.stack([beta + coefficient * (1 - slope), beta - coefficient * slope], dim=2)
+    slope = torch.where(coefficient > 0, problems.alpha, chord).gather(1, element)
+    own, beta = coefficient.gather(1, element), problems.beta.gather(1, element)
+    return torch.stack([beta + own * (1 - slope), beta - own * slope], dim=2)
