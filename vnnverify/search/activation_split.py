@@ -176,6 +176,7 @@ class ActivationResult:
     witness: Tensor | None = None  # (n,) float64, confirmed
     timed_out: bool = False
     stats: dict[str, Any] = field(default_factory=dict)
+    splits_needed: float = 0.0  # one below the other, if bounds went on rising as they did
 
 
 class ActivationSplit:
@@ -243,7 +244,10 @@ class ActivationSplit:
             batch.took(taken, spent)
         left = sorted(stuck | set(work.goal.tolist()))
         return ActivationResult(
-            left, timed_out=bool(len(work)), stats=self._stats(len(work), lowest, deepest)
+            left,
+            timed_out=bool(len(work)),
+            stats=self._stats(len(work), lowest, deepest),
+            splits_needed=needed,
         )
 
     def _stats(self, left: int, lowest: float, deepest: int) -> dict[str, Any]:

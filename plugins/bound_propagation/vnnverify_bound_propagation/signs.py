@@ -29,11 +29,17 @@ __all__ = ["SignSearch"]
 INNER_STEPS, STEPS = 10, 10
 """Gradient steps for an inner bound at the root, and for a sub-problem."""
 CASES = (None, 0, 2, 4, 6, 8, 10, 12)
-"""Rounds of better inner bounds at the root, with a search after each: none, optimised slopes, and as many
-neurons split for each bound."""
-PATIENCE, TRIAL_SHARE, NEXT_SHARE = 12, 0.3, 0.25
-"""A search between the rounds ends when it seems to need more splits one below the other than this, or after
-this part of the time left. No round follows one after which the next would take more than the last part."""
+"""Rounds of better inner bounds at the root, with a search after each: none, optimised slopes, and at most
+2^k cases for each bound."""
+PATIENCE, TRIAL_SHARE, TRIAL_SECONDS = 12, 0.3, 1.0
+"""A search between the rounds ends when it seems to need more splits one below the other than this, after
+this part of the time left, or when it has taken as long as the round before it and this."""
+GROWTH, NEXT_SHARE = 4, 0.25
+"""A round may take so many times as long as the one before it. It is dear if that is more than this part of
+the time left."""
+HOPELESS, LONG_SHARE = 100, 0.8
+"""A search that seems to need more splits than this one below the other is in vain. Then, and where the last
+round made up for half of what was missing, the next may take so much of the time left."""
 GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, 4, 0.6
 """Where there are more than ReLUs: gradient steps for the lines of a goal and of an inner bound, and the most
 of the time left that the inner bounds may take."""
@@ -130,30 +136,52 @@ class SignSearch:
             return _undecided(goals)
         if has_one_hidden_layer(tool.graph):
             return self._shallow(tool, state, goals, ctx)
-        goals_at_root, visited = len(goals), 0
         if not tool.only_relus:
             return self._general(tool, state, goals, ctx)
+        return self._in_rounds(tool, state, goals, each, ctx)
+
+    def _in_rounds(
+        self, tool: Propagator, state: State, goals: list[Goal], each: float, ctx: Context
+    ) -> ActivationResult:
+        """Inner bounds at the root and searches in turn. An early search gives up soon; where the next round
+        would be dear, a search takes all of the time, or as long as such a round if that is promising.
+
+        Args:
+            each: seconds that a backward pass takes for a goal.
+        """
+        goals_at_root, visited, lowest = len(goals), 0, -math.inf
+        share = INNER_SHARE
         for splits in CASES:
             before = time.monotonic()
             if splits is not None:
-                Improvement(tool, state).run(INNER_STEPS, ctx.deadline.share(INNER_SHARE), splits)
+                Improvement(tool, state).run(INNER_STEPS, ctx.deadline.share(share), splits)
             spent = time.monotonic() - before
             if not _in_time(goals, each, ctx.deadline):
                 return _undecided(goals, visited)
-            result = self._trial(tool, state, goals, ctx)
+            result, root = self._trial(tool, state, goals, ctx, max(spent, TRIAL_SECONDS))
             visited += result.stats["subproblems"]
-            if result.witness is not None or not result.open_goals:
-                break
             goals = [goals[k] for k in result.open_goals]
-            next_is_dear = splits is not None and 4 * spent > NEXT_SHARE * ctx.deadline.remaining()
-            if next_is_dear or splits == CASES[-1]:
-                if not _in_time(goals, each, ctx.deadline):
-                    return _undecided(goals, visited)
-                result = self._last(tool, state, goals, ctx, splits or 0)
-                visited += result.stats["subproblems"]
+            if not goals:
+                break
+            hopeless = result.splits_needed > HOPELESS
+            promising = hopeless or root > lowest / 2
+            share, lowest = LONG_SHARE if promising else INNER_SHARE, root
+            left = ctx.deadline.remaining()
+            if splits is None or GROWTH * spent <= NEXT_SHARE * left:
+                continue
+            another = promising and spent < LONG_SHARE * left and splits != CASES[-1]
+            if another and hopeless:
+                continue
+            if not _in_time(goals, each, ctx.deadline):
+                return _undecided(goals, visited)
+            limited = ctx.until(Deadline.after(min(2 * spent, left))) if another else ctx
+            result = self._last(tool, state, goals, ctx, limited, splits)
+            visited += result.stats["subproblems"]
+            goals = [goals[k] for k in result.open_goals]
+            if not goals or not another:
                 break
         stats = {**result.stats, "subproblems": visited, "goals": goals_at_root}
-        clauses = sorted({goals[k].clause for k in result.open_goals})
+        clauses = sorted({goal.clause for goal in goals})
         return dataclasses.replace(result, open_goals=clauses, stats=stats)
 
     def _shallow(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
@@ -218,18 +246,22 @@ class SignSearch:
         chosen = torch.tensor(rows_of, dtype=torch.long, device=state.lower.device)
         return State.stacked(own) if own else state, open_, chosen, worst
 
-    def _trial(self, tool: Propagator, state: State, goals: list[Goal], ctx: Context) -> ActivationResult:
-        """A search that gives up early. `open_goals` of the result are indices of `goals`."""
-        limited = ctx.until(ctx.deadline.share(TRIAL_SHARE))
+    def _trial(
+        self, tool: Propagator, state: State, goals: list[Goal], ctx: Context, seconds: float
+    ) -> tuple[ActivationResult, float]:
+        """A search that gives up early, and the least bound of its roots. `open_goals` of the result are
+        indices of `goals`."""
+        limited = ctx.until(Deadline.after(min(seconds, ctx.deadline.share(TRIAL_SHARE).remaining())))
         bounder = DualBounder(tool, state, goals, limited, dtype=ctx.dtype, steps=STEPS)
         search = ActivationSplit(bounder, limited, max_batch=self.max_batch, patience=PATIENCE)
-        return _named(search.run(*bounder.start()), bounder)
+        roots, found = bounder.start()
+        return _named(search.run(roots, found), bounder), float(found.lower.min())
 
     def _last(
-        self, tool: Propagator, state: State, goals: list[Goal], ctx: Context, splits: int
+        self, tool: Propagator, state: State, goals: list[Goal], whole: Context, ctx: Context, splits: int
     ) -> ActivationResult:
-        """A search that takes all of the time, with inner bounds of each sub-problem's own where there is
-        time for many of these."""
+        """A search that takes all of the time of `ctx`, with inner bounds of each sub-problem's own where in
+        the `whole` time left there is time for many of these."""
         plain = DualBounder(tool, state, goals, ctx, dtype=ctx.dtype, steps=STEPS)
         if not splits:
             return _named(ActivationSplit(plain, ctx, max_batch=self.max_batch).run(*plain.start()), plain)
@@ -238,7 +270,7 @@ class SignSearch:
         roots, found = bounder.start(limit)
         each = (time.monotonic() - before) / len(goals)
         most = self.max_batch
-        if not limit.expired and MANY * each < ctx.deadline.remaining():
+        if not limit.expired and MANY * each < whole.deadline.remaining():
             search = ActivationSplit(bounder, ctx, full_batch=1, max_batch=most, seconds=BATCH_SECONDS)
         else:
             kept, found = bounder.without_more(found, ctx)
