@@ -29,8 +29,6 @@ SLOPE_STEPS = 255
 """Slopes travel from parent to child as bytes; any rounding of them is sound."""
 ROOT_STEPS = 40
 """Gradient steps for a goal without splits."""
-LEAF_STEPS, LEAF_DECAY = 300, 0.985
-"""Gradient steps where every sign is settled, and how slowly their size falls."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,11 +96,10 @@ class DualBounder:
         """Improve the parameters of all sub-problems in place; those in which every sign is settled take as
         many more steps as a linear program needs."""
         ascent = self.dual.ascend(problems, steps, self.ctx.deadline)
-        leaf = ~((problems.lower < 0) & (problems.upper > 0)).any(dim=1) & ~(ascent.bound > 0)
-        if bool(leaf.any()):  # nothing is left to split: a linear program, worth solving well
-            index = leaf.nonzero()[:, 0]
+        index = (problems.settled & ~(ascent.bound > 0)).nonzero()[:, 0]
+        if index.numel():
             part = problems.take(index)
-            found = self.dual.ascend(part, LEAF_STEPS, self.ctx.deadline, decay=LEAF_DECAY)
+            found = self.dual.settle(part, self.ctx.deadline)
             problems.put(index, part)
             ascent.put(index, found)
         return ascent

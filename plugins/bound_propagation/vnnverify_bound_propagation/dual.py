@@ -42,6 +42,8 @@ RATE, DECAY = 0.5, 0.9
 BETA_RATE, OPEN_RATE = 0.1, 0.001
 """Step sizes of multipliers, relative to the largest coefficient of their layer: where the sign is settled
 by a split, and where it is open."""
+LEAF_STEPS, LEAF_DECAY = 300, 0.985
+"""Gradient steps where every sign is settled, and how slowly their size falls."""
 WEIGHT_RATE = 0.5
 """Step size of multipliers of the unsafe rows, relative to `Problems.scale`."""
 
@@ -152,6 +154,10 @@ class Dual:
             kept = [_with_rows(old, index, new) for old, new in zip(kept, parameters, strict=True)]
         problems.alpha, problems.beta, problems.weight = kept
         return best
+
+    def settle(self, problems: Problems, deadline: Deadline) -> Ascent:
+        """As `ascend`, where every sign is settled: a linear program, worth solving well."""
+        return self.ascend(problems, LEAF_STEPS, deadline, decay=LEAF_DECAY)
 
     def evaluate(self, problems: Problems) -> Tensor:
         """The bound of each sub-problem at its parameters, in plain arithmetic: (D,)."""

@@ -37,6 +37,11 @@ class Problems:
     def __len__(self) -> int:
         return self.box.shape[0]
 
+    @property
+    def settled(self) -> Tensor:
+        """Which sub-problems have no open element left: (D,) bool."""
+        return ~((self.lower < 0) & (self.upper > 0)).any(dim=1)
+
     def take(self, index: Tensor) -> Problems:
         """The sub-problems that `index` selects."""
         parts = (getattr(self, name) for name in self.__slots__)

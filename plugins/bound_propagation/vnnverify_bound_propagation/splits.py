@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which open elements of a sub-problem to split, and bounds over the cases of several splits at once."""
+"""Which open elements of a sub-problem to split; and bounds of rows by their cases, searched side by side."""
 
 from __future__ import annotations
 
@@ -90,30 +90,42 @@ class _Cases:
         self.row = torch.arange(len(roots), device=roots.box.device)  # (N,) of each open case
         self.columns = {name: getattr(roots, name) for name in Problems.PARAMETERS}  # (N, …) each
         self.columns |= {"bound": ascent.bound, "coefficient": ascent.coefficient}
+        self.columns["final"] = torch.zeros_like(
+            ascent.bound, dtype=torch.bool
+        )  # no better bound is to be had
         dtype = exact.root.lower.dtype
         self.closed = torch.full((len(roots),), torch.inf, dtype=dtype, device=self.row.device)
         """The least certified bound of the cases of each row that are done with."""
 
     def split(self, most: int) -> bool:
-        """Split the worst cases of each row, which is to have `most` cases at most. Returns whether there was
-        anything to split."""
+        """Split the worst cases of each row, which is to have `most` cases at most, and bound those well that
+        have nothing left to split. Returns whether there was anything to do."""
         worst = self._worst(most)
         if not bool(worst.any()):
             return False
-        rows, columns = [self.row[~worst]], [{name: t[~worst] for name, t in self.columns.items()}]
-        for index in worst.nonzero()[:, 0].split(self.at_once // 2 or 1):
+        able = ((self.columns["lower"] < 0) & (self.columns["upper"] > 0)).any(dim=1)
+        kept = [(self.row[~worst], {name: t[~worst] for name, t in self.columns.items()})]
+        for index in (worst & able).nonzero()[:, 0].split(self.at_once // 2 or 1):
             children = self._children(index)
             ascent = self.fast.ascend(children, CASE_STEPS, self.deadline)
-            row = self.row[index].repeat_interleave(2)
-            proved = ascent.bound > 0
-            self._close(children.take(proved), row[proved])
-            rows.append(row[~proved])
-            left = children.take(~proved)
-            found = {"bound": ascent.bound[~proved], "coefficient": ascent.coefficient[~proved]}
-            columns.append({name: getattr(left, name) for name in Problems.PARAMETERS} | found)
-        self.row = torch.cat(rows)
-        self.columns = {name: torch.cat([c[name] for c in columns]) for name in self.columns}
+            kept.append(self._open(self.row[index].repeat_interleave(2), children, ascent))
+        for index in (worst & ~able).nonzero()[:, 0].split(self.at_once):
+            leaves = self._problems(index)
+            kept.append(self._open(self.row[index], leaves, self.fast.settle(leaves, self.deadline), True))
+        self.row = torch.cat([row for row, _ in kept])
+        self.columns = {name: torch.cat([c[name] for _, c in kept]) for name in self.columns}
         return True
+
+    def _open(
+        self, row: Tensor, cases: Problems, ascent: Ascent, final: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The rows and the columns of those cases that are not proved; the others are done with."""
+        proved = ascent.bound > 0
+        self._close(cases.take(proved), row[proved])
+        left = cases.take(~proved)
+        found = {"bound": ascent.bound[~proved], "coefficient": ascent.coefficient[~proved]}
+        found["final"] = torch.full_like(found["bound"], final, dtype=torch.bool)
+        return row[~proved], {name: getattr(left, name) for name in Problems.PARAMETERS} | found
 
     def least(self) -> Tensor:
         """The least certified bound of each row's cases: (R,)."""
@@ -122,19 +134,19 @@ class _Cases:
         return self.closed
 
     def _worst(self, most: int) -> Tensor:
-        """The cases to split: (N,) bool. None of a row whose worst has nothing left to split."""
+        """The cases to look at: (N,) bool. None of a row whose worst is final."""
         R = len(self.closed)
+        final = self.columns["final"]
         order = self.columns["bound"].argsort()
         order = order[self.row[order].argsort(stable=True)]
         count = torch.bincount(self.row, minlength=R)
         first = count.cumsum(0) - count
         rank = torch.empty_like(self.row)
         rank[order] = torch.arange(len(order), device=order.device) - first[self.row[order]]
-        able = ((self.columns["lower"] < 0) & (self.columns["upper"] > 0)).any(dim=1)
         ended = torch.zeros(R, dtype=torch.bool, device=order.device)
-        ended[self.row[(rank == 0) & ~able]] = True
+        ended[self.row[(rank == 0) & final]] = True
         number = torch.minimum((WORST * count).ceil(), most - count)
-        return (rank < number[self.row]) & able & ~ended[self.row]
+        return (rank < number[self.row]) & ~final & ~ended[self.row]
 
     def _problems(self, index: Tensor) -> Problems:
         row, roots = self.row[index], self.roots
@@ -150,7 +162,8 @@ class _Cases:
     def _close(self, cases: Problems, row: Tensor) -> None:
         if len(cases):
             low = self.exact.certify(cases.to(self.closed.dtype)).lower
-            self.closed.scatter_reduce_(0, row, torch.nan_to_num(low, nan=-torch.inf), "amin")
+            low = torch.where(torch.isfinite(low), low, -torch.inf)  # an overflow proves nothing
+            self.closed.scatter_reduce_(0, row, low, "amin")
 
 
 def _loss(problems: Problems, coefficient: Tensor) -> Tensor:

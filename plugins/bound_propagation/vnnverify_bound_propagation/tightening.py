@@ -162,9 +162,7 @@ class Tightening:
             element = unit.columns[column - unit.part.start]
             inner = _inner_problems(problems, p, element, sign, limits, value.size)
             inner.scale = (problems.upper[p, column] - problems.lower[p, column]) / spread[p]
-            lows[k], ascent = bound_by_cases(
-                fast, exact, inner, STEPS, splits, self.at_once, deadline
-            )
+            lows[k], ascent = bound_by_cases(fast, exact, inner, STEPS, splits, self.at_once, deadline)
             rows[k] = InnerRows(p, column, sign, Sensitivity.direct(inner, ascent))
 
         in_threads(work, range(len(parts)), at_most=None if spread.device.type == "cpu" else 1)
