@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -105,11 +107,11 @@ class _Cases:
             return False
         able = ((self.columns["lower"] < 0) & (self.columns["upper"] > 0)).any(dim=1)
         kept = [(self.row[~worst], {name: t[~worst] for name, t in self.columns.items()})]
-        for index in (worst & able).nonzero()[:, 0].split(self.at_once // 2 or 1):
+        for index in _parts(worst & able, self.at_once // 2):
             children = self._children(index)
             ascent = self.fast.ascend(children, CASE_STEPS, self.deadline)
             kept.append(self._open(self.row[index].repeat_interleave(2), children, ascent))
-        for index in (worst & ~able).nonzero()[:, 0].split(self.at_once):
+        for index in _parts(worst & ~able, self.at_once):
             leaves = self._problems(index)
             kept.append(self._open(self.row[index], leaves, self.fast.settle(leaves, self.deadline), True))
         self.row = torch.cat([row for row, _ in kept])
@@ -129,7 +131,7 @@ class _Cases:
 
     def least(self) -> Tensor:
         """The least certified bound of each row's cases: (R,)."""
-        for index in torch.arange(len(self.row), device=self.row.device).split(self.at_once):
+        for index in _parts(torch.ones_like(self.row, dtype=torch.bool), self.at_once):
             self._close(self._problems(index), self.row[index])
         return self.closed
 
@@ -164,6 +166,11 @@ class _Cases:
             low = self.exact.certify(cases.to(self.closed.dtype)).lower
             low = torch.where(torch.isfinite(low), low, -torch.inf)  # an overflow proves nothing
             self.closed.scatter_reduce_(0, row, low, "amin")
+
+
+def _parts(chosen: Tensor, size: int) -> Iterator[Tensor]:
+    """The indices of what is chosen (N,), so many at a time."""
+    return (part for part in chosen.nonzero()[:, 0].split(max(1, size)) if part.numel())
 
 
 def _loss(problems: Problems, coefficient: Tensor) -> Tensor:
