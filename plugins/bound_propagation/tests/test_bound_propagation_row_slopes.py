@@ -202,18 +202,22 @@ def test_later_bounds_profit_from_slopes_of_earlier_ones() -> None:
     plain = tool.propagate(lower, upper, NEVER)
     seen: list[Value] = []
 
-    def better(value: Value, state: State) -> None:
+    def better(value: Value, state: State) -> bool:
         seen.append(value)
-        Improvement(tool, state).with_slopes(value, 3, NEVER)
+        return Improvement(tool, state).with_slopes(value, 3, NEVER)
 
-    state = tool.propagate(lower, upper, NEVER, better=better)
+    whole = tool.propagate(lower, upper, NEVER, better=better)
+    half = upper.clone()
+    half[:, : half.shape[1] // 2] = lower[:, : half.shape[1] // 2]
+    within = tool.propagate(lower, half, NEVER, tool.remembered(whole), better)
     refined = [node.output for node in tool.graph.nodes if node.output in tool.plan.refine]
-    assert seen == refined and len(refined) == 2  # intervals of the first layer are exact
+    assert seen == 2 * refined and len(refined) == 2  # intervals of the first layer are exact
+    for state, end in ((within, half), (whole, upper)):
+        t = torch.rand(300, lower.shape[1], generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+        t[::2] = t[::2].round()
+        values = tool.graph.evaluate(lower + t * (end - lower))
+        for value, (low, high) in state.interval.items():
+            assert bool(((values[value] >= low) & (values[value] <= high)).all()), value.name
     (output,) = tool.graph.outputs
     gains = [(state.interval[v][0] - plain.interval[v][0]).amax() for v in (*refined, output)]
     assert gains[0] > 1e-3 and gains[2] > 1e-3
-    t = torch.rand(300, lower.shape[1], generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    t[::2] = t[::2].round()
-    values = tool.graph.evaluate(lower + t * (upper - lower))
-    for value, (low, high) in state.interval.items():
-        assert bool(((values[value] >= low) & (values[value] <= high)).all()), value.name

@@ -123,13 +123,14 @@ class Propagator:
         upper: Tensor,
         deadline: Deadline,
         known: Tensor | None = None,
-        better: Callable[[Value, State], None] | None = None,
+        better: Callable[[Value, State], bool] | None = None,
     ) -> State:
         """Bounds of every value over each box [lower, upper], (B, n). Past the deadline it stops refining.
 
         Args:
             known: what is `remembered` of larger boxes (B, 2, M).
-            better: betters what the state knows of a value that was refined, before later values are.
+            better: betters what the state knows of a value, and says whether it did, before later values are
+                bounded: after plain backward rows, or in their place where larger boxes are known.
         """
         state = State.of(self.graph, lower, upper)
         deviations = self._deviations(state) if self.light else None
@@ -159,8 +160,9 @@ class Propagator:
                 if deviations is not None:
                     deviations.follow(node)
                 if not deadline.expired:
-                    self._refine(value, state, deviations, deadline)
-                    if better is not None:
+                    if known is None or better is None or not better(value, state):
+                        self._refine(value, state, deviations, deadline)
+                    if known is None and better is not None:
                         better(value, state)
                 if deviations is not None:
                     deviations.renew(value)

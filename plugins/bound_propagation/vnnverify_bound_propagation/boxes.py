@@ -134,9 +134,9 @@ class DeepBoxBounder:
         started = time.monotonic()
         deadline = self.ctx.deadline
 
-        def better(value: Value, state: State) -> None:
+        def better(value: Value, state: State) -> bool:
             """Slopes of each row's own where rows are short."""
-            Improvement(self.tool, state).with_slopes(value, SLOPE_STEPS, deadline)
+            return Improvement(self.tool, state).with_slopes(value, SLOPE_STEPS, deadline)
 
         state = self.tool.propagate(lower.double(), upper.double(), deadline, memory, better)
         linear, gain = self.tool.margins(state, spec.as_type(torch.float64))

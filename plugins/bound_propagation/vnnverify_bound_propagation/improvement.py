@@ -114,10 +114,13 @@ class Improvement:
             bettered = True
         return bettered
 
-    def with_slopes(self, value: Value, steps: int, deadline: Deadline) -> None:
-        """Better bounds of one value, as `run` does, if its rows are windows all the way down."""
-        if self._narrow(value) and self._worthwhile(value):
-            self._choose_slopes(value, steps, deadline, 0)
+    def with_slopes(self, value: Value, steps: int, deadline: Deadline) -> bool:
+        """Better bounds of one value, as `run` does, if its rows are windows all the way down, which is
+        returned."""
+        if not (self._narrow(value) and self._worthwhile(value)):
+            return False
+        self._choose_slopes(value, steps, deadline, 0)
+        return True
 
     @property
     def narrow(self) -> bool:
