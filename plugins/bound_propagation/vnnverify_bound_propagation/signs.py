@@ -33,7 +33,7 @@ CASES = (None, 0, 2, 4, 6, 8, 10, 12)
 2^k cases for each bound."""
 PATIENCE, TRIAL_SHARE, TRIAL_SECONDS = 12, 0.3, 1.0
 """A search between the rounds ends when it seems to need more splits one below the other than this, after
-this part of the time left, or when it has taken as long as the round before it and this."""
+this part of the time left, or after as many seconds as this or as the round before it took."""
 GROWTH, NEXT_SHARE = 4, 0.25
 """A round may take so many times as long as the one before it. It is dear if that is more than this part of
 the time left."""
@@ -55,8 +55,8 @@ PLAIN_SHARE, INNER_SHARE, ROOT_SHARE = 0.5, 0.3, 0.5
 """Most of the time left that each may take: plain root bounds, optimised inner bounds, and those that goals
 have of their own."""
 INNER_SPLITS, MANY = 1, 100
-"""Neurons split for an inner bound of a sub-problem, which get inner bounds of their own if there is time for
-so many sub-problems."""
+"""An inner bound of a sub-problem has 2^k cases; sub-problems get inner bounds of their own if there is time
+for so many of them."""
 BATCH_SECONDS = 4.0
 """A batch of these: rows are bounded faster by the thousand, and all with as many splits go side by side."""
 PASSES = 4

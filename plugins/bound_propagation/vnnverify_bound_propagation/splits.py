@@ -92,9 +92,7 @@ class _Cases:
         self.row = torch.arange(len(roots), device=roots.box.device)  # (N,) of each open case
         self.columns = {name: getattr(roots, name) for name in Problems.PARAMETERS}  # (N, …) each
         self.columns |= {"bound": ascent.bound, "coefficient": ascent.coefficient}
-        self.columns["final"] = torch.zeros_like(
-            ascent.bound, dtype=torch.bool
-        )  # no better bound is to be had
+        self.columns["final"] = torch.zeros_like(ascent.bound, dtype=torch.bool)  # it gets no better
         dtype = exact.root.lower.dtype
         self.closed = torch.full((len(roots),), torch.inf, dtype=dtype, device=self.row.device)
         """The least certified bound of the cases of each row that are done with."""
