@@ -37,9 +37,9 @@ this part of the time left, or after as many seconds as this or as the round bef
 GROWTH, NEXT_SHARE = 4, 0.25
 """A round may take so many times as long as the one before it. It is dear if that is more than this part of
 the time left."""
-HOPELESS, LONG_SHARE = 100, 0.8
+HOPELESS, GAIN, LONG_SHARE = 100, 0.25, 0.8
 """A search that seems to need more splits than this one below the other is in vain. Then, and where the last
-round made up for half of what was missing, the next may take so much of the time left."""
+round made up for this part of what was missing, the next may take so much of the time left."""
 GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, 4, 0.6
 """Where there are more than ReLUs: gradient steps for the lines of a goal and of an inner bound, and the most
 of the time left that the inner bounds may take."""
@@ -164,13 +164,13 @@ class SignSearch:
             if not goals:
                 break
             hopeless = result.splits_needed > HOPELESS
-            promising = hopeless or root > lowest / 2
+            promising = hopeless or root > (1 - GAIN) * lowest
             share, lowest = LONG_SHARE if promising else INNER_SHARE, root
             left = ctx.deadline.remaining()
             if splits is None or GROWTH * spent <= NEXT_SHARE * left:
                 continue
             another = promising and spent < LONG_SHARE * left and splits != CASES[-1]
-            if another and hopeless:
+            if another and (hopeless or not splits):  # an early search has been just that
                 continue
             if not _in_time(goals, each, ctx.deadline):
                 return _undecided(goals, visited)
