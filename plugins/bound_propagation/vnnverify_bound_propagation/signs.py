@@ -149,8 +149,8 @@ class SignSearch:
         Args:
             each: seconds that a backward pass takes for a goal.
         """
-        goals_at_root, visited, lowest = len(goals), 0, -math.inf
-        share = INNER_SHARE
+        goals_at_root, visited = len(goals), 0
+        share, lowest = INNER_SHARE, 0.0  # nothing has been gained so far
         for splits in CASES:
             before = time.monotonic()
             if splits is not None:
