@@ -344,6 +344,7 @@ def _reporter(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[str
     """What is done at the end of each turn: it is logged, and told if the job asks for it."""
 
     def report(name: str, result: Result) -> None:
+        """What came of one turn of the backend of this name."""
         verdict, seconds, reason = result.verdict.value, result.seconds, result.reason
         logger.info("%s: %s in %.2f s %s %s", name, verdict, seconds, reason, result.stats)
         if job.progress:
@@ -365,6 +366,7 @@ def _standing(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[int
     latest = time.monotonic()
 
     def told(visited: int, left: int, bound: float) -> None:
+        """So many sub-problems were visited and are left, and the lowest bound of the last ones."""
         nonlocal latest
         now = time.monotonic()
         if now - latest < TELLS_EVERY:
