@@ -232,16 +232,16 @@ def _moved() -> Iterator[Form]:
     for op in ("Scatter", "ScatterElements"):
         opset = 10 if op == "Scatter" else 13
         yield form(op, MATRIX, ints(0, 2, 1).reshape(1, 3), (1, 3), when="constant indices", opset=opset)
-    yield form(
-        "ScatterElements",
-        MATRIX,
-        ints(0, 0, 1).reshape(1, 3),
-        (1, 3),
-        when="reduction=add",
-        opset=16,
-        reduction="add",
-    )
+    for reduction in ("add", "max"):
+        when, index = f"reduction={reduction}", ints(0, 0, 1).reshape(1, 3)
+        yield form("ScatterElements", MATRIX, index, (1, 3), when=when, opset=18, reduction=reduction)
+        yield form(
+            "ScatterND", MATRIX, ints(0, 0).reshape(2, 1), (2, 3), when=when, opset=18, reduction=reduction
+        )
     yield form("ScatterND", MATRIX, ints(0, 2).reshape(1, 2), (1,), when="constant indices")
+    places, window = ints(5, 7, 13, 15).reshape(1, 1, 2, 2), [2, 2]
+    yield form("MaxUnpool", (1, 1, 2, 2), places, when="constant places", kernel_shape=window, strides=window)
+    yield form("CumProd", MATRIX, np.array(0), opset=26)
     yield form("Compress", MATRIX, np.array([True, False, True, True]), axis=0, when="constant condition")
     yield form("ReverseSequence", MATRIX, ints(3, 2, 1), when="constant lengths")
     yield form("Trilu", MATRIX, opset=14)

@@ -84,7 +84,7 @@ def test_normalised(build: Build, tried: Tried, op: str, operands: tuple[Any, ..
     ("op", "attributes", "text"),
     [
         ("FusedMatMul", {"transBatchA": 1}, "a transposed batch"),
-        ("FusedGemm", {"activation": "Wave"}, "the activation 'Wave'"),
+        ("FusedGemm", {"activation": "Wave"}, "the operator 'Wave' as a part"),
         ("FusedSwirl", {}, "operator com.microsoft.FusedSwirl"),
     ],
 )

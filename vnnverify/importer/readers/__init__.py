@@ -11,6 +11,7 @@ _FAMILIES = (
     "activation",
     "arithmetic",
     "contributed",
+    "cumulative",
     "einsum",
     "logic",
     "movement",
@@ -24,8 +25,10 @@ _FAMILIES = (
     "reduction",
     "resize",
     "sampling",
+    "scatter",
     "shape",
     "signal",
+    "unpooling",
 )
 
 

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import numpy as np
 
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import scaled
-from vnnverify.importer.registry import find_reader, reads
+from vnnverify.importer.readers.composition import as_onnx
+from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Transpose
 from vnnverify.ops.gates import Gelu, GeluTanh, Silu
@@ -19,22 +17,8 @@ from vnnverify.ops.sums import Sum
 __all__: list[str] = []
 
 DOMAIN = "com.microsoft"
-_OPSET = 21
-"""The operator set of ONNX by whose readers the parts are read."""
 _PARAMETERS = {"LeakyRelu": ("alpha",), "HardSigmoid": ("alpha", "beta"), "Clip": ("min", "max")}
 """Attributes of activations, in the order of their numbers."""
-
-
-def _as(node: NodeView, op_type: str, *inputs: Operand | None, **attributes: Any) -> Value:
-    """What the ONNX operator of that name makes of the inputs."""
-    reader = find_reader("", op_type, _OPSET)
-    if reader is None:
-        raise node.unsupported(f"the activation {op_type!r}")
-    found = reader(
-        dataclasses.replace(node, op_type=op_type, inputs=inputs, attributes=attributes, opset=_OPSET)
-    )
-    assert isinstance(found, Value)
-    return found
 
 
 @reads("Gelu", "FastGelu", "BiasGelu", "QuickGelu", domain=DOMAIN)
@@ -42,7 +26,7 @@ def _gelu(node: NodeView) -> Operand:
     """Of the sum with a bias, if there is one; FastGelu by tanh, QuickGelu as x·sigmoid(alpha·x)."""
     x = node.variable()
     if node.operand(1) is not None:
-        x = _as(node, "Add", x, node.operand(1))
+        x = as_onnx(node, "Add", x, node.operand(1))
     if node.op_type == "QuickGelu":
         return node.add(Silu(float(node.attribute("alpha", 1.702))), x)
     return node.add(GeluTanh(source="Gelu") if node.op_type == "FastGelu" else Gelu(source="Gelu"), x)
@@ -54,14 +38,14 @@ def _activated(node: NodeView, x: Value, numbers: list[float]) -> Value:
     if not name:
         return x
     keys = _PARAMETERS.get(name, ())
-    return _as(node, name, x, **dict(zip(keys, numbers, strict=False)))
+    return as_onnx(node, name, x, **dict(zip(keys, numbers, strict=False)))
 
 
 @reads("FusedConv", domain=DOMAIN)
 def _fused_conv(node: NodeView) -> Operand:
     """A convolution, plus another value, and an activation."""
     own = {k: v for k, v in node.attributes.items() if not k.startswith("activation")}
-    found = _as(node, "Conv", *node.inputs[:3], **own)
+    found = as_onnx(node, "Conv", *node.inputs[:3], **own)
     if node.operand(3) is not None:
         found = node.add(Sum((1, 1)), *node.aligned(found, node.variable(3)))
     return _activated(node, found, node.attribute("activation_params", []))
@@ -71,7 +55,7 @@ def _fused_conv(node: NodeView) -> Operand:
 def _fused_gemm(node: NodeView) -> Operand:
     own = {k: v for k, v in node.attributes.items() if not k.startswith("activation")}
     numbers = [node.attribute(f"activation_{k}") for k in ("alpha", "beta", "gamma")]
-    return _activated(node, _as(node, "Gemm", *node.inputs, **own), [n for n in numbers if n is not None])
+    return _activated(node, as_onnx(node, "Gemm", *node.inputs, **own), [n for n in numbers if n is not None])
 
 
 @reads("FusedMatMul", domain=DOMAIN)
@@ -80,7 +64,7 @@ def _fused_matmul(node: NodeView) -> Operand:
     if node.attribute("transBatchA", 0) or node.attribute("transBatchB", 0):
         raise node.unsupported("a transposed batch")
     factors = [_swapped(node, k) if node.attribute(key, 0) else node.operand(k) for k, key in _SIDES]
-    found = _as(node, "MatMul", *factors)
+    found = as_onnx(node, "MatMul", *factors)
     alpha = float(node.attribute("alpha", 1.0))
     return found if alpha == 1.0 else scaled(node, found, np.array(alpha), None)
 
@@ -102,11 +86,11 @@ def _swapped(node: NodeView, index: int) -> Operand:
 def _skip_normalization(node: NodeView) -> Operand:
     """Of the sum of two values and a bias."""
     simple = node.op_type.startswith("SkipSimplified")
-    total = _as(node, "Add", node.variable(0), node.operand(1))
+    total = as_onnx(node, "Add", node.variable(0), node.operand(1))
     bias = node.operand(3 if simple else 4)
     if bias is not None:
-        total = _as(node, "Add", total, bias)
+        total = as_onnx(node, "Add", total, bias)
     epsilon = float(node.attribute("epsilon", 1e-12))
     if simple:
-        return _as(node, "RMSNormalization", total, node.operand(2), epsilon=epsilon)
-    return _as(node, "LayerNormalization", total, node.operand(2), node.operand(3), epsilon=epsilon)
+        return as_onnx(node, "RMSNormalization", total, node.operand(2), epsilon=epsilon)
+    return as_onnx(node, "LayerNormalization", total, node.operand(2), node.operand(3), epsilon=epsilon)

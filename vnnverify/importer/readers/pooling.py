@@ -11,6 +11,7 @@ import torch
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import divided
 from vnnverify.importer.readers.product import spatial_pads
+from vnnverify.importer.readers.unpooling import places_of_maxima
 from vnnverify.importer.registry import reads
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.maximum import MaxPool, ReduceMax
@@ -45,10 +46,13 @@ def _window(
 
 
 @reads("MaxPool")
-def _max_pool(node: NodeView) -> Operand:
+def _max_pool(node: NodeView) -> list[Operand]:
+    """The maxima, and where they lie, if that is asked for."""
     x = node.variable()
     kernel, strides, dilations, before, after = _window(node, x.shape[2:])
-    return node.add(MaxPool(kernel, strides, before, after, dilations), x)
+    op = MaxPool(kernel, strides, before, after, dilations)
+    maxima = node.add(op, x)
+    return [maxima] if node.output_count == 1 else [maxima, places_of_maxima(node, x, op, maxima.shape)]
 
 
 @reads("AveragePool")

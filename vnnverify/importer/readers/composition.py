@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators that are read as several of ONNX's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.registry import find_reader
+from vnnverify.ir import Value
+
+__all__ = ["as_onnx"]
+
+_OPSET = 21
+"""The operator set of ONNX by whose readers the parts are read."""
+
+
+def as_onnx(node: NodeView, op_type: str, *inputs: Operand | None, **attributes: Any) -> Value:
+    """What the ONNX operator of that name makes of the inputs, of which at least one is a value.
+
+    Raises:
+        UnsupportedModelError: it has no reader.
+    """
+    reader = find_reader("", op_type, _OPSET)
+    if reader is None:
+        raise node.unsupported(f"the operator {op_type!r} as a part")
+    found = reader(
+        dataclasses.replace(node, op_type=op_type, inputs=inputs, attributes=attributes, opset=_OPSET)
+    )
+    assert isinstance(found, Value)
+    return found
