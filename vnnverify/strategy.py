@@ -141,8 +141,10 @@ def decide(
         team: the other workers during a backend's turn, if there are any.
     """
     if not query.clauses:
-        logger.warning("no disjunct of the property has a non-empty input box: vacuously unsat")
-        return Result(Verdict.UNSAT, "vacuous: no disjunct has a non-empty input box")
+        logger.warning(
+            "no disjunct of the property can be satisfied, whatever the network computes: vacuously unsat"
+        )
+        return Result(Verdict.UNSAT, "vacuous: no disjunct can be satisfied")
     turns: dict[str, list[dict[str, Any]]] = {}
     left: dict[str, Parcel | None] = {}  # where each backend's search stood, to go on from there
     failed = False

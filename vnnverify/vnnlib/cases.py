@@ -9,7 +9,7 @@ from itertools import chain
 
 import numpy as np
 
-from vnnverify.vnnlib.ast import Compare
+from vnnverify.vnnlib.ast import Compare, Number, Variable
 from vnnverify.vnnlib.property import Property
 from vnnverify.vnnlib.rows import (
     Bound,
@@ -21,12 +21,61 @@ from vnnverify.vnnlib.rows import (
 )
 from vnnverify.vnnlib.terms import Terms
 
-__all__ = ["MAX_ENTRIES", "Cases", "Rows", "check_size", "read_cases"]
+__all__ = ["MAX_ENTRIES", "Cases", "Rows", "Said", "check_size", "read_cases"]
 
 MAX_ENTRIES = 1 << 28
 """Most numbers in one array of the normal form: 2 GiB."""
 
 Rows = tuple[FloatRow, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """The comparisons of all cases, one case after the other."""
+
+    comparisons: Sequence[Compare]
+    owner: np.ndarray  # (comparisons,) int64, ascending: the case
+    index: np.ndarray  # (comparisons,) int64: the input that it bounds; −1 where it is no bound of one
+
+    def count_rows(self, cases: int) -> np.ndarray:
+        """How many comparisons of each case (cases,) are no bounds of inputs."""
+        return np.bincount(self.owner[self.index < 0], minlength=cases)
+
+    def rows(self, case: int) -> list[Compare]:
+        """The comparisons of a case that are no bounds of inputs."""
+        part = self._of(case)
+        return self._at(part.start + np.flatnonzero(self.index[part] < 0))
+
+    def bounds(self, case: int, inputs: Sequence[int]) -> list[Compare]:
+        """The comparisons of a case that bound one of these inputs."""
+        part = self._of(case)
+        return self._at(part.start + np.flatnonzero(np.isin(self.index[part], inputs)))
+
+    def literals(self, case: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each bound in a case: the input, a number that bounds with the same literal have in common, and
+        whether it is strict, or written in another way than as one variable and one literal."""
+        part = self._of(case)
+        places = part.start + np.flatnonzero(self.index[part] >= 0)
+        read = [_literal(comparison) for comparison in self._at(places)]
+        keys = np.array([0 if key is None else key for key, _ in read], dtype=np.int64)
+        return self.index[places], keys, np.array([key is None or strict for key, strict in read], dtype=bool)
+
+    def _of(self, case: int) -> slice:
+        start, end = np.searchsorted(self.owner, [case, case + 1]).tolist()
+        return slice(start, end)
+
+    def _at(self, places: np.ndarray) -> list[Compare]:
+        return [self.comparisons[k] for k in places.tolist()]
+
+
+def _literal(comparison: Compare) -> tuple[int | None, bool]:
+    """What equal literals have in common, None where there is no single one; whether it is strict."""
+    sides = comparison.lhs, comparison.rhs
+    strict = comparison.operator in ("<", ">")
+    for number, other in (sides, sides[::-1]):
+        if isinstance(number, Number) and isinstance(other, Variable):
+            return hash(number), strict
+    return None, strict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +89,7 @@ class Cases:
     inputs: tuple[Rows, ...]  # per case, rows over X alone
     outputs: tuple[Rows, ...]  # per case, rows over Y, over X and Y, or over further terms
     possible: np.ndarray  # (cases,) bool: False where a comparison of constants is false
+    said: Said
 
     def __len__(self) -> int:
         return len(self.box)
@@ -111,6 +161,7 @@ def read_cases(
         tuple(map(tuple, inputs)),
         tuple(map(tuple, outputs)),
         possible,
+        Said(flat, owner, index),
     )
 
 

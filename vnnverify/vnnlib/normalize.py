@@ -18,6 +18,7 @@ from vnnverify.vnnlib.ast import Compare, Variable
 from vnnverify.vnnlib.bounds import derive_bounds
 from vnnverify.vnnlib.cases import Cases, Rows, check_size, read_cases
 from vnnverify.vnnlib.collector import collector_paused
+from vnnverify.vnnlib.contradiction import Contradictions
 from vnnverify.vnnlib.declaration import RANGES
 from vnnverify.vnnlib.disjuncts import (
     MAX_DISJUNCTS,
@@ -58,20 +59,36 @@ def _normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> 
     facts, unions = _read(prop, terms)
     inner = [cases for cases in unions if cases.about_inputs]
     outer = [cases for cases in unions if not cases.about_inputs]
-    regions = _regions(prop, facts, inner)
-    tails = [tuple(chain.from_iterable(choice)) for choice in product(*(cases.outputs for cases in outer))]
+    contradictions = Contradictions()
+    regions = _regions(prop, facts, inner, contradictions)
+    tails = _tails(facts, outer, contradictions)
     heads = {head: facts.outputs[0] + head for head in dict.fromkeys(chain.from_iterable(regions.heads))}
     exposure = Exposure(graph)
     exposure.inputs(_indices("X", heads.values()) | _indices("X", tails))
     exposure.terms(terms.found, _indices("Z", heads.values()) | _indices("Z", tails))
     groups = [head + tail for head in heads.values() for tail in tails]
-    polytopes = _polytopes(prop, groups, exposure.column)
+    possible = [len(outer) == 0 or not contradictions.of_rows(rows) for rows in groups]
+    polytopes = list(zip(_polytopes(prop, groups, exposure.column), possible, strict=True))
     start = {head: k * len(tails) for k, head in enumerate(heads)}
-    clauses = tuple(
-        Clause(region, tuple(chain.from_iterable(polytopes[start[h] : start[h] + len(tails)] for h in own)))
-        for region, own in zip(regions.regions, regions.heads, strict=True)
+    unsafe = (
+        tuple(p for head in own for p, some in polytopes[start[head] : start[head] + len(tails)] if some)
+        for own in regions.heads
     )
+    clauses = tuple(Clause(*pair) for pair in zip(regions.regions, unsafe, strict=True) if pair[1])
     return Query(exposure.graph, clauses, layout, source)
+
+
+def _tails(facts: Cases, unions: list[Cases], contradictions: Contradictions) -> list[Rows]:
+    """The rows of one case of each disjunction over outputs, for all choices that contradict neither
+    themselves nor what holds everywhere."""
+    found = []
+    always = facts.said.rows(0)
+    for choice in product(*(range(len(cases)) for cases in unions)):
+        parts = list(zip(unions, choice, strict=True))
+        own = [comparison for cases, case in parts for comparison in cases.said.rows(case)]
+        if not own or not contradictions.among([*always, *own]):
+            found.append(tuple(chain.from_iterable(cases.outputs[case] for cases, case in parts)))
+    return found
 
 
 def _check_counts(prop: Property, graph: Graph, layout: Layout) -> None:
@@ -115,7 +132,7 @@ class _Regions:
     heads: list[list[Rows]]
 
 
-def _regions(prop: Property, facts: Cases, unions: list[Cases]) -> _Regions:
+def _regions(prop: Property, facts: Cases, unions: list[Cases], contradictions: Contradictions) -> _Regions:
     """The regions of the disjuncts: the facts' bounds, cut by one case of every disjunction."""
     count, n = prod(map(len, unions)), prop.inputs
     check_size(prop, count, n)
@@ -132,7 +149,7 @@ def _regions(prop: Property, facts: Cases, unions: list[Cases]) -> _Regions:
         derive_bounds(lower[k], upper[k], facts.inputs[0] + _pick(unions, choices, k, "inputs"))
     _bound_by_type(prop, lower, upper)
     _check_bounds(prop, lower, upper, possible, unions, choices)
-    kept = _without_vacuous(prop, lower, upper, possible, unions, choices)
+    kept = _without_vacuous(prop, lower, upper, possible, facts, unions, choices, contradictions)
 
     groups: dict[object, int] = {}
     first: list[int] = []
@@ -213,18 +230,29 @@ def _without_vacuous(
     lower: np.ndarray,
     upper: np.ndarray,
     possible: np.ndarray,
+    facts: Cases,
     unions: list[Cases],
     choices: np.ndarray,
+    contradictions: Contradictions,
 ) -> np.ndarray:
-    """The numbers of the disjuncts whose box is not empty; one warning for all others."""
+    """The numbers of the disjuncts that some point satisfies, as far as is known; one warning for all
+    others."""
     crossed = np.any(lower > upper, axis=1)
-    vacuous = np.flatnonzero(crossed | ~possible)
+    empty = crossed | ~possible
+    for k in np.flatnonzero(~empty & _doubtful(lower, upper, facts, unions, choices)).tolist():
+        if not contradictions.left:
+            break
+        parts = [(facts, 0), *zip(unions, choices[:, k].tolist(), strict=True)]
+        empty[k] = contradictions.of_disjunct(parts, lower[k], upper[k])
+    vacuous = np.flatnonzero(empty)
     if vacuous.size:
         k = int(vacuous[0])
         name = prop.name(Variable("X", int((lower[k] > upper[k]).argmax())))
-        why = (
-            f"{name} has a lower bound above its upper bound" if crossed[k] else "a comparison is never true"
-        )
+        why = "comparisons contradict each other"
+        if crossed[k]:
+            why = f"{name} has a lower bound above its upper bound"
+        elif not possible[k]:
+            why = "a comparison is never true"
         logger.warning(
             "%s: %s%s; %d of %d disjuncts are vacuous and dropped",
             prop.source or "property",
@@ -233,7 +261,22 @@ def _without_vacuous(
             vacuous.size,
             len(lower),
         )
-    return np.flatnonzero(~crossed & possible)
+    return np.flatnonzero(~empty)
+
+
+def _doubtful(
+    lower: np.ndarray, upper: np.ndarray, facts: Cases, unions: list[Cases], choices: np.ndarray
+) -> np.ndarray:
+    """Disjuncts (disjuncts,) whose comparisons may contradict each other though no bounds are crossed: they
+    have several rows, or one over inputs, or an interval without a float inside."""
+    rows = np.zeros(len(lower), dtype=np.int64)
+    for cases, chosen in zip([facts, *unions], [np.zeros(len(lower), dtype=np.int64), *choices], strict=True):
+        own = cases.said.count_rows(len(cases)) + np.fromiter(map(bool, cases.inputs), bool, len(cases))
+        rows += own[chosen]
+    ends = zip(lower, upper, strict=True)
+    close = np.fromiter(((high <= np.nextafter(low, np.inf)).any() for low, high in ends), bool, len(lower))
+    found: np.ndarray = (rows > 1) | close
+    return found
 
 
 def _indices(kind: str, groups: Iterable[Rows]) -> set[int]:

@@ -70,12 +70,16 @@ class Terms:
 
     def read(self, comparison: Compare) -> Statement:
         """What a comparison states, in its variables and in new terms."""
-        difference = self._sum([self._form(comparison.lhs), self._form(comparison.rhs)], [1, -1])
+        difference = self.difference(comparison)
         try:
             return state(dict(difference.terms), difference.constant, comparison.operator)
         except InexactCoefficient:
             whole = self._variable(Power(Form(difference.terms), 1))
             return state({whole: Fraction(1)}, difference.constant, comparison.operator)
+
+    def difference(self, comparison: Compare) -> Form:
+        """Its left side less its right side, in its variables and in new terms."""
+        return self._sum([self._form(comparison.lhs), self._form(comparison.rhs)], [1, -1])
 
     def _form(self, term: Term) -> Form:
         return fold(term, _leaf, self._join)
