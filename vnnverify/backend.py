@@ -123,6 +123,7 @@ class Result:
     stats: Mapping[str, Any] = field(default_factory=dict)
     residual: Query | None = None
     left: Parcel | None = None
+    final: bool = False  # more time would change nothing
 
     def __bool__(self) -> bool:
         raise TypeError(

@@ -11,7 +11,7 @@ judged by the text itself (`vnnverify.validate`), never by these rounded numbers
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -24,7 +24,18 @@ from vnnverify.ir.graph import Graph
 from vnnverify.ir.op import Shape
 from vnnverify.numerics import gamma, varies
 
-__all__ = ["Clause", "Layout", "Polytope", "Query", "Region", "Replay", "Source", "TensorSpec"]
+__all__ = [
+    "Clause",
+    "Judge",
+    "Layout",
+    "ModelFile",
+    "Polytope",
+    "Query",
+    "Region",
+    "Replay",
+    "Source",
+    "TensorSpec",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,8 +180,59 @@ class Replay:
     rounded: int = 0  # inputs whose interval holds no number of the model's dtype: nearest one used
 
 
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One way of running the original models. A witness must be one to every judge."""
+
+    name: str
+    run: Callable[[Sequence[float]], tuple[float, ...]]
+    """Flat outputs of all models at one flat point of all their inputs; raises what the runtime raises."""
+
+
+class ModelFile(Protocol):
+    """An original model."""
+
+    @property
+    def data(self) -> bytes:
+        """The uncompressed file."""
+        ...
+
+    @property
+    def layout(self) -> Layout:
+        """Its inputs and outputs."""
+        ...
+
+    @property
+    def roundoff(self) -> float:
+        """The unit roundoff of the coarsest float type that it computes in."""
+        ...
+
+    @property
+    def graph(self) -> Graph:
+        """What it was read as."""
+        ...
+
+    def unsimplified(self) -> Graph:
+        """The same node by node, as the file has it."""
+        ...
+
+    def reread(self, data: bytes) -> ModelFile:
+        """Another file, such as a part of this one, read in the same way."""
+        ...
+
+
 class Source(Protocol):
     """Where a query came from; the judge of its witnesses."""
+
+    @property
+    def models(self) -> Sequence[ModelFile]:
+        """The original models, in the order of the layout; none if the query was made without a file."""
+        ...
+
+    @property
+    def judges(self) -> Sequence[Judge]:
+        """All that run the original models; none if the query was made without a file."""
+        ...
 
     def replay(self, x: Tensor) -> Replay:
         """Run the original model at x (n,) and check the property's own text."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from vnnverify.backend import Backend, Context, Outcome, Result
 from vnnverify.deadline import Deadline
 from vnnverify.errors import BackendError, UnsupportedOperator
+from vnnverify.guard import Disagreement
 from vnnverify.query import Query, Replay
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -47,12 +48,15 @@ def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Result:
     """The backend's answer, trusted no further than it can be checked.
 
     A witness that the original model does not confirm makes the verdict `unknown`, loudly. A
-    statistical guarantee is never more than `unknown`. An exception becomes `error`.
+    statistical guarantee is never more than `unknown`, nor is what was found about a graph that is not the
+    model. An exception becomes `error`.
     """
     started = time.monotonic()
     try:
         result = _checked(query, name, backend, backend.verify(query, ctx))
     except UnsupportedOperator as error:
+        result = Result(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
+    except Disagreement as error:
         result = Result(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
     except (Exception, SystemExit) as error:  # fence: a backend is somebody else's code
         logger.debug("backend %s failed", name, exc_info=True)

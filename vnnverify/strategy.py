@@ -15,6 +15,7 @@ from typing import Any
 from vnnverify.backend import Backend, Context, Result, Support
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError, PluginError
+from vnnverify.guard import Guard
 from vnnverify.ir import Elementwise
 from vnnverify.plugins import Plugins
 from vnnverify.query import Query
@@ -145,6 +146,8 @@ def decide(
             "no disjunct of the property can be satisfied, whatever the network computes: vacuously unsat"
         )
         return Result(Verdict.UNSAT, "vacuous: no disjunct can be satisfied")
+    guard = Guard(query)
+    ctx = dataclasses.replace(ctx, confirm=guard.confirm)
     turns: dict[str, list[dict[str, Any]]] = {}
     left: dict[str, Parcel | None] = {}  # where each backend's search stood, to go on from there
     failed = False
@@ -173,10 +176,11 @@ def decide(
             guarantee = _weaker(guarantee, result.guarantee)
             open_query = dataclasses.replace(result.residual or open_query, source=query.source)
         each.append(_turn(result, 0 if result.verdict is Verdict.UNSAT else len(open_query.clauses)))
-        if result.verdict is Verdict.UNSAT:
-            return dataclasses.replace(result, stats=turns, guarantee=_weaker(guarantee, result.guarantee))
         if result.verdict is Verdict.SAT:
             return dataclasses.replace(result, stats=turns)
+        result = _guarded(guard, result)
+        if result.verdict.decided or result.final:
+            return dataclasses.replace(result, stats=turns, guarantee=_weaker(guarantee, result.guarantee))
         failed |= result.verdict is Verdict.ERROR
         last = result
     verdict = Verdict.ERROR if failed else Verdict.UNKNOWN
@@ -187,6 +191,18 @@ def decide(
     return dataclasses.replace(
         last, verdict=verdict, reason=reason, stats=turns, witness=None, residual=open_query
     )
+
+
+def _guarded(guard: Guard, result: Result) -> Result:
+    """The result, which is no proof if the graph is not the model; and `sat` if comparing the two came upon a
+    counterexample."""
+    witness = guard.check()
+    if witness is not None:
+        if result.verdict is Verdict.UNSAT:
+            logger.warning("backend %s proved what the model refutes; please report this", result.backend)
+        return dataclasses.replace(result, verdict=Verdict.SAT, reason="", witness=witness)
+    why = guard.objection or (guard.reservation if result.verdict is Verdict.UNSAT else "")
+    return dataclasses.replace(result, verdict=Verdict.UNKNOWN, reason=why, final=True) if why else result
 
 
 def _turn(result: Result, open_clauses: int) -> dict[str, Any]:

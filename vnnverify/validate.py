@@ -15,22 +15,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vnnverify.query import Clause, Layout, Replay
+from vnnverify.query import Clause, Judge, Layout, ModelFile, Replay
 
 if TYPE_CHECKING:
     from vnnverify.importer import Model
     from vnnverify.vnnlib import Property
 
-__all__ = ["ModelsRunner", "OnnxRunner", "OnnxSource", "PropertySource"]
+__all__ = ["ModelsRunner", "OnnxRunner", "OnnxSource", "PropertySource", "judges_of"]
 
 
 class OnnxRunner:
-    """The model in onnxruntime, on the CPU, single-threaded so that results repeat."""
+    """The model in onnxruntime, on the CPU, single-threaded so that results repeat.
 
-    def __init__(self, data: bytes, layout: Layout) -> None:
+    Args:
+        optimised: let onnxruntime rewrite the graph, as it does by default.
+    """
+
+    def __init__(self, data: bytes, layout: Layout, *, optimised: bool = True) -> None:
         import onnxruntime
 
         settings = onnxruntime.SessionOptions()
+        if not optimised:
+            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         settings.intra_op_num_threads = settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
         self._session: Any = onnxruntime.InferenceSession(
@@ -55,10 +61,12 @@ class ModelsRunner:
 
     Args:
         models: one per network; the same object twice is one session.
+        optimised: let onnxruntime rewrite the graphs.
     """
 
-    def __init__(self, models: Sequence[Model]) -> None:
+    def __init__(self, models: Sequence[ModelFile], *, optimised: bool = True) -> None:
         self._models = tuple(models)
+        self._optimised = optimised
         self._runners: dict[int, OnnxRunner] = {}
 
     def __call__(self, x: Sequence[float]) -> tuple[float, ...]:
@@ -68,11 +76,22 @@ class ModelsRunner:
         for model in self._models:
             runner = self._runners.get(id(model))
             if runner is None:
-                runner = self._runners[id(model)] = OnnxRunner(model.data, model.layout)
+                runner = self._runners[id(model)] = OnnxRunner(
+                    model.data, model.layout, optimised=self._optimised
+                )
             size = sum(int(np.prod(spec.shape)) for spec in model.layout.inputs)
             found.extend(runner(x[start : start + size]))
             start += size
         return tuple(found)
+
+
+def judges_of(models: Sequence[ModelFile]) -> tuple[Judge, ...]:
+    """onnxruntime as it is by default, and with its graph optimisation off: its rewritings are not always the
+    same function. The sessions are made when they are first asked."""
+    return (
+        Judge("onnxruntime", ModelsRunner(models)),
+        Judge("onnxruntime with graph optimisation off", ModelsRunner(models, optimised=False)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +116,10 @@ class PropertySource:
     """
 
     def __init__(
-        self, models: Sequence[Model], layout: Layout, prop: Property, clauses: Sequence[Clause]
+        self, models: Sequence[ModelFile], layout: Layout, prop: Property, clauses: Sequence[Clause]
     ) -> None:
-        self._run = ModelsRunner(models)
+        self.models = tuple(models)
+        self.judges = judges_of(self.models)
         self._layout = layout
         self._property = prop
         self._clauses = clauses
@@ -132,17 +152,27 @@ class PropertySource:
     def outputs(self, x: Tensor) -> tuple[float, ...]:
         """The models' outputs at x (n,), wherever that is: nothing is put into a box or asked about it."""
         columns = self._layout.columns
-        return self._run((x if columns is None else x[list(columns)]).tolist())
+        return self.judges[0].run((x if columns is None else x[list(columns)]).tolist())
 
     def _judge(self, placed: _Placed) -> Replay:
-        """Run the model and ask the text: exactly, then with lone numbers standing for their intervals.
+        """Run the model, by each judge, and ask the text: exactly, then with lone numbers standing for their
+        intervals.
 
         An interval without a number of the model's type means the nearest one, since the model would read
         its bounds as that. Where such inputs are of several types, this holds for the first type only.
         """
         columns = self._layout.columns
         x = placed.x if columns is None else tuple(placed.x[column] for column in columns)
-        y = self._run(x)
+        y = self.judges[0].run(x)
+        answer = self._asked(placed, x, y)
+        for judge in self.judges[1:] if answer.valid else ():
+            other = self._asked(placed, x, judge.run(x))
+            if not other.valid:
+                return Replay(False, f"refused by {judge.name}: {other.reason}", x, y)
+        return answer
+
+    def _asked(self, placed: _Placed, x: tuple[float, ...], y: tuple[float, ...]) -> Replay:
+        """What the text says of the inputs and these outputs."""
         if not all(np.isfinite(y)):
             return Replay(False, "an output is not finite", x, y)
         reason = ""

@@ -241,7 +241,7 @@ def answers(
     with _workers(job, kept, ctx) as workers:
         team = (lambda name: None) if workers is None else workers.turn
         result = _with_cause(query, decide(query, steps, backends, ctx, _reporter(job, tell), team))
-    wanted = job.explain and not result.verdict.decided
+    wanted = job.explain and not result.verdict.decided and not result.final
     record = _record(query, result, hashes)
     if before is not None:
         record["spent"] = record["cause"] == "memory" or condition() != before

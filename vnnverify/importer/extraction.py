@@ -55,6 +55,15 @@ class Parts:
         data: bytes = self._proto.SerializeToString()
         return data
 
+    def node(self, index: int) -> tuple[str, str]:
+        """Name and operator of a node."""
+        node = self._proto.graph.node[index]
+        return node.name, node.op_type
+
+    def made_by(self, index: int) -> list[str]:
+        """The tensors that a node computes."""
+        return [key for key in self._proto.graph.node[index].output if key]
+
     def makers(self, nodes: Iterable[int]) -> frozenset[int]:
         """The nodes outside that compute what these read."""
         chosen = set(nodes)

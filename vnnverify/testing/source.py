@@ -9,9 +9,9 @@ from fractions import Fraction
 import numpy as np
 from torch import Tensor
 
-from vnnverify.importer import read_model
-from vnnverify.query import Clause, Layout, Polytope, Query, Replay
-from vnnverify.validate import OnnxRunner
+from vnnverify.importer import Model, read_model
+from vnnverify.query import Clause, Polytope, Query, Replay
+from vnnverify.validate import judges_of
 
 __all__ = ["ModelSource", "query_of"]
 
@@ -22,11 +22,10 @@ class ModelSource:
     The point is rounded to float32, and moved inward where that leaves a clause's box.
     """
 
-    def __init__(self, data: bytes, layout: Layout, clauses: Sequence[Clause]) -> None:
-        self._data = data
-        self._layout = layout
+    def __init__(self, model: Model, clauses: Sequence[Clause]) -> None:
+        self.models = (model,)
+        self.judges = judges_of(self.models)
         self._clauses = tuple(clauses)
-        self._runner: OnnxRunner | None = None
 
     def replay(self, x: Tensor) -> Replay:
         """The model's outputs near x (n,), and whether some clause is violated there."""
@@ -47,9 +46,7 @@ class ModelSource:
         return self._run(x.tolist())
 
     def _run(self, x: Sequence[float]) -> tuple[float, ...]:
-        if self._runner is None:
-            self._runner = OnnxRunner(self._data, self._layout)
-        return self._runner(x)
+        return self.judges[0].run(x)
 
 
 def _rounded(x: Sequence[float], clause: Clause) -> tuple[float, ...]:
@@ -91,4 +88,4 @@ def _inside(polytope: Polytope, z: Sequence[float]) -> bool:
 def query_of(data: bytes, clauses: Sequence[Clause]) -> Query:
     """A query about an ONNX model in memory, which judges witnesses by these very clauses."""
     model = read_model(data)
-    return Query(model.graph, tuple(clauses), model.layout, ModelSource(data, model.layout, clauses))
+    return Query(model.graph, tuple(clauses), model.layout, ModelSource(model, clauses))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph of a query beside the original model, which is its judge, at given points."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from vnnverify.guard.rounding import FLOOR, SINGLE, observed_rounding, scattered, tensor_scale
+from vnnverify.ir import Graph
+from vnnverify.numerics import AGREEMENT
+from vnnverify.query import Judge, Layout, ModelFile
+
+__all__ = ["Comparison", "Finding", "FindingKind"]
+
+logger = logging.getLogger(__name__)
+
+COARSE = 1e-2
+"""Where rounding may move an output by more than this share of its tensor, that it does not move by more
+says nothing about whether the graph is the model."""
+
+
+class FindingKind(enum.Enum):
+    """What was found where the graph is not the model."""
+
+    MISREAD = "misread"  # the graph computes something else than the model
+    CONTRADICTION = "contradiction"  # the runtime does not agree with itself
+    OVERFLOW = "overflow"  # the runtime's own arithmetic leaves the numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """A point at which the graph and its judges disagree beyond rounding."""
+
+    kind: FindingKind
+    x: Tensor  # (n,) the graph's inputs, as the model reads them
+    output: int  # the flat output that differs most
+    ours: float
+    theirs: tuple[float, ...]  # by each judge
+
+
+class Comparison:
+    """Compares a graph with the judges of the models that it was read from.
+
+    Args:
+        graph: its first outputs are those of the layout; a query's graph may have more. None for a model that
+            could not be read: then the judges alone are compared.
+        models: the files, in the order of the layout.
+
+    Attributes:
+        compared: points at which the graph and all judges agree.
+        silent: points that say nothing: a step within rounding of its jump, or the model does not run.
+    """
+
+    def __init__(self, graph: Graph | None, layout: Layout, models: Sequence[ModelFile]) -> None:
+        self._graph = None if graph is None else graph.to("cpu", torch.float64)
+        self._narrow = None if graph is None else graph.to("cpu", torch.float32)
+        self._columns = None if layout.columns is None else list(layout.columns)
+        self._sizes = [prod(spec.shape) for spec in layout.outputs]
+        self._width = sum(self._sizes)
+        self._models = tuple(models)
+        self._roundoff = max((model.roundoff for model in models), default=SINGLE)
+        self._generator = torch.Generator().manual_seed(0)
+        self._raw: list[Graph] | None = None
+        self.compared = 0
+        self.silent = 0
+        self.broken = ""  # what the runtime last said where it does not run
+
+    @torch.no_grad()
+    def at(self, x: Tensor, judges: Sequence[Judge]) -> tuple[Finding | None, list[Tensor]]:
+        """Compare at the points x (b, n), which are numbers of the model's input types.
+
+        Returns:
+            the first disagreement; and the outputs (m,) of the first judge at each point before it, or none
+            for a point where it does not run.
+        """
+        seen: list[Tensor] = []
+        ours, allowed = self._computed(x)
+        for k, point in enumerate(x):
+            theirs = self._judged(point, judges)
+            if theirs is None:
+                self.silent += 1
+                seen.append(x.new_zeros(0))
+                continue
+            seen.append(theirs[0])
+            found = self._compared(
+                point, theirs[0] if ours is None else ours[k], theirs, None if allowed is None else allowed[k]
+            )
+            if found is not None:
+                return found, seen
+        return None, seen
+
+    def _computed(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """The graph's outputs (b, m), and what each may differ by at first sight."""
+        if self._graph is None or self._narrow is None:
+            return None, None
+        ours = self._graph(x)[:, : self._width]
+        narrow = self._narrow(x.float())[:, : self._width]
+        return ours, observed_rounding(ours, narrow, self._sizes, self._roundoff)
+
+    def _judged(self, point: Tensor, judges: Sequence[Judge]) -> list[Tensor] | None:
+        given = (point if self._columns is None else point[self._columns]).tolist()
+        found = []
+        for judge in judges:
+            try:
+                found.append(torch.tensor(judge.run(given), dtype=torch.float64)[: self._width])
+            except Exception as error:  # onnxruntime raises what its C++ raises
+                logger.debug("%s does not run at a point", judge.name, exc_info=True)
+                self.broken = " ".join(str(error).split())[:160]
+                return None
+        return found
+
+    def _compared(
+        self, point: Tensor, ours: Tensor, theirs: list[Tensor], allowed: Tensor | None
+    ) -> Finding | None:
+        scale = tensor_scale(ours[None], self._sizes)[0]
+        gaps = [_gap(ours, one) for one in theirs] + [_gap(theirs[0], one) for one in theirs[1:]]
+        worst = torch.stack(gaps).amax(dim=0)
+        if allowed is not None and bool((worst <= allowed).all()):
+            told = (allowed <= COARSE * scale) | (worst <= COARSE**2 * scale)
+            self._count(bool(told.all()))
+            return None
+        room = AGREEMENT * scale if self._graph is None else self._room(point, scale)
+        if bool((worst <= room).all()):
+            self._count(bool((room <= COARSE * scale).all()))
+            return None
+        output = int((worst - room).nan_to_num(nan=0.0, posinf=1e300).argmax())
+        values = tuple(float(one[output]) for one in theirs)
+        return Finding(self._kind(ours, theirs, room, output), point, output, float(ours[output]), values)
+
+    def _count(self, told: bool) -> None:
+        self.compared += told
+        self.silent += not told
+
+    def _kind(self, ours: Tensor, theirs: list[Tensor], room: Tensor, output: int) -> FindingKind:
+        agreeing = [bool((_gap(ours, one) <= room).all()) for one in theirs]
+        if any(agreeing):
+            return FindingKind.CONTRADICTION
+        lost = [not bool(torch.isfinite(one[output])) for one in theirs]
+        if all(lost) and bool(torch.isfinite(ours[output])):
+            return FindingKind.OVERFLOW
+        return FindingKind.MISREAD
+
+    def _room(self, point: Tensor, scale: Tensor) -> Tensor:
+        """How far each output (m,) may differ for all that rounding may do."""
+        if self._raw is None:
+            self._raw = [model.unsimplified() for model in self._models]
+        given = point if self._columns is None else point[self._columns]
+        parts, start = [], 0
+        for graph in self._raw:
+            part = given[start : start + graph.input_size]
+            start += graph.input_size
+            parts.append(scattered(graph, part, self._roundoff, self._generator))
+        room = torch.cat(parts)[: self._width] if parts else torch.zeros(self._width, dtype=torch.float64)
+        return room + FLOOR * SINGLE * (self._roundoff / SINGLE) * scale
+
+
+def _gap(a: Tensor, b: Tensor) -> Tensor:
+    """|a − b|; zero where both are the same infinity or no number, infinite where only one is finite."""
+    same = (a == b) | (a.isnan() & b.isnan())
+    return torch.where(same, 0.0, (a - b).abs().nan_to_num(nan=float("inf")))

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stands between the backends and the answer: no proof about a graph that is not the model leaves."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from math import prod
+
+import torch
+from torch import Tensor
+
+from vnnverify.deadline import Deadline
+from vnnverify.errors import VnnverifyError
+from vnnverify.guard.blame import first_differing_node
+from vnnverify.guard.comparison import Comparison, Finding, FindingKind
+from vnnverify.guard.points import as_read, extreme_points, points_of
+from vnnverify.ops.opaque import Opaque
+from vnnverify.query import Query, Replay
+
+__all__ = ["Disagreement", "Guard"]
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 0.05
+"""Seconds that comparing may take in any case …"""
+SHARE = 0.03
+"""… or this share of the time that the query has taken so far, whichever is more. The first points are
+compared however long that takes."""
+NAMING = 5.0
+"""Seconds that finding the node to be named may take."""
+
+
+class Disagreement(VnnverifyError):
+    """The graph and the original model are not the same function: nothing can be proved."""
+
+
+class Guard:
+    """Compares a query's graph with the original models, as their judges run them, on the query's regions.
+
+    Attributes:
+        objection: why nothing can be said about this query at all; empty if nothing is known against it.
+        reservation: why nothing counts as proved, though a witness would count.
+    """
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+        self._started = time.monotonic()
+        self._spent = 0.0
+        self._comparison: Comparison | None = None
+        self._judges = query.source.judges
+        self._opaque = any(isinstance(node.op, Opaque) for node in query.graph.nodes)
+        self._pending = self._points()
+        self._begun = False
+        self._finding: Finding | None = None
+        self.objection = ""
+        self.reservation = ""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Points at which graph and model were found to agree, and points that say nothing."""
+        found = self._comparison
+        return (found.compared, found.silent) if found else (0, 0)
+
+    def confirm(self, x: Tensor) -> bool:
+        """Whether x (n,) is a witness in the original model. A refused candidate is compared.
+
+        Raises:
+            Disagreement: the graph and the model differ there beyond rounding.
+        """
+        answer = self._query.source.replay(x)
+        if answer.valid:
+            return True
+        if answer.x and self._judges and not self._opaque and not self._overspent():
+            point = torch.tensor(answer.x, dtype=torch.float64)
+            self._compare(self._query.layout.gather(point)[None])
+            if self.objection:
+                raise Disagreement(self.objection)
+        return False
+
+    def check(self) -> Replay | None:
+        """Compare the graph with the model at further points of the regions, as long as that is cheap; then
+        `objection` and `reservation` say what came of it.
+
+        Returns:
+            a witness, should one of the points be one.
+        """
+        while self._judges and self._finding is None and not (self._begun and self._overspent()):
+            x = next(self._pending, None)
+            if x is None:
+                break
+            self._begun = True
+            witness = self._compare(as_read(x, self._query.layout))
+            if witness is not None:
+                return witness
+        found = self._comparison
+        if found is not None:
+            logger.info(
+                "compared with the model at %d points, %d say nothing, in %.3f s",
+                found.compared, found.silent, self._spent,
+            )  # fmt: skip
+            if not self.objection and not self.reservation and not found.compared:
+                why = _why_silent(found)
+                self.reservation = f"the graph cannot be compared with the model: {why}; no proof counts"
+        return None
+
+    def _points(self) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        yield from points_of(self._query, generator)
+        yield from torch.split(extreme_points(self._query, generator), 32)
+
+    def _overspent(self) -> bool:
+        passed = time.monotonic() - self._started
+        return self._spent > max(SECONDS, SHARE * passed)
+
+    def _compare(self, x: Tensor) -> Replay | None:
+        """Compare at the points x (b, n), and note an objection; a witness if one of them is one."""
+        begun = time.monotonic()
+        query = self._query
+        if self._comparison is None:
+            graph = None if self._opaque else query.graph
+            self._comparison = Comparison(graph, query.layout, query.source.models)
+        finding, seen = self._comparison.at(x, self._judges)
+        witness = None if finding else self._witness_among(x, seen)
+        self._spent += time.monotonic() - begun
+        if finding is not None:
+            self._finding = finding
+            if finding.kind is not FindingKind.OVERFLOW:
+                self.objection = self._said(finding)
+            elif not self.reservation:
+                self.reservation = self._said(finding)
+        return witness
+
+    def _witness_among(self, x: Tensor, seen: list[Tensor]) -> Replay | None:
+        """A point of the regions at which the model itself violates the property. The query's graph, which
+        knows all outputs that clauses speak of, says where it is worth asking."""
+        with torch.no_grad():
+            y = self._query.graph(x)
+        for k, theirs in enumerate(seen):
+            y[k, : len(theirs)] = theirs
+        for clause in self._query.clauses[:64]:
+            for k in clause.violated_by(x, y).nonzero()[:1, 0].tolist():
+                answer = self._query.source.replay(x[k])
+                if answer.valid:
+                    return answer
+        return None
+
+    def _said(self, finding: Finding) -> str:
+        """What a finding means, with the node where it begins."""
+        layout = self._query.layout
+        x = finding.x if layout.columns is None else finding.x[list(layout.columns)]
+        names = [judge.name for judge in self._judges]
+        place, ours, theirs = f"output {finding.output}", finding.ours, finding.theirs
+        start = 0
+        for model in self._query.source.models:
+            size = sum(prod(spec.shape) for spec in model.layout.inputs)
+            blamed = first_differing_node(model, x[start : start + size], Deadline.after(NAMING))
+            start += size
+            if blamed is not None:
+                place = f"node {blamed.name!r} ({blamed.op_type})"
+                ours, theirs = blamed.ours, blamed.theirs
+                break
+        if finding.kind is FindingKind.CONTRADICTION:
+            values = " but ".join(f"{value:.6g} by {name}" for value, name in zip(theirs, names, strict=True))
+            return f"onnxruntime contradicts itself at {place}: {values}; there is no one answer"
+        if finding.kind is FindingKind.OVERFLOW:
+            return (
+                f"onnxruntime's own arithmetic overflows at {place} within the region ({theirs[0]:.6g} "
+                f"instead of {ours:.6g}), so that no proof about real numbers counts; a smaller box may be "
+                "decided"
+            )
+        return (
+            f"the model was read differently from how onnxruntime runs it, at {place}: {ours:.6g} instead of "
+            f"{theirs[0]:.6g}; no proof counts. Please report this, with what `vnnverify slice` cuts out"
+        )
+
+
+def _why_silent(found: Comparison) -> str:
+    if found.broken:
+        return f"onnxruntime does not run it ({found.broken})"
+    return "at every point tried, rounding decides which way a step goes"

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far rounding may move the outputs of a network at a point, as far as that can be observed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor
+
+from vnnverify.ir import Elementwise, Graph
+from vnnverify.numerics import unit_roundoff
+
+__all__ = ["observed_rounding", "scattered", "tensor_scale"]
+
+OBSERVED = 16.0
+"""Rounding errors of a float32 evaluation of the graph itself that another one may be off by."""
+FLOOR = 32.0
+"""Unit roundoffs, of the largest element of an output tensor, that it may be off by in any case: functions as
+tanh or erf are computed to a few units in the last place here and to some more there."""
+NOISE = 8.0
+"""Local rounding errors up to which the value of each node is moved at random."""
+LEAST_NOISE = 4.0
+"""Unit roundoffs that an operator which rounds at all counts as rounding by at least."""
+SAMPLES = 16
+"""Evaluations with noise."""
+SCATTER = 4.0
+"""How many times as far as the farthest of those another evaluation may lie."""
+
+SINGLE = unit_roundoff(torch.float32)
+
+
+def tensor_scale(y: Tensor, sizes: Sequence[int]) -> Tensor:
+    """The largest finite absolute value in each output tensor, for each of its elements: (b, m) -> (b, m)."""
+    finite = torch.where(torch.isfinite(y), y.abs(), 0.0)
+    parts = [finite[:, a:b] for a, b in pairwise(accumulate(sizes, initial=0))]
+    return torch.cat([p.amax(dim=1, keepdim=True).expand_as(p) if p.numel() else p for p in parts], dim=1)
+
+
+def observed_rounding(y: Tensor, narrow: Tensor, sizes: Sequence[int], roundoff: float = SINGLE) -> Tensor:
+    """What each output may differ by from a model that computes with the unit roundoff `roundoff`: (b, m).
+
+    Args:
+        y: the graph's outputs in float64, (b, m).
+        narrow: the same computed in float32. The largest difference within a tensor is the observed
+            forward rounding error of the tensor.
+        sizes: elements of each output tensor.
+    """
+    gap = (narrow.double() - y).abs().nan_to_num(nan=0.0, posinf=0.0)
+    return (OBSERVED * tensor_scale(gap, sizes) + FLOOR * SINGLE * tensor_scale(y, sizes)) * (
+        roundoff / SINGLE
+    )
+
+
+def scattered(graph: Graph, x: Tensor, roundoff: float, generator: torch.Generator) -> Tensor:
+    """How far rounding inside the network may move each output (m,) at the point x (n,), by Monte Carlo
+    arithmetic: each node's value is moved at random by some of its own rounding errors, many times.
+
+    Where an argument of a step lies within rounding of the jump, some evaluations fall on either side. What
+    is computed exactly, as whole numbers are, is not moved. `graph` should be as the model has it, without
+    simplifications, which round less.
+
+    Source: Parker, Monte Carlo Arithmetic, 1997.
+    """
+    narrow = graph.to("cpu", torch.float32)
+    point = x[None]
+    with torch.no_grad():
+        exact = graph.evaluate(point)
+        noise: dict[int, Tensor | float] = {}
+        for index, (node, small) in enumerate(zip(graph.nodes, narrow.nodes, strict=True)):
+            args = [exact[v].float() for v in node.inputs]
+            wide = node.op(*(a.double() for a in args))
+            gap = (small.op(*args).double() - wide).abs().nan_to_num(nan=0.0, posinf=0.0)
+            local = gap.amax() if gap.numel() else 0.0
+            size = _size(wide)
+            if isinstance(node.op, Elementwise) and node.op.ulps > 1:
+                size = max(size, 1.0)  # computed with absolute errors near its tails
+            least = LEAST_NOISE * SINGLE * size
+            noise[index] = NOISE * max(float(local), least) * roundoff / SINGLE if local > 0 else 0.0
+        farthest = torch.zeros(graph.output_size, dtype=torch.float64)
+        middle = graph.join_outputs(exact)[0]
+        values = graph.split_inputs(point.expand(SAMPLES, -1))
+        for index, node in enumerate(graph.nodes):
+            z = node.op(*(values[v] for v in node.inputs))
+            z = z if node.inputs else z.expand(SAMPLES, *node.output.shape)
+            if noise[index]:
+                z = z + noise[index] * (2 * torch.rand(z.shape, generator=generator, dtype=z.dtype) - 1)
+            values[node.output] = z
+        moved = graph.join_outputs(values)
+        farthest = (moved - middle).abs().nan_to_num(nan=float("inf")).amax(dim=0)
+    return SCATTER * farthest
+
+
+def _size(z: Tensor) -> float:
+    finite = torch.where(torch.isfinite(z), z.abs(), 0.0)
+    return float(finite.amax()) if finite.numel() else 0.0
