@@ -81,9 +81,19 @@ def leaves(*indices: int) -> Answer:
 
 @pytest.fixture(scope="module")
 def query() -> Query:
-    """|x| >= 3/4 on three boxes side by side, from −1/2 to 1."""
+    """|x| >= 3 on three boxes side by side, from −1/2 to 1: unsat."""
+    return reaches(3.0)
+
+
+@pytest.fixture(scope="module")
+def violated() -> Query:
+    """|x| >= 3/4 on the same boxes: sat."""
+    return reaches(0.75)
+
+
+def reaches(height: float) -> Query:
     absolute = Network.of(([[1.0], [-1.0]], [0.0, 0.0]), ([[1.0, 1.0]], [0.0]))
-    high = halfspaces(([-1.0], -0.75))
+    high = halfspaces(([-1.0], -height))
     return query_of(absolute.to_onnx(), [Clause(box([k / 2], [k / 2 + 0.5]), (high,)) for k in (-1, 0, 1)])
 
 
@@ -138,8 +148,8 @@ def test_first_decided_verdict_ends_the_turns(query: Query) -> None:
     assert set(result.stats) == {"a", "b"} and result.stats["b"][0]["boxes"] == 2
 
 
-def test_sat_carries_the_replayed_witness(query: Query) -> None:
-    result = run(query, {"a": says(Outcome.sat(torch.tensor([0.875])))})
+def test_sat_carries_the_replayed_witness(violated: Query) -> None:
+    result = run(violated, {"a": says(Outcome.sat(torch.tensor([0.875])))})
     assert result.verdict is Verdict.SAT
     assert result.witness == Replay(True, "", (0.875,), (0.875,))
 
@@ -148,6 +158,13 @@ def test_lie_about_a_witness_is_not_the_last_word(query: Query) -> None:
     result = run(query, {"a": says(Outcome.sat(torch.tensor([0.125]))), "b": says(Outcome.unknown("no"))})
     assert result.verdict is Verdict.UNKNOWN and result.witness is None
     assert result.reason.startswith("a: unconfirmed witness: ")
+
+
+def test_wrong_proof_does_not_leave(violated: Query, caplog: pytest.LogCaptureFixture) -> None:
+    result = run(violated, {"a": says(Outcome.unsat())})
+    assert result.verdict is Verdict.SAT
+    assert result.witness is not None and result.witness.valid
+    assert "backend a proved what the model refutes" in caplog.text
 
 
 def test_open_clauses_go_to_the_next(query: Query) -> None:

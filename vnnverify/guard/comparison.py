@@ -73,72 +73,65 @@ class Comparison:
         self.broken = ""  # what the runtime last said where it does not run
 
     @torch.no_grad()
-    def at(self, x: Tensor, judges: Sequence[Judge]) -> tuple[Finding | None, list[Tensor]]:
+    def at(self, x: Tensor, judges: Sequence[Judge]) -> tuple[Finding | None, Tensor]:
         """Compare at the points x (b, n), which are numbers of the model's input types.
 
         Returns:
-            the first disagreement; and the outputs (m,) of the first judge at each point before it, or none
-            for a point where it does not run.
+            the first disagreement; and the outputs (b, m) of the first judge, NaN where it does not run.
         """
-        seen: list[Tensor] = []
-        ours, allowed = self._computed(x)
-        for k, point in enumerate(x):
-            theirs = self._judged(point, judges)
-            if theirs is None:
-                self.silent += 1
-                seen.append(x.new_zeros(0))
-                continue
-            seen.append(theirs[0])
-            found = self._compared(
-                point, theirs[0] if ours is None else ours[k], theirs, None if allowed is None else allowed[k]
-            )
+        answers = [self._judged(point, judges) for point in x]
+        runs = torch.tensor([answer is not None for answer in answers])
+        self.silent += int((~runs).sum())
+        none = x.new_full((len(judges), self._width), torch.nan)
+        theirs = torch.stack([none if answer is None else answer for answer in answers], dim=1)
+        ours, allowed = self._computed(x, theirs[0])
+        worst = _worst_gap(ours, theirs)  # (b, m)
+        scale = tensor_scale(ours, self._sizes)
+        near = runs & (worst <= allowed).all(dim=1)
+        told = ((allowed <= COARSE * scale) | (worst <= COARSE**2 * scale)).all(dim=1)
+        self._count(told[near])
+        for k in (runs & ~near).nonzero()[:, 0].tolist():
+            found = self._looked_at(x[k], ours[k], theirs[:, k], worst[k], scale[k])
             if found is not None:
-                return found, seen
-        return None, seen
+                return found, theirs[0]
+        return None, theirs[0]
 
-    def _computed(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def _computed(self, x: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
         """The graph's outputs (b, m), and what each may differ by at first sight."""
         if self._graph is None or self._narrow is None:
-            return None, None
+            return theirs, AGREEMENT * tensor_scale(theirs, self._sizes)
         ours = self._graph(x)[:, : self._width]
         narrow = self._narrow(x.float())[:, : self._width]
         return ours, observed_rounding(ours, narrow, self._sizes, self._roundoff)
 
-    def _judged(self, point: Tensor, judges: Sequence[Judge]) -> list[Tensor] | None:
+    def _judged(self, point: Tensor, judges: Sequence[Judge]) -> Tensor | None:
+        """What each judge makes of the point, (judges, m); None where one does not run."""
         given = (point if self._columns is None else point[self._columns]).tolist()
-        found = []
-        for judge in judges:
-            try:
-                found.append(torch.tensor(judge.run(given), dtype=torch.float64)[: self._width])
-            except Exception as error:  # onnxruntime raises what its C++ raises
-                logger.debug("%s does not run at a point", judge.name, exc_info=True)
-                self.broken = " ".join(str(error).split())[:160]
-                return None
-        return found
-
-    def _compared(
-        self, point: Tensor, ours: Tensor, theirs: list[Tensor], allowed: Tensor | None
-    ) -> Finding | None:
-        scale = tensor_scale(ours[None], self._sizes)[0]
-        gaps = [_gap(ours, one) for one in theirs] + [_gap(theirs[0], one) for one in theirs[1:]]
-        worst = torch.stack(gaps).amax(dim=0)
-        if allowed is not None and bool((worst <= allowed).all()):
-            told = (allowed <= COARSE * scale) | (worst <= COARSE**2 * scale)
-            self._count(bool(told.all()))
+        try:
+            rows = [judge.run(given)[: self._width] for judge in judges]
+        except Exception as error:  # onnxruntime raises what its C++ raises
+            logger.debug("a judge does not run at a point", exc_info=True)
+            self.broken = " ".join(str(error).split())[:160]
             return None
+        return torch.tensor(rows, dtype=torch.float64)
+
+    def _looked_at(
+        self, point: Tensor, ours: Tensor, theirs: Tensor, worst: Tensor, scale: Tensor
+    ) -> Finding | None:
+        """A point at which the outputs differ by more than was observed of rounding: what may rounding do?"""
         room = AGREEMENT * scale if self._graph is None else self._room(point, scale)
         if bool((worst <= room).all()):
-            self._count(bool((room <= COARSE * scale).all()))
+            self._count((room <= COARSE * scale).all()[None])
             return None
         output = int((worst - room).nan_to_num(nan=0.0, posinf=1e300).argmax())
-        values = tuple(float(one[output]) for one in theirs)
-        return Finding(self._kind(ours, theirs, room, output), point, output, float(ours[output]), values)
+        kind = self._kind(ours, theirs, room, output)
+        return Finding(kind, point, output, float(ours[output]), tuple(theirs[:, output].tolist()))
 
-    def _count(self, told: bool) -> None:
-        self.compared += told
-        self.silent += not told
+    def _count(self, told: Tensor) -> None:
+        self.compared += int(told.sum())
+        self.silent += int((~told).sum())
 
-    def _kind(self, ours: Tensor, theirs: list[Tensor], room: Tensor, output: int) -> FindingKind:
+    def _kind(self, ours: Tensor, theirs: Tensor, room: Tensor, output: int) -> FindingKind:
         agreeing = [bool((_gap(ours, one) <= room).all()) for one in theirs]
         if any(agreeing):
             return FindingKind.CONTRADICTION
@@ -159,6 +152,13 @@ class Comparison:
             parts.append(scattered(graph, part, self._roundoff, self._generator))
         room = torch.cat(parts)[: self._width] if parts else torch.zeros(self._width, dtype=torch.float64)
         return room + FLOOR * SINGLE * (self._roundoff / SINGLE) * scale
+
+
+def _worst_gap(ours: Tensor, theirs: Tensor) -> Tensor:
+    """The largest difference of each output (b, m) between ours, the first judge's and each other judge's, of
+    (judges, b, m)."""
+    gaps = _gap(ours, theirs)
+    return torch.cat([gaps, _gap(theirs[:1], theirs[1:])]).amax(dim=0)
 
 
 def _gap(a: Tensor, b: Tensor) -> Tensor:

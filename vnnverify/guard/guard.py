@@ -132,13 +132,12 @@ class Guard:
                 self.reservation = self._said(finding)
         return witness
 
-    def _witness_among(self, x: Tensor, seen: list[Tensor]) -> Replay | None:
+    def _witness_among(self, x: Tensor, seen: Tensor) -> Replay | None:
         """A point of the regions at which the model itself violates the property. The query's graph, which
         knows all outputs that clauses speak of, says where it is worth asking."""
         with torch.no_grad():
             y = self._query.graph(x)
-        for k, theirs in enumerate(seen):
-            y[k, : len(theirs)] = theirs
+        y[:, : seen.shape[1]] = seen
         for clause in self._query.clauses[:64]:
             for k in clause.violated_by(x, y).nonzero()[:1, 0].tolist():
                 answer = self._query.source.replay(x[k])

@@ -62,8 +62,10 @@ def _summary(report: Report) -> Iterator[tuple[str, str]]:
         yield "backend", report.backend
     if report.verdict is Verdict.UNSAT:
         yield "guarantee", _guarantee(report.guarantee)
-    turns = (turn for _, each in _turns(report) for turn in each)
-    if report.reason and not any(turn.get("reason") for turn in turns):
+    turns = list(_turns(report))
+    of_turns = any(report.reason.startswith(f"{name}: ") for name, _ in turns)
+    said = any(turn.get("reason") == report.reason for _, each in turns for turn in each)
+    if report.reason and not of_turns and not said:  # else the backends' rows say it
         yield "reason", report.reason
     if report.witness is not None and report.witness.rounded:
         yield (
