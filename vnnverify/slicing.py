@@ -12,13 +12,18 @@ from torch import Tensor
 
 from vnnverify.domains import interval
 from vnnverify.errors import ModelError
+from vnnverify.guard.comparison import Comparison, FindingKind
+from vnnverify.guard.points import as_read
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import read_model
-from vnnverify.importer.agreement import agreement_needed, check_against_onnxruntime
 from vnnverify.importer.extraction import Parts
 from vnnverify.properties import Property
+from vnnverify.validate import judges_of
 
 __all__ = ["Failure", "Slice", "slice_of"]
+
+DIFFERS = "differs from onnxruntime"
+CONTRADICTS = "onnxruntime contradicts itself with its graph optimisation off"
 
 _POINTS = 4
 _SINGLY = 64
@@ -29,7 +34,7 @@ Seen = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is wrong: `cannot be read`, `cannot be bounded` or `differs from onnxruntime`; and the message."""
+    """What is wrong, `cannot be read`, `cannot be bounded`, `DIFFERS` or `CONTRADICTS`; and the message."""
 
     kind: str
     reason: str
@@ -38,7 +43,7 @@ class Failure:
         """Whether the other is this one. How far results differ does not matter."""
         if other is None or other.kind != self.kind:
             return False
-        return self.kind == "differs from onnxruntime" or other.reason == self.reason
+        return self.kind in (DIFFERS, CONTRADICTS) or other.reason == self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def slice_of(data: bytes, node: str | None = None, operators: Iterable[OperatorI
 
 def _about(failure: Failure, node: str) -> bool:
     named = f"node {node!r}" in failure.reason or f"node '{node}/" in failure.reason
-    return named or failure.kind == "differs from onnxruntime"
+    return named or failure.kind in (DIFFERS, CONTRADICTS)
 
 
 class _Cutter:
@@ -165,12 +170,16 @@ class _Cutter:
             return None
         points = torch.stack([_flat([one[spec.name] for spec in model.layout.inputs]) for one in values])
         try:
-            worst = check_against_onnxruntime(model, points)
-        except Exception:  # onnxruntime raises what its C++ raises; it is no judge of what it cannot run
+            found, _ = Comparison(model.graph, model.layout, [model]).at(
+                as_read(points, model.layout), judges_of([model])
+            )
+        except Exception:  # it cannot be read again, or fails in torch: nothing is known against it
             return None
-        if worst <= agreement_needed(model.layout):
+        if found is None or found.kind is FindingKind.OVERFLOW:
             return None
-        return Failure("differs from onnxruntime", f"by {worst:.3g}, relative to the largest output")
+        if found.kind is FindingKind.CONTRADICTION:
+            return Failure(CONTRADICTS, " but ".join(f"{value:.6g}" for value in found.theirs))
+        return Failure(DIFFERS, f"{found.ours:.6g} instead of {found.theirs[0]:.6g}")
 
     def finished(self, chosen: frozenset[int], failure: Failure) -> Slice:
         """The slice of these nodes with its property."""
