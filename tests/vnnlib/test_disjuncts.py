@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
+from math import log2
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vnnverify.vnnlib.ast import And, Compare, Expr, Number, Or, Variable
-from vnnverify.vnnlib.disjuncts import TooManyDisjuncts, conjuncts, disjuncts
+from vnnverify.vnnlib.disjuncts import (
+    MULTIPLIED,
+    Alternatives,
+    Conjunction,
+    TooManyDisjuncts,
+    conjuncts,
+    disjuncts,
+)
 
 ATOMS = [Compare("<=", Variable("X", k), Number("0"), k) for k in range(5)]
 TREES: st.SearchStrategy[Expr] = st.recursive(
@@ -31,11 +40,28 @@ def _means(expr: Expr, truth: tuple[bool, ...]) -> bool:
     return all(values) if isinstance(expr, And) else any(values)
 
 
+def _holds(cases: Iterable[Conjunction], truth: tuple[bool, ...]) -> bool:
+    return any(
+        all(_holds(p.cases, truth) if isinstance(p, Alternatives) else truth[p.offset] for p in case)
+        for case in cases
+    )
+
+
 @given(TREES)
 def test_the_disjuncts_mean_the_tree(tree: Expr) -> None:
     found = disjuncts(tree)
     for truth in product([False, True], repeat=len(ATOMS)):
-        assert any(all(truth[c.offset] for c in part) for part in found) == _means(tree, truth)
+        assert _holds(found, truth) == _means(tree, truth)
+
+
+@given(st.lists(TREES, min_size=6, max_size=9))
+def test_what_is_not_multiplied_out_means_the_same(trees: list[Expr]) -> None:
+    a, b, c = ATOMS[:3]
+    tree = Or((c, And(tuple(Or((a, And((b, inner)), inner)) for inner in trees))))
+    found = disjuncts(tree)
+    assert any(isinstance(part, Alternatives) for case in found for part in case)
+    for truth in product([False, True], repeat=len(ATOMS)):
+        assert _holds(found, truth) == _means(tree, truth)
 
 
 @given(st.lists(TREES, min_size=1, max_size=3))
@@ -57,10 +83,25 @@ def test_keeps_the_order_of_the_text() -> None:
     ]
 
 
-def test_refuses_to_explode() -> None:
-    a, b = ATOMS[:2]
+def test_the_longest_disjunction_is_multiplied_out_and_the_others_stay() -> None:
+    a, b, c, d, e = ATOMS
+    wide = Or((a, b, c))
+    found = disjuncts(And((d, *(Or((a, b)),) * 24, wide, e)))
+    assert len(found) == 3
+    for case, own in zip(found, (a, b, c), strict=True):
+        kept = [part for part in case if isinstance(part, Alternatives)]
+        assert [part for part in case if not isinstance(part, Alternatives)] == [d, own, e]
+        assert [part.cases for part in kept] == [((a,), (b,))] * 24
+    few = And((Or((a, b)),) * int(log2(MULTIPLIED)))
+    assert all(isinstance(part, Compare) for case in disjuncts(few) for part in case)
+
+
+def test_disjunctions_nested_too_deep_are_refused() -> None:
+    tree: Expr = ATOMS[0]
+    for k in range(200):
+        tree = And((Or((ATOMS[1], tree)), Or((ATOMS[2],) * (2 * k + 70))))
     with pytest.raises(TooManyDisjuncts):
-        disjuncts(And((Or((a, b)),) * 24))
+        disjuncts(tree)
 
 
 @pytest.mark.parametrize("kinds", [(And,), (Or,)], ids=["and", "or"])

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disjunction read into arrays: per disjunct the bounds it puts on inputs, and its rows."""
+"""A disjunction read into arrays: per disjunct the bounds it puts on inputs, and its rows. Or as one row,
+where it is not multiplied out with others."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import cast
 
 import numpy as np
 
 from vnnverify.vnnlib.ast import Compare, Number, Variable
+from vnnverify.vnnlib.disjuncts import Alternatives, Conjunction
 from vnnverify.vnnlib.property import Property
 from vnnverify.vnnlib.rows import (
     Bound,
@@ -21,7 +25,7 @@ from vnnverify.vnnlib.rows import (
 )
 from vnnverify.vnnlib.terms import Terms
 
-__all__ = ["MAX_ENTRIES", "Cases", "Rows", "Said", "check_size", "read_cases"]
+__all__ = ["MAX_ENTRIES", "Cases", "Rows", "Said", "as_one_case", "check_size", "read_cases"]
 
 MAX_ENTRIES = 1 << 28
 """Most numbers in one array of the normal form: 2 GiB."""
@@ -89,7 +93,7 @@ class Cases:
     inputs: tuple[Rows, ...]  # per case, rows over X alone
     outputs: tuple[Rows, ...]  # per case, rows over Y, over X and Y, or over further terms
     possible: np.ndarray  # (cases,) bool: False where a comparison of constants is false
-    said: Said
+    said: Said  # without disjunctions inside cases
 
     def __len__(self) -> int:
         return len(self.box)
@@ -111,23 +115,43 @@ def check_size(prop: Property, rows: int, columns: int, offset: int | None = Non
         raise prop.error(message, offset)
 
 
-def read_cases(
-    prop: Property, conjunctions: Sequence[tuple[Compare, ...]], offset: int, terms: Terms
-) -> Cases:
+def read_cases(prop: Property, conjunctions: Sequence[Conjunction], offset: int, terms: Terms) -> Cases:
     """The conjunctions whose union is one conjunct of `prop`.
 
-    Every distinct comparison object is read once; the rest is array work. What a row cannot hold is
-    entered in `terms`.
+    Every distinct comparison object is read once; the rest is array work. What a row cannot hold, and
+    disjunctions that are parts of conjunctions, are entered in `terms`.
 
     Raises:
         SpecError: the arrays would be too large.
     """
-    count, n = len(conjunctions), prop.inputs
-    flat = list(chain.from_iterable(conjunctions))
-    owner = np.repeat(np.arange(count), np.fromiter(map(len, conjunctions), np.int64, count))
+    count = len(conjunctions)
+    parts = _with_statements(prop, conjunctions, offset, terms)
+    flat = list(chain.from_iterable(parts))
+    owner = np.repeat(np.arange(count), np.fromiter(map(len, parts), np.int64, count))
     keys = np.fromiter(map(id, flat), np.int64, len(flat))
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    statements = _read_in_order(flat, first, terms)
+    return _arranged(prop, count, _read_in_order(flat, first, terms), which, flat, owner, offset)
+
+
+def as_one_case(prop: Property, cases: Cases, kept: Sequence[int], terms: Terms) -> Cases:
+    """The union of some of the cases as one case: the bounds they share, and a row, entered in `terms`."""
+    statements = _stated(cases, kept, terms)
+    count = len(statements)
+    owner = np.zeros(count, dtype=np.int64)
+    return _arranged(prop, 1, statements, np.arange(count), statements, owner, cases.offset)
+
+
+def _arranged(
+    prop: Property,
+    count: int,
+    statements: list[Statement],
+    which: np.ndarray,
+    flat: Sequence[Compare | Statement],
+    owner: np.ndarray,
+    offset: int,
+) -> Cases:
+    """The cases, so many, of which case `owner[k]` states `statements[which[k]]`, in the text `flat[k]`."""
+    n = prop.inputs
     index = np.array([s.index if isinstance(s, Bound) else -1 for s in statements], dtype=np.int64)[which]
     lower = np.array([s.lower if isinstance(s, Bound) else 0.0 for s in statements])[which]
     upper = np.array([s.upper if isinstance(s, Bound) else 0.0 for s in statements])[which]
@@ -161,15 +185,79 @@ def read_cases(
         tuple(map(tuple, inputs)),
         tuple(map(tuple, outputs)),
         possible,
-        Said(flat, owner, index),
+        _said(flat, owner, index),
     )
 
 
-def _read_in_order(flat: list[Compare], first: np.ndarray, terms: Terms) -> list[Statement]:
+def _said(flat: Sequence[Compare | Statement], owner: np.ndarray, index: np.ndarray) -> Said:
+    comparisons = [part for part in flat if isinstance(part, Compare)]
+    if len(comparisons) < len(flat):
+        own = np.fromiter((isinstance(part, Compare) for part in flat), bool, len(flat))
+        owner, index = owner[own], index[own]
+    return Said(comparisons, owner, index)
+
+
+def _with_statements(
+    prop: Property, conjunctions: Sequence[Conjunction], offset: int, terms: Terms
+) -> Sequence[Sequence[Compare | Statement]]:
+    """The conjunctions with what each disjunction in them states in its place."""
+    found: dict[int, list[Statement]] = {}
+    for part in chain.from_iterable(conjunctions):
+        if isinstance(part, Alternatives) and id(part) not in found:
+            found[id(part)] = _stated_by(prop, part, offset, terms)
+    replaced: list[list[Compare | Statement]] = []
+    for conjunction in conjunctions if found else ():
+        row: list[Compare | Statement] = []
+        for part in conjunction:
+            row.extend([part] if isinstance(part, Compare) else found[id(part)])
+        replaced.append(row)
+    return replaced if found else cast("Sequence[Sequence[Compare | Statement]]", conjunctions)
+
+
+def _stated_by(prop: Property, part: Alternatives, offset: int, terms: Terms) -> list[Statement]:
+    cases = read_cases(prop, part.cases, offset, terms)
+    return _stated(cases, range(len(cases)), terms)
+
+
+def _stated(cases: Cases, kept: Sequence[int], terms: Terms) -> list[Statement]:
+    """What the union of these cases states: the bounds of inputs that hold in all of them, and one row."""
+    crossed = np.any(cases.lower > cases.upper, axis=1)
+    alive = [k for k in kept if cases.possible[k] and (cases.box[k] < 0 or not crossed[cases.box[k]])]
+    if not alive:
+        return [False]
+    bounds: list[Statement] = []
+    least = most = np.zeros(0)
+    if all(cases.box[k] >= 0 for k in alive):
+        own = cases.box[alive]
+        least, most = cases.lower[own].min(axis=0), cases.upper[own].max(axis=0)
+        for index in np.flatnonzero(np.isfinite(least) | np.isfinite(most)).tolist():
+            bounds.append(Bound(index, float(least[index]), float(most[index])))
+    groups = [_rows_of(cases, k, least, most) for k in alive]
+    if not all(groups):
+        return bounds  # a case holds wherever the bounds do
+    return [*bounds, groups[0] if len(groups) == 1 else (terms.either(groups),)]
+
+
+def _rows_of(cases: Cases, case: int, least: np.ndarray, most: np.ndarray) -> Rows:
+    """The rows of a case, with its bounds of inputs that are tighter than those of all cases."""
+    rows = [row for row in cases.inputs[case] + cases.outputs[case] if row.bound < math.inf]
+    box = cases.box[case]
+    if box >= 0:
+        for ends, shared, sign in ((cases.upper[box], most, 1.0), (cases.lower[box], least, -1.0)):
+            tighter = np.isfinite(ends) & (ends != shared if shared.size else True)
+            for index in np.flatnonzero(tighter).tolist():
+                rows.append(FloatRow((Variable("X", index),), (sign,), sign * float(ends[index]), False))
+    return tuple(rows)
+
+
+def _read_in_order(flat: list[Compare | Statement], first: np.ndarray, terms: Terms) -> list[Statement]:
     """What `flat[first[k]]` states, for every k; read in the order of the text."""
     statements: list[Statement] = [True] * len(first)
     for k in np.argsort(first).tolist():
         comparison = flat[first[k]]
+        if not isinstance(comparison, Compare):
+            statements[k] = comparison
+            continue
         try:
             statements[k] = read_comparison(comparison)
         except (NonlinearTerm, InexactCoefficient):

@@ -1,17 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""And/or trees to disjunctive normal form."""
+"""And/or trees to disjunctive normal form, up to disjunctions that would multiply out to too much."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain, product
+from math import prod
 
 from vnnverify.vnnlib.ast import And, Compare, Expr, Or, rebuilt
 
-__all__ = ["MAX_COPIES", "MAX_DISJUNCTS", "TooManyDisjuncts", "conjuncts", "disjuncts", "without_unequal"]
+__all__ = [
+    "MAX_COPIES",
+    "MAX_DISJUNCTS",
+    "MULTIPLIED",
+    "Alternatives",
+    "Conjunction",
+    "TooManyDisjuncts",
+    "conjuncts",
+    "disjuncts",
+    "without_unequal",
+]
 
 MAX_DISJUNCTS = 1_000_000
-"""Most disjuncts a property may multiply out to."""
+"""Most disjuncts a property may have."""
+
+MULTIPLIED = 64
+"""Most disjuncts that several disjunctions are multiplied out to; beyond, all but the longest stay as
+they are."""
 
 MAX_COPIES = 100_000_000
 """Most comparisons copied while multiplying out: bounds time and memory."""
@@ -19,7 +35,19 @@ MAX_COPIES = 100_000_000
 MAX_UNEQUAL = 8
 """Comparisons by != up to which each becomes two cases, below and above."""
 
-_Conjunction = tuple[Compare, ...]
+MAX_NESTED = 100
+"""Deepest nesting of disjunctions that stay as they are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alternatives:
+    """A disjunction that is one part of a conjunction. `depth` counts how deep such ones are nested in it."""
+
+    cases: tuple[Conjunction, ...]
+    depth: int = 1
+
+
+Conjunction = tuple[Compare | Alternatives, ...]
 
 
 class TooManyDisjuncts(Exception):
@@ -76,14 +104,17 @@ def _true(compare: Compare) -> Expr:
     return And(()) if compare.operator == "!=" else compare
 
 
-def disjuncts(expr: Expr) -> list[_Conjunction]:
+def disjuncts(expr: Expr) -> list[Conjunction]:
     """The conjunctions whose union is `expr`, in the order of the text.
+
+    A conjunction of several disjunctions that would come to more than `MULTIPLIED` disjuncts is not
+    multiplied out: all but the longest disjunction become one part of it each.
 
     Raises:
         TooManyDisjuncts: there are more than `MAX_DISJUNCTS`, or they would repeat too much.
     """
     budget = _Budget()
-    values: list[list[_Conjunction]] = []
+    values: list[list[Conjunction]] = []
     pending: list[tuple[Expr, bool]] = [(expr, False)]
     while pending:
         current, parts_done = pending.pop()
@@ -110,15 +141,27 @@ class _Budget:
         if disjuncts > MAX_DISJUNCTS or self.left < 0:
             raise TooManyDisjuncts
 
-    def union(self, parts: list[list[_Conjunction]]) -> list[_Conjunction]:
+    def union(self, parts: list[list[Conjunction]]) -> list[Conjunction]:
         count = sum(map(len, parts))
         self.spend(count, count)
         return list(chain.from_iterable(parts))
 
-    def conjunction(self, parts: list[list[_Conjunction]]) -> list[_Conjunction]:
-        count = 1
-        for part in parts:
-            count *= len(part)
-        longest = sum(max(map(len, part)) for part in parts)
-        self.spend(count, count * longest)
+    def conjunction(self, parts: list[list[Conjunction]]) -> list[Conjunction]:
+        sizes = list(map(len, parts))
+        if prod(sizes) > MULTIPLIED:
+            longest = sizes.index(max(sizes))
+            parts = [
+                part if k == longest or len(part) < 2 else [(_alternatives(part),)]
+                for k, part in enumerate(parts)
+            ]
+        count = prod(map(len, parts))
+        self.spend(count, count * sum(max(map(len, part), default=0) for part in parts))
         return [tuple(chain.from_iterable(choice)) for choice in product(*parts)]
+
+
+def _alternatives(cases: Sequence[Conjunction]) -> Alternatives:
+    parts = chain.from_iterable(cases)
+    depth = 1 + max((part.depth for part in parts if isinstance(part, Alternatives)), default=0)
+    if depth > MAX_NESTED:
+        raise TooManyDisjuncts
+    return Alternatives(tuple(cases), depth)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import torch
 
@@ -16,7 +16,8 @@ from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.smooth import Power as PowerOp
 from vnnverify.vnnlib.ast import Variable
-from vnnverify.vnnlib.terms import Form, NewTerm, Power, Product
+from vnnverify.vnnlib.extremes import least_of_largest
+from vnnverify.vnnlib.terms import Form, Least, NewTerm, Power, Product
 
 __all__ = ["Exposure"]
 
@@ -63,12 +64,13 @@ class Exposure:
             depth.append(1 + max(inner, default=0))
             levels.setdefault(depth[number], []).append(number)
         for _, numbers in sorted(levels.items()):
-            groups: dict[int, list[int]] = {}  # exponent, or 0 for products
+            groups: dict[tuple[type[NewTerm], int], list[int]] = {}  # the kind, and the exponent of powers
             for number in numbers:
                 term = terms[number]
-                groups.setdefault(term.exponent if isinstance(term, Power) else 0, []).append(number)
-            for exponent, members in groups.items():
-                value = self._computed([terms[k] for k in members], exponent)
+                exponent = term.exponent if isinstance(term, Power) else 0
+                groups.setdefault((type(term), exponent), []).append(number)
+            for members in groups.values():
+                value = self._computed([terms[k] for k in members])
                 self._terms.update((number, (value, k)) for k, number in enumerate(members))
                 if not used.isdisjoint(members):
                     self._expose(value, [Variable("Z", number) for number in members])
@@ -84,14 +86,20 @@ class Exposure:
         self._nodes.append(Node(op, inputs, output, "property"))
         return output
 
-    def _computed(self, terms: Sequence[NewTerm], exponent: int) -> Value:
-        """A value (terms,) of products, or of powers with one exponent."""
-        if not exponent:
-            products = [term for term in terms if isinstance(term, Product)]
+    def _computed(self, terms: Sequence[NewTerm]) -> Value:
+        """A value (terms,) of terms of one kind; of powers, with one exponent."""
+        least = [term for term in terms if isinstance(term, Least)]
+        if least:
+            forms = [form for term in least for group in term.groups for form in group]
+            sizes = [[len(group) for group in term.groups] for term in least]
+            return least_of_largest(self._add, self._forms(forms), sizes)
+        products = [term for term in terms if isinstance(term, Product)]
+        if products:
             return self._add(
                 Mul(), self._forms([t.left for t in products]), self._forms([t.right for t in products])
             )
-        base = self._forms([term.form for term in terms if isinstance(term, Power)])
+        powers = [term for term in terms if isinstance(term, Power)]
+        base, exponent = self._forms([term.form for term in powers]), powers[0].exponent
         return base if exponent == 1 else self._add(PowerOp(float(exponent)), base)
 
     def _forms(self, forms: Sequence[Form]) -> Value:
@@ -146,5 +154,8 @@ class Exposure:
 
 
 def _variables(term: NewTerm) -> Iterable[Variable]:
-    forms = (term.form,) if isinstance(term, Power) else (term.left, term.right)
+    if isinstance(term, Least):
+        forms: Iterable[Form] = chain.from_iterable(term.groups)
+    else:
+        forms = (term.form,) if isinstance(term, Power) else (term.left, term.right)
     return (variable for form in forms for variable, _ in form.terms)

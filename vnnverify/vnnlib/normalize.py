@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import chain
 from math import prod
 
 import numpy as np
@@ -18,6 +18,7 @@ from vnnverify.vnnlib.ast import Compare, Variable
 from vnnverify.vnnlib.bounds import derive_bounds
 from vnnverify.vnnlib.cases import Cases, Rows, check_size, read_cases
 from vnnverify.vnnlib.collector import collector_paused
+from vnnverify.vnnlib.combination import Combination, Tail
 from vnnverify.vnnlib.contradiction import Contradictions
 from vnnverify.vnnlib.declaration import RANGES
 from vnnverify.vnnlib.disjuncts import (
@@ -35,12 +36,17 @@ __all__ = ["normalize"]
 
 logger = logging.getLogger(__name__)
 
+CLAUSE_SIZE = 1 << 21
+"""Most polytopes times rows of one clause, as searches hold tables of that size for each box. What is more
+becomes several clauses over the same region."""
+
 
 def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Query:
     """Compile a property onto a graph.
 
     A property is a conjunction of comparisons and disjunctions. Those that bound inputs multiply
-    out to regions, those over outputs to polytopes; disjuncts over the same region share a clause.
+    out to regions, those over outputs to polytopes; disjuncts over the same region share a clause. Where that
+    would be too many, a disjunction becomes one row (`combination`).
     Rows that mix inputs and outputs get the inputs they need as further outputs of the graph, and so do
     products of variables. Rows over several inputs cut the region and are rows of its polytopes too, for
     backends that know boxes only. Disjuncts whose box is empty are dropped with a warning.
@@ -57,38 +63,53 @@ def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Q
 def _normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Query:
     terms = Terms()
     facts, unions = _read(prop, terms)
-    inner = [cases for cases in unions if cases.about_inputs]
-    outer = [cases for cases in unions if not cases.about_inputs]
     contradictions = Contradictions()
-    regions = _regions(prop, facts, inner, contradictions)
-    tails = _tails(facts, outer, contradictions)
+    combination = Combination.of(prop, facts, unions, terms)
+    regions = _regions(prop, facts, combination.regions, contradictions)
+    tails = _satisfiable(facts, combination.tails, contradictions)
     heads = {head: facts.outputs[0] + head for head in dict.fromkeys(chain.from_iterable(regions.heads))}
     exposure = Exposure(graph)
     exposure.inputs(_indices("X", heads.values()) | _indices("X", tails))
     exposure.terms(terms.found, _indices("Z", heads.values()) | _indices("Z", tails))
     groups = [head + tail for head in heads.values() for tail in tails]
-    possible = [len(outer) == 0 or not contradictions.of_rows(rows) for rows in groups]
+    several = any(tail.choice for tail in combination.tails)
+    possible = [not several or not contradictions.of_rows(rows) for rows in groups]
     polytopes = list(zip(_polytopes(prop, groups, exposure.column), possible, strict=True))
     start = {head: k * len(tails) for k, head in enumerate(heads)}
     unsafe = (
-        tuple(p for head in own for p, some in polytopes[start[head] : start[head] + len(tails)] if some)
+        [p for head in own for p, some in polytopes[start[head] : start[head] + len(tails)] if some]
         for own in regions.heads
     )
-    clauses = tuple(Clause(*pair) for pair in zip(regions.regions, unsafe, strict=True) if pair[1])
+    pairs = zip(regions.regions, unsafe, strict=True)
+    clauses = tuple(Clause(region, part) for region, all_ in pairs for part in _parts(all_))
     return Query(exposure.graph, clauses, layout, source)
 
 
-def _tails(facts: Cases, unions: list[Cases], contradictions: Contradictions) -> list[Rows]:
-    """The rows of one case of each disjunction over outputs, for all choices that contradict neither
-    themselves nor what holds everywhere."""
+def _satisfiable(facts: Cases, tails: Sequence[Tail], contradictions: Contradictions) -> list[Rows]:
+    """The rows of the tails that contradict neither themselves nor what holds everywhere, as far as is
+    known."""
     found = []
     always = facts.said.rows(0)
-    for choice in product(*(range(len(cases)) for cases in unions)):
-        parts = list(zip(unions, choice, strict=True))
-        own = [comparison for cases, case in parts for comparison in cases.said.rows(case)]
+    for tail in tails:
+        own = [comparison for cases, case in tail.choice for comparison in cases.said.rows(case)]
         if not own or not contradictions.among([*always, *own]):
-            found.append(tuple(chain.from_iterable(cases.outputs[case] for cases, case in parts)))
+            found.append(tail.rows)
     return found
+
+
+def _parts(polytopes: Sequence[Polytope]) -> Iterator[tuple[Polytope, ...]]:
+    """The polytopes over one region, those of a clause at a time."""
+    part: list[Polytope] = []
+    rows = 0
+    for polytope in polytopes:
+        more = rows + polytope.b.numel()
+        if part and (len(part) + 1) * more > CLAUSE_SIZE:
+            yield tuple(part)
+            part, more = [], polytope.b.numel()
+        part.append(polytope)
+        rows = more
+    if part:
+        yield tuple(part)
 
 
 def _check_counts(prop: Property, graph: Graph, layout: Layout) -> None:
@@ -117,10 +138,6 @@ def _read(prop: Property, terms: Terms) -> tuple[Cases, list[Cases]]:
                 f"this assertion multiplies out to too many disjuncts; at most {MAX_DISJUNCTS:,} are read"
             )
             raise prop.error(message, offset) from None
-    count = prod(map(len, unions))
-    if count > MAX_DISJUNCTS:
-        message = f"the assertions multiply out to {count:,} disjuncts; at most {MAX_DISJUNCTS:,} are read"
-        raise prop.error(message)
     return read_cases(prop, [tuple(facts)], 0, terms), unions
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a row over variables cannot hold, as terms of its own: products, and sums with inexact coefficients.
+"""What a row over variables cannot hold, as terms of its own: products, sums with inexact coefficients, and
+disjunctions.
 
 A comparison becomes linear in its variables and in such terms, which `exposure` has the graph compute.
 Factors stay as they are written, (x − y)·(x − y) a square: multiplied out they would be bounded worse.
@@ -12,9 +13,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from vnnverify.vnnlib.ast import Arithmetic, Compare, Number, Term, Variable, fold
-from vnnverify.vnnlib.rows import InexactCoefficient, Statement, state
+from vnnverify.vnnlib.rows import FloatRow, InexactCoefficient, Statement, state
 
-__all__ = ["Form", "NewTerm", "Power", "Product", "Terms"]
+__all__ = ["Form", "Least", "NewTerm", "Power", "Product", "Terms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,15 @@ class Product:
     right: Form
 
 
-NewTerm = Power | Product
+@dataclass(frozen=True, slots=True)
+class Least:
+    """The least, over groups of forms, of the largest form of each: not positive just where some group has no
+    positive form."""
+
+    groups: tuple[tuple[Form, ...], ...]
+
+
+NewTerm = Power | Product | Least
 
 
 @dataclass(slots=True)
@@ -80,6 +89,13 @@ class Terms:
     def difference(self, comparison: Compare) -> Form:
         """Its left side less its right side, in its variables and in new terms."""
         return self._sum([self._form(comparison.lhs), self._form(comparison.rhs)], [1, -1])
+
+    def either(self, groups: Sequence[Sequence[FloatRow]]) -> FloatRow:
+        """A row that holds just where all rows of some group do; where only some of them are strict, also at
+        ends that a strict one excludes. There is a group, each has a row, and their bounds are finite."""
+        forms = (tuple(dict.fromkeys(_difference(row) for row in group)) for group in groups)
+        least = self._variable(Least(tuple(dict.fromkeys(forms))))
+        return FloatRow((least,), (1.0,), 0.0, all(row.strict for group in groups for row in group))
 
     def _form(self, term: Term) -> Form:
         return fold(term, _leaf, self._join)
@@ -131,6 +147,12 @@ class Terms:
 
 def _single(variable: Variable) -> Form:
     return Form(((variable, Fraction(1)),))
+
+
+def _difference(row: FloatRow) -> Form:
+    """What a row says is not positive."""
+    terms = dict(zip(row.variables, map(Fraction, row.coefficients), strict=True))
+    return Form.of(terms, -Fraction(row.bound))
 
 
 def _leaf(leaf: Number | Variable) -> Form:
