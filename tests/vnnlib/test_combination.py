@@ -56,7 +56,7 @@ INNER = st.lists(CASE, min_size=2, max_size=3).map(lambda cases: f"(or {' '.join
 NESTED = st.lists(INNER, min_size=7, max_size=8).map(
     lambda parts: f"(or (>= Y_0 1.5) (and {' '.join(parts)}))"
 )
-STRICT = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+STRICT = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 @STRICT
