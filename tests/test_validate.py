@@ -124,14 +124,77 @@ def test_ends_of_the_box(assertions: Sequence[str], x: float, expected: float) -
     assert answer.x == (expected,) and answer.rounded == 0
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [("0.1", "0.1"), ("0.1", "0.10000000000000001"), ("1e-46", "2e-46"), ("-0.3", "-0.3")]
-)
-def test_interval_without_a_number_of_the_models_type_means_its_nearest(low: str, high: str) -> None:
-    answer = replay(of_identity(f"(>= X_0 {low})", f"(<= X_0 {high})", "(>= Y_0 -1)"), float(low))
+@pytest.mark.parametrize("decimal", ["0.1", "-0.3", "1e-46", "16777217", "1.00000000001"])
+def test_a_decimal_that_is_no_number_of_the_models_type_means_its_nearest(decimal: str) -> None:
+    """If the decimal itself is unsafe as well."""
+    query = of_identity(f"(>= X_0 {decimal})", f"(<= X_0 {decimal})", "(>= Y_0 -1)")
+    answer = replay(query, float(decimal))
     assert answer.valid, answer.reason
-    assert answer.x == answer.y == (float(np.float32(low)),)
+    assert answer.x == answer.y == (float(np.float32(float(decimal))),)
     assert answer.rounded == 1
+
+
+@pytest.mark.parametrize(
+    ("decimal", "unsafe"),
+    [
+        ("16777217", "(<= Y_0 16777216.5)"),
+        ("0.1", "(> Y_0 0.1)"),
+        ("0.1", "(>= Y_0 0.1000000001)"),
+        ("0.1", "(= Y_0 0.100000001490116119384765625)"),
+        ("-0.3", "(<= Y_0 -0.300000001)"),
+        ("0.1", "(> Y_0 X_0)"),
+    ],
+)
+def test_a_decimal_is_not_unsafe_just_because_its_nearest_number_is(decimal: str, unsafe: str) -> None:
+    answer = replay(of_identity(f"(= X_0 {decimal})", unsafe), float(decimal))
+    assert not answer.valid
+    answer = replay(of_identity(f"(>= X_0 {decimal})", "(<= X_0 1e9)", "(>= Y_0 -1)"), float(decimal))
+    assert answer.valid, answer.reason
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ("0.1", "0.10000000000000001"),
+        ("1e-46", "2e-46"),
+        ("16777216.5", "16777217.5"),
+        ("1e39", "2e39"),
+        ("-2e39", "-1e39"),
+        ("3.4028235e38", "3.5e38"),
+        ("1e39", "1e39"),
+    ],
+)
+def test_interval_without_a_number_of_the_models_type_has_no_witness(low: str, high: str) -> None:
+    query = of_identity(f"(>= X_0 {low})", f"(<= X_0 {high})", "(or (>= Y_0 0) (<= Y_0 0))")
+    for x in (float(low), float(high), 0.0):
+        answer = replay(query, x)
+        assert (answer.valid, answer.reason) == (False, "no float32 lies between the bounds of X_0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound", "number"),
+    [
+        (TensorProto.FLOAT16, "2049", None),
+        (TensorProto.FLOAT16, "2050", 2050.0),
+        (TensorProto.FLOAT, "2049", 2049.0),
+        (TensorProto.FLOAT, "0.1", None),
+        (TensorProto.DOUBLE, "16777217", 16777217.0),
+    ],
+)
+def test_each_type_has_its_own_numbers(kind: int, bound: str, number: float | None) -> None:
+    """With an upper end a little above: an interval."""
+    data = typed(kind)
+    query = asked(
+        data,
+        1,
+        1,
+        f"(>= X_0 {bound})",
+        f"(<= X_0 {bound}.01)" if "." not in bound else f"(<= X_0 {bound}0000000001)",
+        "(>= Y_0 0)",
+    )
+    answer = replay(query, float(bound))
+    assert answer.valid is (number is not None)
+    assert number is None or answer.x == (number,)
 
 
 def test_interval_without_a_number_excuses_no_other_input() -> None:
@@ -183,10 +246,11 @@ def decimal(value: Fraction) -> str:
     return f"{digits[:-60]}.{digits[-60:]}".rstrip("0")
 
 
-def test_whole_number_input_has_no_nearest_number() -> None:
+def test_whole_number_input_has_no_nearest_number(caplog: pytest.LogCaptureFixture) -> None:
     data = typed(TensorProto.INT64)
     between = asked(data, 1, 1, "(>= X_0 0.25)", "(<= X_0 0.75)", "(>= Y_0 -9)", opaque=True)
-    assert not replay(between, 0.5).valid
+    assert not between.clauses and "no int64 lies between the bounds of X_0" in caplog.text
+    assert replay(between, 0.5).reason == "no disjunct of the property has a non-empty input box"
     wide = asked(data, 1, 1, "(>= X_0 0.25)", "(<= X_0 1.75)", "(>= Y_0 -9)", opaque=True)
     answer = replay(wide, 0.3)
     assert answer.valid, answer.reason

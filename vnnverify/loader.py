@@ -133,5 +133,5 @@ def build_query(model: Model, prop: Property) -> Query:
             raise OptionError(f"{prop.source} is about several networks; `verify` takes a model for each")
         return join_networks(prop, [model_of(prop.networks[0], model)])
     query = normalize(prop, model.graph, model.layout, OnnxSource(model, prop, ()))
-    source = OnnxSource(model, prop, query.clauses)
+    source = OnnxSource(model, prop, query.clauses, query.graph)
     return dataclasses.replace(query, source=source, truncated=truncated(query, [model]))

@@ -126,7 +126,7 @@ def join_networks(prop: Property, models: Sequence[Model]) -> Query:
     tensors = tuple(tensor.plain for network in prop.networks for tensor in network.tensors)
     layout = Layout(specs, outputs, tensors, prop.columns)
     query = normalize(prop, graph, layout, PropertySource(models, layout, prop, ()))
-    source = PropertySource(models, layout, prop, query.clauses)
+    source = PropertySource(models, layout, prop, query.clauses, query.graph)
     return dataclasses.replace(query, source=source, truncated=truncated(query, models))
 
 

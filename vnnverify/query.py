@@ -11,6 +11,7 @@ judged by the text itself (`vnnverify.validate`), never by these rounded numbers
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +24,7 @@ from vnnverify.declared import Declared
 from vnnverify.ir.graph import Graph
 from vnnverify.ir.op import Shape
 from vnnverify.numerics import gamma, varies
+from vnnverify.representable import is_whole
 
 __all__ = [
     "Clause",
@@ -159,6 +161,23 @@ class Layout:
     outputs: tuple[TensorSpec, ...]
     tensors: tuple[Declared, ...] = ()  # the same as a VNN-LIB 2.0 text declares them
     columns: tuple[int, ...] | None = None  # which graph input each input is; None: they are the same
+
+    @property
+    def whole(self) -> dict[int, str]:
+        """The types of those of the graph's inputs that hold whole numbers, by the input's index."""
+        found: dict[int, str] = {}
+        start = 0
+        for spec in self.inputs:
+            size = math.prod(spec.shape)
+            if is_whole(spec.dtype):
+                own = range(start, start + size)
+                found.update(
+                    dict.fromkeys(
+                        own if self.columns is None else map(self.columns.__getitem__, own), spec.dtype
+                    )
+                )
+            start += size
+        return found
 
     def gather(self, x: Tensor) -> Tensor:
         """The graph's inputs (n,) from those of the models (all,); of equal ones, any."""

@@ -2,7 +2,8 @@
 """Branch and bound on the input box, generic over the domain that bounds a batch of boxes.
 
 Sub-problems are rows of tensors; there is no Python object per box. Boxes of all clauses share the
-batches. Complete up to floating-point resolution: a box that can no longer be cut stays open.
+batches. Inputs of whole numbers are cut between two of them. Complete up to floating-point resolution: a box
+that can no longer be cut stays open.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from vnnverify.search.clip import clip
 from vnnverify.search.handing import HandedOut
 from vnnverify.search.result import SearchResult
 from vnnverify.search.specification import Specification
+from vnnverify.search.whole import WholeInputs
 
 __all__ = ["Bounder", "BoxBounds", "InputSplit"]
 
@@ -83,6 +85,7 @@ class InputSplit:
         self.max_batch = max_batch
         self.max_splits = max_splits
         self.network: Callable[[Tensor], Tensor] = query.graph.to(ctx.device, ctx.dtype)
+        self.whole = WholeInputs.of(query, ctx.device)
         self.spec = Specification.of(query.clauses, query.graph.output_size, ctx.device)
         self.visited = 0
         self.splits = 0
@@ -203,6 +206,7 @@ class InputSplit:
         boxes.bound = best
         if A is not None:
             boxes.lower, boxes.upper = clip(boxes.lower, boxes.upper, margin, A, spec.member, open_)
+            boxes.lower, boxes.upper = self.whole.shrunk(boxes.lower, boxes.upper)
             alive = (boxes.lower <= boxes.upper).all(dim=1)
             boxes, score, far = boxes.take(alive), score[alive], far[alive]
         return self._split(boxes, score, far, stuck), None
@@ -229,7 +233,7 @@ class InputSplit:
         self, boxes: Boxes, spec: Specification, open_: Tensor, margin: Tensor, A: Tensor | None
     ) -> Tensor | None:
         """Look at the centre of each open box and at the corner where its bound is least."""
-        points = [(boxes.lower + boxes.upper) / 2]
+        points = [self.whole.middle(boxes.lower, boxes.upper)]
         if A is not None:
             value, row = spec.best_rows(margin, open_)
             worst = torch.where(open_, value, float("inf")).argmin(dim=1)  # the most violated polytope
@@ -247,29 +251,30 @@ class InputSplit:
     def _split(self, boxes: Boxes, score: Tensor, far: Tensor, stuck: set[int]) -> Boxes:
         """Halve every box along its best axis, and the halves of those that are `far` (batch,) once more;
         boxes too thin to halve are remembered in `stuck`."""
-        halves, parent, axis = self._halve(boxes, score, stuck)
-        again = far[parent]
+        can = self.whole.divisible(boxes.lower, boxes.upper)
+        stuck.update(boxes.clause[~can.any(dim=1)].tolist())
+        able = can.any(dim=1).nonzero()[:, 0]
+        score, far = score[able], far[able]
+        halves, parent, axis = self._halve(boxes.take(able), score)
+        again = far[parent] & self.whole.divisible(halves.lower, halves.upper).any(dim=1)
         if not bool(again.any()):
             return halves
         left, axis = score[parent[again]], axis[again]
         left = left.scatter(1, axis, left.gather(1, axis) / 2)  # cutting an axis again promises half as much
-        quarters, _, _ = self._halve(halves.take(again), left, stuck)
+        quarters, _, _ = self._halve(halves.take(again), left)
         return halves.take(~again).joined(quarters)
 
-    def _halve(self, boxes: Boxes, score: Tensor, stuck: set[int]) -> tuple[Boxes, Tensor, Tensor]:
-        """The halves of all boxes that can be halved, which box each comes from (K,), and along which axis
-        it was cut (K, 1)."""
-        centre = (boxes.lower + boxes.upper) / 2
-        can = (centre > boxes.lower) & (centre < boxes.upper)
-        stuck.update(boxes.clause[~can.any(dim=1)].tolist())
-        able = can.any(dim=1).nonzero()[:, 0]
-        boxes, centre = boxes.take(able), centre[able]
-        axis = torch.where(can[able], score[able], -1.0).argmax(dim=1, keepdim=True)
-        cut = centre.gather(1, axis)
+    def _halve(self, boxes: Boxes, score: Tensor) -> tuple[Boxes, Tensor, Tensor]:
+        """The halves of all boxes, each of which can be halved, which box each comes from (2N,), and along
+        which axis it was cut (2N, 1)."""
+        can = self.whole.divisible(boxes.lower, boxes.upper)
+        axis = torch.where(can, score, -1.0).argmax(dim=1, keepdim=True)
+        below, above = (end.gather(1, axis) for end in self.whole.cut(boxes.lower, boxes.upper))
         self.splits += len(boxes)
-        left = dataclasses.replace(boxes, upper=boxes.upper.scatter(1, axis, cut))
-        right = dataclasses.replace(boxes, lower=boxes.lower.scatter(1, axis, cut))
-        return left.joined(right), able.repeat(2), axis.repeat(2, 1)
+        left = dataclasses.replace(boxes, upper=boxes.upper.scatter(1, axis, below))
+        right = dataclasses.replace(boxes, lower=boxes.lower.scatter(1, axis, above))
+        parent = torch.arange(len(boxes), device=axis.device)
+        return left.joined(right), parent.repeat(2), axis.repeat(2, 1)
 
 
 def _pop(boxes: Boxes, count: int) -> tuple[Boxes, Boxes]:

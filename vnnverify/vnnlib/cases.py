@@ -5,7 +5,7 @@ where it is not multiplied out with others."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import cast
@@ -115,22 +115,31 @@ def check_size(prop: Property, rows: int, columns: int, offset: int | None = Non
         raise prop.error(message, offset)
 
 
-def read_cases(prop: Property, conjunctions: Sequence[Conjunction], offset: int, terms: Terms) -> Cases:
+def read_cases(
+    prop: Property,
+    conjunctions: Sequence[Conjunction],
+    offset: int,
+    terms: Terms,
+    whole: Container[int] = (),
+) -> Cases:
     """The conjunctions whose union is one conjunct of `prop`.
 
     Every distinct comparison object is read once; the rest is array work. What a row cannot hold, and
     disjunctions that are parts of conjunctions, are entered in `terms`.
 
+    Args:
+        whole: the inputs that hold whole numbers only.
+
     Raises:
         SpecError: the arrays would be too large.
     """
     count = len(conjunctions)
-    parts = _with_statements(prop, conjunctions, offset, terms)
+    parts = _with_statements(prop, conjunctions, offset, terms, whole)
     flat = list(chain.from_iterable(parts))
     owner = np.repeat(np.arange(count), np.fromiter(map(len, parts), np.int64, count))
     keys = np.fromiter(map(id, flat), np.int64, len(flat))
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    return _arranged(prop, count, _read_in_order(flat, first, terms), which, flat, owner, offset)
+    return _arranged(prop, count, _read_in_order(flat, first, terms, whole), which, flat, owner, offset)
 
 
 def as_one_case(prop: Property, cases: Cases, kept: Sequence[int], terms: Terms) -> Cases:
@@ -198,13 +207,17 @@ def _said(flat: Sequence[Compare | Statement], owner: np.ndarray, index: np.ndar
 
 
 def _with_statements(
-    prop: Property, conjunctions: Sequence[Conjunction], offset: int, terms: Terms
+    prop: Property,
+    conjunctions: Sequence[Conjunction],
+    offset: int,
+    terms: Terms,
+    whole: Container[int],
 ) -> Sequence[Sequence[Compare | Statement]]:
     """The conjunctions with what each disjunction in them states in its place."""
     found: dict[int, list[Statement]] = {}
     for part in chain.from_iterable(conjunctions):
         if isinstance(part, Alternatives) and id(part) not in found:
-            found[id(part)] = _stated_by(prop, part, offset, terms)
+            found[id(part)] = _stated_by(prop, part, offset, terms, whole)
     replaced: list[list[Compare | Statement]] = []
     for conjunction in conjunctions if found else ():
         row: list[Compare | Statement] = []
@@ -214,8 +227,10 @@ def _with_statements(
     return replaced if found else cast("Sequence[Sequence[Compare | Statement]]", conjunctions)
 
 
-def _stated_by(prop: Property, part: Alternatives, offset: int, terms: Terms) -> list[Statement]:
-    cases = read_cases(prop, part.cases, offset, terms)
+def _stated_by(
+    prop: Property, part: Alternatives, offset: int, terms: Terms, whole: Container[int]
+) -> list[Statement]:
+    cases = read_cases(prop, part.cases, offset, terms, whole)
     return _stated(cases, range(len(cases)), terms)
 
 
@@ -250,7 +265,9 @@ def _rows_of(cases: Cases, case: int, least: np.ndarray, most: np.ndarray) -> Ro
     return tuple(rows)
 
 
-def _read_in_order(flat: list[Compare | Statement], first: np.ndarray, terms: Terms) -> list[Statement]:
+def _read_in_order(
+    flat: list[Compare | Statement], first: np.ndarray, terms: Terms, whole: Container[int]
+) -> list[Statement]:
     """What `flat[first[k]]` states, for every k; read in the order of the text."""
     statements: list[Statement] = [True] * len(first)
     for k in np.argsort(first).tolist():
@@ -259,7 +276,7 @@ def _read_in_order(flat: list[Compare | Statement], first: np.ndarray, terms: Te
             statements[k] = comparison
             continue
         try:
-            statements[k] = read_comparison(comparison)
+            statements[k] = read_comparison(comparison, whole)
         except (NonlinearTerm, InexactCoefficient):
-            statements[k] = terms.read(comparison)
+            statements[k] = terms.read(comparison, whole)
     return statements

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
@@ -31,6 +31,7 @@ from vnnverify.vnnlib.disjuncts import (
 from vnnverify.vnnlib.exposure import Exposure
 from vnnverify.vnnlib.property import Property
 from vnnverify.vnnlib.terms import Terms
+from vnnverify.vnnlib.whole import keep_to_types, split_whole
 
 __all__ = ["normalize"]
 
@@ -49,7 +50,8 @@ def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Q
     would be too many, a disjunction becomes one row (`combination`).
     Rows that mix inputs and outputs get the inputs they need as further outputs of the graph, and so do
     products of variables. Rows over several inputs cut the region and are rows of its polytopes too, for
-    backends that know boxes only. Disjuncts whose box is empty are dropped with a warning.
+    backends that know boxes only. Boxes of whole-number inputs hold what their types hold, and where that is
+    little there is a clause for each of it. Disjuncts whose box is empty are dropped with a warning.
 
     Raises:
         SpecError: counts do not fit the graph, an input has no bound and none follows from linear rows, or
@@ -62,10 +64,11 @@ def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Q
 
 def _normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Query:
     terms = Terms()
-    facts, unions = _read(prop, terms)
+    types = layout.whole
+    facts, unions = _read(prop, terms, types)
     contradictions = Contradictions()
     combination = Combination.of(prop, facts, unions, terms)
-    regions = _regions(prop, facts, combination.regions, contradictions)
+    regions = _regions(prop, facts, combination.regions, types, contradictions)
     tails = _satisfiable(facts, combination.tails, contradictions)
     heads = {head: facts.outputs[0] + head for head in dict.fromkeys(chain.from_iterable(regions.heads))}
     exposure = Exposure(graph)
@@ -122,7 +125,7 @@ def _check_counts(prop: Property, graph: Graph, layout: Layout) -> None:
             raise prop.error(f"the property declares {declared} {what}, the model has {found} ({shapes})")
 
 
-def _read(prop: Property, terms: Terms) -> tuple[Cases, list[Cases]]:
+def _read(prop: Property, terms: Terms, whole: Container[int]) -> tuple[Cases, list[Cases]]:
     """What holds in every disjunct, and the disjunctions."""
     facts: list[Compare] = []
     unions = []
@@ -132,13 +135,13 @@ def _read(prop: Property, terms: Terms) -> tuple[Cases, list[Cases]]:
             facts.append(expr)
             continue
         try:
-            unions.append(read_cases(prop, disjuncts(expr), offset, terms))
+            unions.append(read_cases(prop, disjuncts(expr), offset, terms, whole))
         except TooManyDisjuncts:
             message = (
                 f"this assertion multiplies out to too many disjuncts; at most {MAX_DISJUNCTS:,} are read"
             )
             raise prop.error(message, offset) from None
-    return read_cases(prop, [tuple(facts)], 0, terms), unions
+    return read_cases(prop, [tuple(facts)], 0, terms, whole), unions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,8 +152,15 @@ class _Regions:
     heads: list[list[Rows]]
 
 
-def _regions(prop: Property, facts: Cases, unions: list[Cases], contradictions: Contradictions) -> _Regions:
-    """The regions of the disjuncts: the facts' bounds, cut by one case of every disjunction."""
+def _regions(
+    prop: Property,
+    facts: Cases,
+    unions: list[Cases],
+    types: Mapping[int, str],
+    contradictions: Contradictions,
+) -> _Regions:
+    """The regions of the disjuncts: the facts' bounds, cut by one case of every disjunction, and to the types
+    of inputs that hold whole numbers."""
     count, n = prod(map(len, unions)), prop.inputs
     check_size(prop, count, n)
     lower, upper = np.full((count, n), -np.inf), np.full((count, n), np.inf)
@@ -166,7 +176,8 @@ def _regions(prop: Property, facts: Cases, unions: list[Cases], contradictions: 
         derive_bounds(lower[k], upper[k], facts.inputs[0] + _pick(unions, choices, k, "inputs"))
     _bound_by_type(prop, lower, upper)
     _check_bounds(prop, lower, upper, possible, unions, choices)
-    kept = _without_vacuous(prop, lower, upper, possible, facts, unions, choices, contradictions)
+    keep_to_types(types, lower, upper)
+    kept = _without_vacuous(prop, lower, upper, possible, facts, unions, choices, types, contradictions)
 
     groups: dict[object, int] = {}
     first: list[int] = []
@@ -187,7 +198,8 @@ def _regions(prop: Property, facts: Cases, unions: list[Cases], contradictions: 
     regions = [
         Region(a, b, next(cuts) if rows else None) for a, b, rows in zip(low, high, linear, strict=True)
     ]
-    return _Regions(regions, heads)
+    parts = list(split_whole(types, regions))
+    return _Regions([part for _, part in parts], [heads[number] for number, _ in parts])
 
 
 def _pick(unions: list[Cases], choices: np.ndarray, k: int, which: str) -> Rows:
@@ -250,6 +262,7 @@ def _without_vacuous(
     facts: Cases,
     unions: list[Cases],
     choices: np.ndarray,
+    types: Mapping[int, str],
     contradictions: Contradictions,
 ) -> np.ndarray:
     """The numbers of the disjuncts that some point satisfies, as far as is known; one warning for all
@@ -264,10 +277,12 @@ def _without_vacuous(
     vacuous = np.flatnonzero(empty)
     if vacuous.size:
         k = int(vacuous[0])
-        name = prop.name(Variable("X", int((lower[k] > upper[k]).argmax())))
+        column = int((lower[k] > upper[k]).argmax())
+        name = prop.name(Variable("X", column))
         why = "comparisons contradict each other"
         if crossed[k]:
             why = f"{name} has a lower bound above its upper bound"
+            why = f"no {types[column]} lies between the bounds of {name}" if column in types else why
         elif not possible[k]:
             why = "a comparison is never true"
         logger.warning(

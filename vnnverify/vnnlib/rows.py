@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -37,7 +37,10 @@ class InexactCoefficient(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """lower <= X_index <= upper, rounded outward; infinite where nothing is said."""
+    """lower <= X_index <= upper, rounded outward; infinite where nothing is said.
+
+    Of an input of whole numbers the ends are the first whole numbers inside, then rounded outward to float64.
+    """
 
     index: int
     lower: float
@@ -58,8 +61,11 @@ Statement = Bound | tuple[FloatRow, ...] | bool
 """A bound of an input; rows; or, where no variable is left, whether the comparison is true."""
 
 
-def read_comparison(comparison: Compare) -> Statement:
+def read_comparison(comparison: Compare, whole: Container[int] = ()) -> Statement:
     """What a comparison states.
+
+    Args:
+        whole: the inputs that hold whole numbers only.
 
     Raises:
         NonlinearTerm: it holds a product of variables.
@@ -72,11 +78,33 @@ def read_comparison(comparison: Compare) -> Statement:
         below = rhs.up if operator != ">=" and operator != ">" else math.inf
         above = rhs.down if operator != "<=" and operator != "<" else -math.inf
         if lhs.kind == "X":
-            return Bound(lhs.index, above, below)
+            return _bound(lhs.index, above, below, operator, rhs.side == 0, whole)
         return _simple_rows((lhs,), (1.0,), below, -above, operator)
     if isinstance(lhs, Variable) and isinstance(rhs, Variable) and lhs != rhs:
         return _simple_rows((lhs, rhs), (1.0, -1.0), 0.0, 0.0, operator)
-    return _general(comparison)
+    return _general(comparison, whole)
+
+
+def _bound(
+    index: int, lower: float, upper: float, operator: str, exact: bool, whole: Container[int]
+) -> Bound:
+    """The bound of an input with these ends, rounded outward.
+
+    Args:
+        exact: whether the finite ends are the text's, not rounded.
+    """
+    if index not in whole:
+        return Bound(index, lower, upper)
+    first, last = _rounded(lower, math.ceil), _rounded(upper, math.floor)
+    if max(abs(end) for end in (first, last, 0.0) if math.isfinite(end)) < _LARGEST_EXACT:
+        # an end that was rounded to a whole number lies beyond it, and so does all that a strict one allows
+        first += first == lower and (not exact or operator == ">")
+        last -= last == upper and (not exact or operator == "<")
+    return Bound(index, first, last)
+
+
+def _rounded(end: float, rounding: Callable[[float], int]) -> float:
+    return float(rounding(end)) if math.isfinite(end) else end
 
 
 def _simple_rows(
@@ -95,13 +123,18 @@ def _simple_rows(
     return tuple(rows)
 
 
-def _general(comparison: Compare) -> Statement:
+def _general(comparison: Compare, whole: Container[int]) -> Statement:
     terms, constant = linear_terms(comparison)
-    return state(terms, constant, comparison.operator)
+    return state(terms, constant, comparison.operator, whole)
 
 
-def state(terms: Mapping[Variable, Fraction], constant: Fraction, operator: str) -> Statement:
+def state(
+    terms: Mapping[Variable, Fraction], constant: Fraction, operator: str, whole: Container[int] = ()
+) -> Statement:
     """What Σ terms + constant `operator` 0 states.
+
+    Args:
+        whole: the inputs that hold whole numbers only.
 
     Raises:
         InexactCoefficient: the coefficients cannot be written as floats.
@@ -124,7 +157,7 @@ def state(terms: Mapping[Variable, Fraction], constant: Fraction, operator: str)
         below = up if operator != ">=" and operator != ">" else math.inf
         above = down if operator != "<=" and operator != "<" else -math.inf
         if variable.kind == "X":
-            return Bound(variable.index, above, below)
+            return _bound(variable.index, above, below, operator, up == down, whole)
         return _simple_rows((variable,), (1.0,), below, -above, operator)
     scale = _scale(terms)
     variables, coefficients = tuple(terms), tuple(float(c * scale) for c in terms.values())

@@ -8,7 +8,7 @@ Factors stay as they are written, (x − y)·(x − y) a square: multiplied out 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -77,14 +77,14 @@ class Terms:
     found: list[NewTerm] = field(default_factory=list)
     _known: dict[NewTerm, Variable] = field(default_factory=dict)
 
-    def read(self, comparison: Compare) -> Statement:
-        """What a comparison states, in its variables and in new terms."""
+    def read(self, comparison: Compare, whole: Container[int] = ()) -> Statement:
+        """What a comparison states, in its variables and in new terms; `whole` inputs hold whole numbers."""
         difference = self.difference(comparison)
         try:
-            return state(dict(difference.terms), difference.constant, comparison.operator)
+            return state(dict(difference.terms), difference.constant, comparison.operator, whole)
         except InexactCoefficient:
-            whole = self._variable(Power(Form(difference.terms), 1))
-            return state({whole: Fraction(1)}, difference.constant, comparison.operator)
+            sum_of_all = self._variable(Power(Form(difference.terms), 1))
+            return state({sum_of_all: Fraction(1)}, difference.constant, comparison.operator)
 
     def difference(self, comparison: Compare) -> Form:
         """Its left side less its right side, in its variables and in new terms."""
