@@ -37,6 +37,8 @@ BOUNDED = ("exact", "relaxed/cases", "relaxed", "by parts")  # best first; then 
 NEWEST = 99
 """An opset that no reader is bound to yet."""
 
+CASTS = {"truth": TensorProto.BOOL, "whole": TensorProto.INT64, "byte": TensorProto.INT8}
+
 VECTOR, MATRIX, IMAGE = (1, 4), (4, 3), (1, 4, 6, 6)
 
 PLAIN = (
@@ -56,7 +58,7 @@ class Form:
     inputs: tuple[Any, ...]
     attributes: dict[str, Any]
     opset: int
-    kind: str = ""  # "whole" or "truth": what the variables are cast to first
+    kind: str = ""  # "whole", "byte" or "truth": what the variables are cast to first
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -81,8 +83,9 @@ class Form:
         for k, part in enumerate(self.inputs):
             if self.kind and isinstance(part, tuple):
                 read[k] = f"cast{k}"
-                to = TensorProto.BOOL if self.kind == "truth" else TensorProto.INT64
-                casts.append(helper.make_node("Cast", [names[k]], [read[k]], name=read[k], to=to))
+                casts.append(
+                    helper.make_node("Cast", [names[k]], [read[k]], name=read[k], to=CASTS[self.kind])
+                )
         graph = helper.make_graph(
             [*casts, helper.make_node(self.op, read, outputs, name="node", **self.attributes)],
             "one node",
@@ -219,11 +222,11 @@ def _quantized() -> Iterator[Form]:
     scale, zero, byte = np.array(0.1, np.float32), np.array(1, np.int8), np.ones((4, 3), np.int8)
     yield form("QuantizeLinear", VECTOR, scale, zero)
     yield form("DequantizeLinear", VECTOR, scale, np.array(1), kind="whole")
-    yield form("MatMulInteger", VECTOR, byte, kind="whole", when="constant right")
-    yield form("ConvInteger", IMAGE, np.ones((2, 4, 3, 3), np.int8), kind="whole", when="constant kernel")
-    yield form("QLinearMatMul", VECTOR, scale, zero, byte, scale, zero, scale, zero, kind="whole")
+    yield form("MatMulInteger", VECTOR, byte, kind="byte", when="constant right")
+    yield form("ConvInteger", IMAGE, np.ones((2, 4, 3, 3), np.int8), kind="byte", when="constant kernel")
+    yield form("QLinearMatMul", VECTOR, scale, zero, byte, scale, zero, scale, zero, kind="byte")
     kernel = np.ones((2, 4, 3, 3), np.int8)
-    yield form("QLinearConv", IMAGE, scale, zero, kernel, scale, zero, scale, zero, kind="whole")
+    yield form("QLinearConv", IMAGE, scale, zero, kernel, scale, zero, scale, zero, kind="byte")
 
 
 def _moved() -> Iterator[Form]:

@@ -14,6 +14,7 @@ from vnnverify.ir import Elementwise
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
+from vnnverify.ops.requantized import Lookup, NearestWhole
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, InverseSqrt, Log, Power, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
@@ -47,6 +48,7 @@ FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
     (Power(1.5), (0.0, 9.0)),
     (Power(0.3), (0.0, 9.0)),
     (Sin(), (-20.0, 20.0)),
+    (Lookup(-3, torch.tensor([5.0, 1.0, -2.0, -2.0, 7.0, 8.0, 9.0], dtype=torch.float64)), (-5.0, 5.0)),
     (Cos(), (-20.0, 20.0)),
     (Tent(), WIDE),
     *((op, WIDE) for op in (Gelu(), GeluTanh(), Silu(), Mish(), HardSwish(), Atan(), Softsign(), Asinh())),
@@ -57,7 +59,18 @@ FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
     *((op, WIDE) for op in (GeluTanh(0.797884583, 0.0447149985), GeluTanh(0.9, 0.035))),
     *(
         (op, WIDE)
-        for op in (Sign(), Step(), Step(inclusive=True), Spike(), Floor(), Ceil(), Trunc(), Round())
+        for op in (
+            NearestWhole(),
+            NearestWhole(1e-3),
+            Sign(),
+            Step(),
+            Step(inclusive=True),
+            Spike(),
+            Floor(),
+            Ceil(),
+            Trunc(),
+            Round(),
+        )
     ),
 ]
 IDS = [f"{op.kind}{index}" for index, (op, _) in enumerate(FUNCTIONS)]

@@ -18,6 +18,7 @@ from torch import Tensor
 from vnnverify.ir.op import Elementwise
 from vnnverify.numerics import FUNCTION_ULPS, lower_as, round_down, round_up, unit_roundoff, upper_as
 from vnnverify.ops.piecewise import Relu
+from vnnverify.ops.requantized import NearestWhole
 
 __all__ = ["Lines", "band", "contact", "lines", "value_range"]
 
@@ -88,6 +89,23 @@ def _(op: Relu, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[Tensor, Te
     return low, high
 
 
+@band.register
+def _(op: NearestWhole, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """f rises and stays near x: f(x) − s·x is between the ends of (1 − s)·x and of the range less those of
+    s·x, whichever is nearer."""
+    least, most = op.between(lower, upper)
+    size = torch.maximum(lower.abs(), upper.abs())
+    away = op.distance(size)
+    ends = (1 - slope) * lower, (1 - slope) * upper
+    lines = slope * lower, slope * upper
+    low = torch.maximum(torch.minimum(*ends) - away, least - torch.maximum(*lines))
+    high = torch.minimum(torch.maximum(*ends) + away, most - torch.minimum(*lines))
+    room = 8 * unit_roundoff(lower.dtype) * ((1 + slope.abs()) * size + away)
+    bad = torch.isnan(low) | torch.isnan(high) | ~torch.isfinite(room)
+    low, high = round_down(low - room), round_up(high + room)
+    return low.masked_fill(bad, -float("inf")), high.masked_fill(bad, float("inf"))
+
+
 def _below(low: Tensor, slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     return round_down(low - _product_error(slope, lower, upper))
 
@@ -150,6 +168,11 @@ def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, 
     """Smallest and largest value of f on [lower, upper], rounded outward."""
     if isinstance(op, Relu):
         return torch.relu(lower), torch.relu(upper)
+    if isinstance(op, NearestWhole):
+        least, most = op.between(lower, upper)
+        return least.nan_to_num(-float("inf"), float("inf"), -float("inf")), most.nan_to_num(
+            float("inf"), float("inf"), -float("inf")
+        )
     largest = torch.finfo(lower.dtype).max
     low = torch.full_like(lower, float("inf"))
     high = torch.full_like(lower, -float("inf"))
@@ -165,8 +188,8 @@ def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, 
         high = torch.maximum(high, torch.where(f == float("inf"), f, finite + slack))
     cap = largest**0.5  # a looser end, so that a sum of such ends does not overflow
     low, high = low.clamp(max=cap), high.clamp(min=-cap)
-    least, most = _image(op, lower.dtype)
-    low, high = low.clamp(least, most), high.clamp(least, most)
+    image = _image(op, lower.dtype)
+    low, high = low.clamp(*image), high.clamp(*image)
     return low.masked_fill(unknown, -float("inf")), high.masked_fill(unknown, float("inf"))
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 from onnx import defs
 
+from vnnverify.importer.foreign_types import foreign_type
+
 __all__ = ["result_types", "whole_number_problem"]
 
 _DEFAULT = np.dtype(np.float32)
@@ -49,7 +51,8 @@ def result_types(
     try:
         schema = defs.get_schema(node.op_type, opset, node.domain if node.domain != "ai.onnx" else "")
     except defs.SchemaError:
-        return [_DEFAULT] * len(node.output)
+        first = foreign_type(node.domain, node.op_type, attributes, types)
+        return [first, *[_DEFAULT] * (len(node.output) - 1)]
     bound = {
         constraint.type_param_str: _from_schema(constraint.allowed_type_strs[0])
         for constraint in schema.type_constraints

@@ -23,6 +23,7 @@ from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
 from vnnverify.ops.order import Pick, TopPlaces, TopValues
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
+from vnnverify.ops.requantized import Lookup, NearestWhole
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, InverseSqrt, Log, Power, Reciprocal, Softplus, Sqrt
@@ -59,6 +60,10 @@ def single(op: Op, *shapes: Shape) -> Graph:
 
 def _numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def _table() -> Lookup:
+    return Lookup(-3, torch.round(8 * _numbers(7)))
 
 
 def _sparse() -> SparseLinear:
@@ -99,7 +104,7 @@ def _elementwise() -> Iterator[OperatorCase]:
     vector = ((4,),)
     functions: tuple[Op, ...] = (Relu(), LeakyRelu(0.25), Abs(), Clip(-1.0, 2.0), Sigmoid(), Tanh(), Erf())
     functions += (Exp(), Elu(1.5), Softplus(), Sign(), Floor(), Sin(), Cos(), Tent(), Spike())
-    functions += (Ceil(), Round(), Trunc(), Step())
+    functions += (Ceil(), Round(), Trunc(), Step(), NearestWhole(), _table())
     for op in functions:
         yield OperatorCase(op.kind, op, vector)
     functions = (Gelu(), GeluTanh(), Silu(), Mish(), HardSwish(), Atan(), Softsign(), Sinh(), Cosh(), Asinh())

@@ -21,6 +21,8 @@ _FAMILIES = (
     "pooling",
     "product",
     "quantization",
+    "quantized",
+    "quantized_elements",
     "recurrent",
     "reduction",
     "resize",

@@ -6,9 +6,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from vnnverify.importer.builder import NodeView, Operand
+import numpy as np
+
+from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.registry import find_reader
 from vnnverify.ir import Value
+from vnnverify.ops.arrangement import Constant
 
 __all__ = ["as_onnx"]
 
@@ -17,7 +20,7 @@ _OPSET = 21
 
 
 def as_onnx(node: NodeView, op_type: str, *inputs: Operand | None, **attributes: Any) -> Value:
-    """What the ONNX operator of that name makes of the inputs, of which at least one is a value.
+    """What the ONNX operator of that name makes of the inputs.
 
     Raises:
         UnsupportedModelError: it has no reader.
@@ -25,6 +28,9 @@ def as_onnx(node: NodeView, op_type: str, *inputs: Operand | None, **attributes:
     reader = find_reader("", op_type, _OPSET)
     if reader is None:
         raise node.unsupported(f"the operator {op_type!r} as a part")
+    if inputs and not any(isinstance(part, Value) for part in inputs):
+        first = np.zeros(()) if inputs[0] is None else inputs[0]
+        inputs = (node.add(Constant(as_tensor(np.asarray(first)))), *inputs[1:])
     found = reader(
         dataclasses.replace(node, op_type=op_type, inputs=inputs, attributes=attributes, opset=_OPSET)
     )

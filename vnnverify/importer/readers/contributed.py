@@ -9,6 +9,7 @@ from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.readers.composition import as_onnx
 from vnnverify.importer.registry import reads
+from vnnverify.importer.tables import tabulate
 from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Transpose
 from vnnverify.ops.gates import Gelu, GeluTanh, Silu
@@ -39,6 +40,15 @@ def _activated(node: NodeView, x: Value, numbers: list[float]) -> Value:
         return x
     keys = _PARAMETERS.get(name, ())
     return as_onnx(node, name, x, **dict(zip(keys, numbers, strict=False)))
+
+
+@reads("QuantizeLinear", "DequantizeLinear", domain=DOMAIN)
+def _quantization(node: NodeView) -> Operand:
+    """As in ONNX; of constants, what the runtime makes of them."""
+    known = [part for part in node.inputs if isinstance(part, np.ndarray)]
+    if len(known) == len(node.inputs):
+        return tabulate(node.op_type, DOMAIN, node.attributes, known, node.title)
+    return as_onnx(node, node.op_type, *node.inputs, **node.attributes)
 
 
 @reads("FusedConv", domain=DOMAIN)

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantised models: numbers rounded to few whole ones, and whole numbers multiplied."""
+"""Numbers rounded to few whole ones, and back."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import numpy as np
 
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import divided, scaled
-from vnnverify.importer.registry import find_reader, reads
+from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Clip
@@ -82,50 +80,3 @@ def _dequantize(node: NodeView) -> Operand:
     if isinstance(scale, Value):
         return node.add(Mul(), *node.aligned(shifted, scale))
     return scaled(node, shifted, scale, None)
-
-
-def _shifted(node: NodeView, index: int, zero_index: int) -> Operand:
-    """Input `index` less its zero point, a single number."""
-    x, zero = node.operand(index), node.operand(zero_index)
-    assert x is not None
-    if zero is None:
-        return x
-    if zero.size > 1:
-        raise node.unsupported("a zero point for each channel")
-    if isinstance(x, Value) or isinstance(zero, Value):
-        single = node.reshaped(zero, ()) if isinstance(zero, Value) else zero.reshape(()).astype(np.float64)
-        return _moved(node, node.variable(index), single, -1)
-    return np.asarray(x.astype(np.float64) - float(zero.reshape(-1)[0]))
-
-
-def _as_real(node: NodeView, op_type: str, *inputs: Operand) -> Value:
-    """A product of real numbers in place of one of whole numbers."""
-    reader = find_reader("", op_type, node.opset)
-    assert reader is not None
-    found = reader(dataclasses.replace(node, op_type=op_type, inputs=inputs))
-    assert isinstance(found, Value)
-    return found
-
-
-@reads("MatMulInteger", "ConvInteger")
-def _integer_product(node: NodeView) -> Operand:
-    return _as_real(node, node.op_type.removesuffix("Integer"), _shifted(node, 0, 2), _shifted(node, 1, 3))
-
-
-@reads("QLinearMatMul", "QLinearConv")
-def _quantized_product(node: NodeView) -> Operand:
-    """The product of what both quantised inputs stand for, quantised; all scales are single numbers."""
-    scales = [node.constant(k, "a scale") for k in (1, 4, 6)]
-    zero = node.constant(7, "the zero point")
-    assert zero is not None and all(s is not None for s in scales)
-    first, second, result = (np.asarray(s, dtype=np.float64) for s in scales)
-    inputs = [_shifted(node, 0, 2), _shifted(node, 3, 5)]
-    if node.op_type == "QLinearConv" and node.operand(8) is not None:
-        inputs.append(np.asarray(node.constant(8, "the bias"), dtype=np.float64))
-    found = _as_real(node, node.op_type.removeprefix("QLinear"), *inputs)
-    if second.size > 1 and node.op_type == "QLinearConv":
-        second = second.reshape(-1, *(1,) * (len(found.shape) - 2))
-    elif second.size > 1 or first.size > 1 or result.size > 1:
-        raise node.unsupported("a scale for each row or column")
-    real = scaled(node, found, first.reshape(()) * second, None)
-    return _quantized(node, real, result.reshape(()), zero.reshape(-1)[:1].astype(np.float64), zero.dtype)
