@@ -43,9 +43,10 @@ def of(op: str, kind: str, *inputs: Any, domain: str = "", out: str = "", **attr
     )
 
 
-def matmul(
-    kind: str, x: float, w: Any, y: float, zeros: tuple[int, Any, int], shape: tuple[int, ...]
-) -> OneNode:
+Zeros = tuple[int, Any, int]
+
+
+def matmul(kind: str, x: float, w: Any, y: float, zeros: Zeros, shape: tuple[int, ...]) -> OneNode:
     other = "int8" if np.min(zeros[1]) <= 0 else "uint8"
     return of(
         "QLinearMatMul", kind, shape, scale(x), byte(zeros[0], kind), numbers(other, shape[-1], 4), scale(w),

@@ -34,7 +34,7 @@ class OneNode:
     opset: int = 18
     attributes: dict[str, Any] = field(default_factory=dict)
     outputs: int = 1
-    out_kind: int = TensorProto.FLOAT
+    out_kind: int = TensorProto.FLOAT  # of the first output; further ones are floats
     cast: str = ""
     low: float = -2.0
     high: float = 2.0
@@ -57,7 +57,10 @@ class OneNode:
             nodes,
             "one",
             [helper.make_tensor_value_info(n, TensorProto.FLOAT, p) for n, p in variables],
-            [helper.make_tensor_value_info(n, self.out_kind, None) for n in outs],
+            [
+                helper.make_tensor_value_info(n, TensorProto.FLOAT if k else self.out_kind, None)
+                for k, n in enumerate(outs)
+            ],
             [
                 numpy_helper.from_array(p, n)
                 for n, p in zip(names, self.inputs, strict=True)

@@ -173,7 +173,8 @@ class NodeView:
         return UnsupportedModelError(f"{self.title}: {what} is not supported; {REMEDY}")
 
 
-NodeReader = Callable[[NodeView], Operand | Sequence[Operand]]
+NodeReader = Callable[[NodeView], Operand | Sequence[Operand] | Sequence[Operand | None]]
+"""Gives a node's outputs, None for those that cannot be read and so must not be used."""
 
 
 def _is_finite(t: Tensor | float) -> bool:

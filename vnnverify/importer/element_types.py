@@ -47,12 +47,14 @@ def result_types(
 
     What the schema leaves open, as for operators of other domains, counts as float32.
     """
-    named = attributes.get("to", attributes.get("dtype", attributes.get("output_dtype")))
-    try:
-        schema = defs.get_schema(node.op_type, opset, node.domain if node.domain != "ai.onnx" else "")
-    except defs.SchemaError:
+    if node.domain not in ("", "ai.onnx"):
         first = foreign_type(node.domain, node.op_type, attributes, types)
         return [first, *[_DEFAULT] * (len(node.output) - 1)]
+    named = attributes.get("to", attributes.get("dtype", attributes.get("output_dtype")))
+    try:
+        schema = defs.get_schema(node.op_type, opset, "")
+    except defs.SchemaError:
+        return [_DEFAULT] * len(node.output)
     bound = {
         constraint.type_param_str: _from_schema(constraint.allowed_type_strs[0])
         for constraint in schema.type_constraints

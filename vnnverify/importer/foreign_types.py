@@ -29,6 +29,10 @@ _LIKE = {
 """Inputs of onnxruntime's own operators, the first of which that is there has the type of the result."""
 
 
+_KEPT = ("ArrayFeatureExtractor", "Binarizer", "Imputer")
+"""Operators of `ai.onnx.ml` whose results have the type of the first input."""
+
+
 def foreign_type(
     domain: str, op_type: str, attributes: Mapping[str, Any], types: Sequence[np.dtype | None]
 ) -> np.dtype:
@@ -37,8 +41,17 @@ def foreign_type(
     What is not known counts as float32.
     """
     if domain == "com.microsoft":
-        found = [types[k] for k in _LIKE.get(op_type, ()) if k < len(types) and types[k] is not None]
-        if found and found[0] is not None:
-            return found[0]
+        for index in _LIKE.get(op_type, ()):
+            kind = types[index] if index < len(types) else None
+            if kind is not None:
+                return kind
         return np.dtype(np.uint8) if op_type == "QuantizeLinear" else _SINGLE
+    if domain == "ai.onnx.ml":
+        first = types[0] if types else None
+        if op_type in _KEPT and first is not None:
+            return first
+        if op_type in ("LinearClassifier", "SVMClassifier") or "values_int64s" in attributes:
+            return np.dtype(np.int64)
+        if "values_tensor" in attributes:
+            return np.asarray(attributes["values_tensor"]).dtype
     return _SINGLE

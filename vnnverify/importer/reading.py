@@ -120,7 +120,7 @@ class _Reading:
         types = tuple(self._type(key) if key else None for key in node.input)
         found, made = self._results(node, name, args, types)
         for key, result, kind in zip(node.output, found, made, strict=False):
-            if key:
+            if key and result is not None:
                 self.operands[key] = result
                 self.types[key] = kind
         for key in node.output:
@@ -149,7 +149,7 @@ class _Reading:
         name: str,
         args: tuple[Operand | None, ...],
         types: tuple[np.dtype | None, ...],
-    ) -> tuple[Sequence[Operand], Sequence[np.dtype]]:
+    ) -> tuple[Sequence[Operand | None], Sequence[np.dtype]]:
         domain = "" if node.domain == "ai.onnx" else node.domain
         opset = int(self.opsets.get(domain, 1))
         if node.op_type in CONTROL and not domain:

@@ -14,6 +14,8 @@ _FAMILIES = (
     "cumulative",
     "einsum",
     "logic",
+    "ml_features",
+    "ml_linear",
     "movement",
     "normalization",
     "order",
