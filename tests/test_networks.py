@@ -191,13 +191,11 @@ def test_refuses(load: Load, text: str, models: Networks, message: str) -> None:
         assert str(caught.value).startswith("p.vnnlib:2:")
 
 
-def test_strict_types(load: Load) -> None:
+def test_strict(load: Load) -> None:
     text = ONE.format(hidden="") + BOX + "(assert (>= Y[0,0] 9.0))"
     with pytest.raises(SpecError, match="declares float32, but proofs are about real numbers"):
-        load(text, "f.onnx", strict_types=True)
-    assert (
-        load(text.replace("float32", "real"), "half.onnx", strict_types=True).layout.tensors[0].type == "real"
-    )
+        load(text, "f.onnx", strict=True)
+    assert load(text.replace("float32", "real"), "half.onnx", strict=True).layout.tensors[0].type == "real"
 
 
 def test_the_first_version_has_one_network(load: Load) -> None:

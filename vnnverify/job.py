@@ -26,7 +26,7 @@ class Job:
     dtype: str = "float32"
     seed: int = 0
     verbosity: int = 0
-    strict_types: bool = False  # whether to refuse a VNN-LIB 2.0 text about floats instead of reals
+    strict: bool = False  # whether to keep to the letter of VNN-LIB 2.0
     explain: bool = False  # whether an undecided verdict is to be followed by an explanation
     progress: bool = False  # whether the worker is to tell how it gets on
     without: tuple[str, ...] = ()  # backends that are not to be tried

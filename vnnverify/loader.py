@@ -15,7 +15,7 @@ from vnnverify.files import identity, read_bytes
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import Model, load_model
 from vnnverify.networks import (
-    declared_shapes,
+    declared_interface,
     join_networks,
     load_declared,
     load_networks,
@@ -60,7 +60,7 @@ class Models:
         Raises:
             FileError, ModelError: it cannot be read, or has no such node.
         """
-        key = (opaque, declared_shapes(network), *identity(path))
+        key = (opaque, declared_interface(network), *identity(path))
         return self._keep(key, lambda: load_declared(network, path, opaque=opaque, operators=self._operators))
 
     def _keep(self, key: tuple[object, ...], read: Callable[[], Model]) -> Model:
@@ -91,7 +91,7 @@ def load_query(
     *,
     opaque: bool = False,
     operators: tuple[OperatorInfo, ...] = (),
-    strict_types: bool = False,
+    strict: bool = False,
     models: Models | None = None,
 ) -> Query:
     """Read one or several models and a property and bring them into the normal form.
@@ -100,18 +100,19 @@ def load_query(
         model: the path of the model; or paths by the names of a VNN-LIB 2.0 property's networks.
         opaque: accept a model with operators that the importer cannot read, as a black box.
         operators: readers of further ONNX operators, from plugins.
-        strict_types: refuse VNN-LIB 2.0 properties about floats instead of real numbers.
+        strict: keep to the letter of VNN-LIB 2.0: refuse other words and shapes, and properties about floats
+            instead of real numbers.
         models: reads the models, and knows those read before; default: anew.
 
     Raises:
         OptionError: models are missing or too many.
         ModelError, SpecError: a file is malformed, or the two do not fit each other.
     """
-    prop = load_property(property_path)
+    prop = load_property(property_path, strict=strict)
     models = models or Models(operators)
     if prop.networks:
         load = partial(models.load_declared, opaque=opaque)
-        return load_networks(prop, model, load, strict_types=strict_types)
+        return load_networks(prop, model, load, strict=strict)
     if not isinstance(model, str):
         if len(model) != 1:
             raise OptionError(

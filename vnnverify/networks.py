@@ -11,21 +11,22 @@ from collections.abc import Callable, Sequence
 from vnnverify.declared import Networks
 from vnnverify.errors import ModelError, OptionError, SpecError
 from vnnverify.files import read_bytes
+from vnnverify.fitting import check_fit, declared_tensors
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import Model, read_model
-from vnnverify.importer.interface import adapted
+from vnnverify.importer.interface import Interface, adapted
 from vnnverify.ir import Graph
 from vnnverify.ir.compose import side_by_side, with_shared_inputs
 from vnnverify.ir.simplify import simplify
 from vnnverify.query import Layout, Query, TensorSpec
 from vnnverify.validate import PropertySource
 from vnnverify.vnnlib import Property, normalize
-from vnnverify.vnnlib.declaration import FLOATS, NetworkDeclaration, TensorDeclaration
+from vnnverify.vnnlib.declaration import FLOATS, NetworkDeclaration
 from vnnverify.vnnlib.merging import merge_equal_inputs
 
 __all__ = [
     "assign_models",
-    "declared_shapes",
+    "declared_interface",
     "join_networks",
     "load_declared",
     "load_networks",
@@ -41,23 +42,24 @@ def load_networks(
     given: Networks,
     load: Callable[[NetworkDeclaration, str], Model],
     *,
-    strict_types: bool = False,
+    strict: bool = False,
 ) -> Query:
     """Read the models of a VNN-LIB 2.0 property and join all of it into one query.
 
     Args:
         given: paths by the names of networks; one path alone if the property needs one model.
         load: reads the model at a path for a network, as `load_declared` does.
-        strict_types: refuse properties about floats, as proofs are about real numbers.
+        strict: keep to the letter of the standard: refuse properties about floats, as proofs are about real
+            numbers, and shapes that are not the model's.
 
     Raises:
         OptionError: models are missing, or given for networks that have none of their own.
         ModelError, SpecError: a model is malformed, or does not fit its declaration.
     """
     floats = sorted({t.type for network in prop.networks for t in network.tensors} & FLOATS)
-    if floats and strict_types:
+    if floats and strict:
         raise SpecError(
-            f"declares {' and '.join(floats)}, but proofs are about real numbers (--strict-types); "
+            f"declares {' and '.join(floats)}, but proofs are about real numbers (--strict); "
             "declare the tensors real, or leave the option out",
             source=prop.source,
         )
@@ -66,11 +68,11 @@ def load_networks(
     models = []
     for network in prop.networks:
         path = paths[network.equal_to or network.name]
-        key = (path, declared_shapes(network))
+        key = (path, declared_interface(network))
         if key not in read:
             read[key] = load(network, path)
         models.append(read[key])
-    query = join_networks(prop, models)
+    query = join_networks(prop, models, strict=strict)
     if floats:
         logger.warning(
             "%s declares %s: proofs are about the real numbers, witnesses about the floats",
@@ -80,9 +82,14 @@ def load_networks(
     return query
 
 
-def declared_shapes(network: NetworkDeclaration) -> tuple[object, ...]:
+def declared_interface(network: NetworkDeclaration) -> Interface:
     """What of the declaration a network's model depends on, besides its file."""
-    return tuple(t.shape for t in network.inputs), tuple((t.node, t.shape) for t in network.hidden)
+    return Interface(
+        shapes=tuple(t.shape for t in network.inputs),
+        hidden=tuple((t.node, t.shape) for t in network.hidden),
+        inputs=tuple(t.node for t in network.inputs if t.node),
+        outputs=tuple(t.node for t in network.outputs if t.node),
+    )
 
 
 def load_declared(
@@ -110,20 +117,23 @@ def model_of(network: NetworkDeclaration, model: Model) -> Model:
     return model if data is model.data else read_model(data, path=model.path)
 
 
-def join_networks(prop: Property, models: Sequence[Model]) -> Query:
+def join_networks(prop: Property, models: Sequence[Model], *, strict: bool = False) -> Query:
     """The query of a VNN-LIB 2.0 property about its networks' models, one for each.
+
+    A tensor that is declared flat, or with other axes of one than the model has, means the model's elements
+    in their order, which a warning says, unless `strict`.
 
     Raises:
         SpecError: a model does not fit its declaration.
     """
     for network, model in zip(prop.networks, models, strict=True):
-        _check_fit(prop, network, model)
+        check_fit(prop, network, model, strict=strict)
     specs = tuple(spec for model in models for spec in model.layout.inputs)
     types = [spec.dtype for spec, size in _sized(specs) for _ in range(size)]
     prop = merge_equal_inputs(prop, types)
     graph = _joined(prop, models)
     outputs = tuple(spec for model in models for spec in model.layout.outputs)
-    tensors = tuple(tensor.plain for network in prop.networks for tensor in network.tensors)
+    tensors = tuple(t for pair in zip(prop.networks, models, strict=True) for t in declared_tensors(*pair))
     layout = Layout(specs, outputs, tensors, prop.columns)
     query = normalize(prop, graph, layout, PropertySource(models, layout, prop, ()))
     source = PropertySource(models, layout, prop, query.clauses, query.graph)
@@ -172,57 +182,9 @@ def assign_models(prop: Property, given: Networks) -> dict[str, str]:
 
 def _adapted(network: NetworkDeclaration, data: bytes, path: str) -> bytes:
     try:
-        return adapted(data, [t.shape for t in network.inputs], [(t.node, t.shape) for t in network.hidden])
+        return adapted(data, declared_interface(network))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-
-
-def _check_fit(prop: Property, network: NetworkDeclaration, model: Model) -> None:
-    """That the model has the tensors which the text declares, in number, order, shape and type."""
-    layout = model.layout
-    declared_outputs = (*network.outputs, *network.hidden)
-    found_outputs = layout.outputs[: len(layout.outputs) - len(network.hidden)]
-    for what, declared, found in (
-        ("inputs", network.inputs, layout.inputs),
-        ("outputs", network.outputs, found_outputs),
-    ):
-        if len(declared) != len(found):
-            listed = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in found)
-            message = f"network {network.name} declares {len(declared)} {what}, its model {model.path} has "
-            raise _misfit(
-                prop, network, f"{message}{len(found)} ({listed}); declare all of them, in this order"
-            )
-    pairs = (
-        *zip(network.inputs, layout.inputs, strict=True),
-        *zip(declared_outputs, layout.outputs, strict=True),
-    )
-    for tensor, spec in pairs:
-        _check_tensor(prop, network, tensor, spec, model.path)
-
-
-def _check_tensor(
-    prop: Property, network: NetworkDeclaration, tensor: TensorDeclaration, spec: TensorSpec, path: str
-) -> None:
-    name = tensor.node or spec.name
-    if tensor.shape != spec.shape:
-        raise _misfit(
-            prop,
-            network,
-            f"{tensor.kind} {tensor.name} is declared {list(tensor.shape)}, {name!r} of {path} has the shape "
-            f"{list(spec.shape)}; declare that one",
-        )
-    if tensor.type not in ("real", spec.dtype):
-        raise _misfit(
-            prop,
-            network,
-            f"{tensor.kind} {tensor.name} is declared {tensor.type}, {name!r} of {path} is {spec.dtype}; "
-            "declare that one, or real throughout",
-        )
-
-
-def _misfit(prop: Property, network: NetworkDeclaration, message: str) -> SpecError:
-    offset = prop.text.find(f"declare-network {network.name}")
-    return prop.error(message, max(0, offset))
 
 
 def _sized(specs: Sequence[TensorSpec]) -> list[tuple[TensorSpec, int]]:

@@ -285,7 +285,7 @@ def _read_job(
         job.query,
         opaque=opaque,
         operators=tuple(plugins.operators),
-        strict_types=job.strict_types,
+        strict=job.strict,
         models=models,
     )
     others = [name for name in plugins.backends if name not in job.without]

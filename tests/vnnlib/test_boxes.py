@@ -58,9 +58,9 @@ def test_the_property_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     "line",
     [
         "(assert (<= X[0,2] 1.0))",
-        "(assert (<= X[0] 1.0))",
+        "(assert (<= X[1,0,0] 1.0))",
         "(assert (<= W[0,0] 1.0))",
-        "(assert (<= X[0,0] 1))",
+        "(assert (<= X[0,0] 1e))",
         "(assert (<= X[0,0] 1.0)",
     ],
 )

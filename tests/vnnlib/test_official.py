@@ -38,11 +38,20 @@ REFUSED = {
     ),
     "huge number": (text(f"(assert (<= X[0] 1{'0' * 400}.0))"), "a number beyond the range of 64 bits"),
     "not ASCII": (text("(assert (<= X[0] ١.0))"), "3:18: the character '١' stands outside of a comment"),
-    "exponent": (text("(assert (<= X[0] 1e-3))"), "3:18: syntax error at 'e'"),
+    "exponent": (text("(assert (<= X[0] 1e-3))"), "3:19: syntax error at 'e'"),
     "version": (text("").replace("<2.0>", "2.0"), "1:17: write the version in angle brackets: (vnnlib"),
     "third version": (text("(assert (<= X[0] 1.0))").replace("2.0", "3.0"), "1: <3.0>: Incompatible VNNLib"),
     "no assertion": (text(""), "the text ends too early: an (assert …) or a ) is missing"),
-    "one =": (text("(assert (= X[0] 1.0))"), "3:9: syntax error at '='; VNN-LIB 2.0 wants == for equality"),
+    "let": (text("(assert (let ((a X[0])) (<= a 1.0)))"), "3:10: (let …) is not in VNN-LIB; write out what"),
+    "implication": (
+        text("(assert (=> (<= X[0] 1.0) (<= Y[0] 1.0)))"),
+        "3:10: syntax error at '='; VNN-LIB 2.0 wants no (=>",
+    ),
+    "operator": (
+        text("(assert (<= (sin X[0]) 1.0))"),
+        "3:14: syntax error at 'sin'; VNN-LIB 2.0 wants one of",
+    ),
+    "one =": (text("(assert (= X[0] 1.0))"), "3:10: syntax error at '='; VNN-LIB 2.0 wants == for equality"),
     "order": (
         text("(assert (<= X[0] 1.0))", "(declare-output Y real [2]) (declare-input X real [2])"),
         "VNN-LIB 2.0 wants (declare-network …) with inputs, hidden nodes and outputs in this order",
@@ -54,7 +63,7 @@ REFUSED = {
     "constant's type": (text("(assert (<= X[0] 3))"), "3: 3: Type mismatch in arithmetic expression"),
     "unknown type": (
         text("(assert (<= X[0] 1.0))", TENSORS.replace("real", "floot")),
-        "2: input X: unknown or unsupported element type; there are: bfloat16, bool, float16",
+        "2:37: input X: unknown or unsupported element type floot; there are: bfloat16, bool, float16",
     ),
     "real and float": (
         text("(assert (<= X[0] 1.0))", "(declare-input X real [2]) (declare-output Y float32 [2])"),
@@ -70,7 +79,7 @@ REFUSED = {
 @pytest.mark.parametrize(("given", "message"), REFUSED.values(), ids=REFUSED)
 def test_refuses(given: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
-        parse_second(given, "p.vnnlib")
+        parse_second(given, "p.vnnlib", strict=True)
     found = str(caught.value)
     assert found.startswith("p.vnnlib:") and message in found and "\n" not in found
 

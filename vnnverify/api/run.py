@@ -37,6 +37,7 @@ def verify(
     explain: bool = False,
     progress: Told | None = None,
     input_shape: Sequence[int] | None = None,
+    strict: bool = False,
     workers: int = 0,
     isolated: bool = True,
     cancelled: threading.Event | None = None,
@@ -56,6 +57,7 @@ def verify(
         explain: say of an undecided result why it is, under `explanation`.
         progress: called with a `Progress` on the way; what it raises ends the run.
         input_shape: of a torch module that is verified against VNN-LIB text.
+        strict: keep to the letter of VNN-LIB 2.0: refuse other words and shapes, and texts about floats.
         workers: processes that may share a long search; 0: one for each core. Without `isolated` it is not
             shared.
         isolated: run in a process of its own, which the time limit ends whatever it does, and whose crash
@@ -82,6 +84,7 @@ def verify(
             dtype=dtype,
             seed=seed,
             explain=explain,
+            strict=strict,
             workers=workers if isolated else 1,
         )
         try:

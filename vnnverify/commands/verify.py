@@ -64,7 +64,10 @@ def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
     "--workers", type=click.IntRange(0), default=0, metavar="N",
     help="Processes that share a long search [default: one for each core].",
 )  # fmt: skip
-@click.option("--strict-types", is_flag=True, help="Refuse VNN-LIB 2.0 texts about floats instead of reals.")
+@click.option(
+    "--strict", "--strict-types", "strict", is_flag=True,
+    help="Keep to the letter of VNN-LIB 2.0: refuse other words and shapes, and texts about floats.",
+)  # fmt: skip
 @click.option("--result-file", metavar="FILE", help="Also write the result to FILE, atomically.")
 @click.option("--format", "style", metavar="NAME", help="Format of FILE [default: that of stdout].")
 @click.option(
@@ -111,7 +114,7 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         dtype=given["dtype"],
         seed=given["seed"],
         verbosity=given["verbose"],
-        strict_types=given["strict_types"],
+        strict=given["strict"],
         explain=given["verbose"] > 0 or given["as_json"],
         workers=given["workers"],
     )

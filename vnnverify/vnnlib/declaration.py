@@ -9,8 +9,6 @@ from math import prod
 
 import numpy as np
 
-from vnnverify.declared import Declared
-
 __all__ = ["FLOATS", "RANGES", "NetworkDeclaration", "TensorDeclaration", "element_name"]
 
 FLOATS = frozenset(("float16", "float32", "float64", "bfloat16"))
@@ -33,21 +31,16 @@ class TensorDeclaration:
     X of the property if it is an input, else among the variables Y."""
 
     name: str
-    type: str  # float32, int64, …, or real
+    type: str  # float32, int64, …, or real; int: whole numbers of the model's type
     shape: tuple[int, ...]
     kind: str  # input, hidden or output
     start: int
-    node: str = ""  # of a hidden node: the name of its value in the ONNX model
+    node: str = ""  # the name of its value in the ONNX model; of a hidden node always
 
     @property
     def size(self) -> int:
         """Number of elements."""
         return prod(self.shape)
-
-    @property
-    def plain(self) -> Declared:
-        """What writers need to know of it."""
-        return Declared(self.name, self.type, self.shape, self.kind, self.start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from vnnverify.vnnlib.ast import And, Arithmetic, Compare, Declaration, Expr, Nu
 from vnnverify.vnnlib.collector import collector_paused
 from vnnverify.vnnlib.number import MAX_DIGITS
 
-__all__ = ["MAX_DEPTH", "Script", "make_arithmetic", "make_leaf", "parse", "place"]
+__all__ = ["ABSENT", "MAX_DEPTH", "Script", "make_arithmetic", "make_leaf", "parse", "place"]
 
 MAX_DEPTH = 10_000
 """Deepest nesting of parentheses; properties in use reach 4."""
@@ -39,6 +39,7 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?\Z", re.ASCII)
+_LONG_EXPONENT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[eE][+-]?\d+", re.ASCII)
 _VARIABLE = re.compile(r"([XY])_(0|[1-9]\d{0,8})\Z", re.ASCII)
 _COMPARISONS = frozenset(("<=", ">=", "<", ">", "="))
 _QUESTIONS = frozenset(("check-sat", "exit", "get-model", "get-value"))
@@ -48,6 +49,23 @@ _SECOND_VERSION = frozenset(
 )
 _COMMANDS = frozenset(("assert", "declare-const", "declare-fun")) | _IGNORED | _SECOND_VERSION
 _EXPRESSIONS = frozenset((Compare, And, Or))
+
+ABSENT = {
+    "let": "write out what its names stand for",
+    "not": "turn the comparison round, as (> a b) for (not (<= a b))",
+    "=>": "write (or …) of the conclusion and the opposite of the premise",
+    "ite": "write its two cases as (or (and …) (and …))",
+    "xor": "write its two cases as (or (and …) (and …))",
+    "abs": "write its two cases as (or (and …) (and …))",
+    "min": "compare with each of its arguments",
+    "max": "compare with each of its arguments",
+    "distinct": "write (or (< a b) (> a b))",
+    "/": "multiply by a decimal instead",
+    "forall": "a property speaks of one free choice of all variables",
+    "exists": "a property speaks of one free choice of all variables",
+    "define-fun": "write out what it stands for",
+}
+"""Words of SMT-LIB that VNN-LIB has not, and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +146,8 @@ class _Parser:
             elif kind == 7:
                 if len(stack) >= MAX_DEPTH:
                     raise self.fail(f"parentheses nested deeper than {MAX_DEPTH:,} levels", match.start())
+                if items and type(items[0]) is _Word and items[0].text in ABSENT:
+                    raise self.absent(items[0].text, offset)
                 stack.append((offset, items))
                 offset, items = match.start(), []
             elif kind == 8:
@@ -180,6 +200,8 @@ class _Parser:
                 return self.fail(
                     f"a number of {len(word):,} characters; at most {MAX_DIGITS:,} are read", offset
                 )
+            if _LONG_EXPONENT.fullmatch(word):
+                return self.fail(f"{word[:40]}: exponents of more than 4 digits are not read", offset)
             return self.fail(f"malformed number {word[:40]!r}; write it as -0.5 or 1e-06", offset)
         return self.fail(f"variable {word[:40]!r} is not declared; only X_i and Y_i can be", offset)
 
@@ -206,7 +228,16 @@ class _Parser:
             raise self.second_version(offset)
         if head in _COMMANDS:
             self.check_statement(head, offset, 1)
+        if head in ABSENT:
+            raise self.absent(head, offset)
+        if head in ("==", "!="):
+            instead = "=" if head == "==" else "(or (< a b) (> a b))"
+            raise self.fail(f"{head} is of VNN-LIB 2.0; write {instead}", offset)
         raise self.fail(f"unknown operator {head[:40]!r}; known: and or <= < >= > = + - *", offset)
+
+    def absent(self, word: str, offset: int) -> SpecError:
+        """The error for a word of SMT-LIB that VNN-LIB has not."""
+        return self.fail(f"({word} …) is not in VNN-LIB; {ABSENT[word]}", offset)
 
     def head(self, items: list[object], offset: int) -> str:
         """The word that a list begins with."""
@@ -242,6 +273,8 @@ class _Parser:
             self.declare(head, items, offset)
         elif head in _QUESTIONS:
             self.question = head
+        elif head in ABSENT:
+            raise self.absent(head, offset)
         elif head not in _COMMANDS:
             known = "declare-const, declare-fun, assert"
             raise self.fail(f"unknown command {head[:40]!r}; known: {known}", offset)

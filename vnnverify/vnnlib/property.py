@@ -101,8 +101,11 @@ class Property:
         return True, ""
 
 
-def load_property(path: str | os.PathLike[str]) -> Property:
+def load_property(path: str | os.PathLike[str], *, strict: bool = False) -> Property:
     """Read a VNN-LIB file of either version, plain or gzipped.
+
+    Args:
+        strict: refuse VNN-LIB 2.0 that is not to the letter of the standard.
 
     Raises:
         FileError: it cannot be read.
@@ -119,11 +122,14 @@ def load_property(path: str | os.PathLike[str]) -> Property:
             column=len(before) - before.rfind(b"\n"),
             source=os.fspath(path),
         ) from error
-    return parse_property(text, os.fspath(path))
+    return parse_property(text, os.fspath(path), strict=strict)
 
 
-def parse_property(text: str, source: str = "") -> Property:
+def parse_property(text: str, source: str = "", *, strict: bool = False) -> Property:
     """Read and check VNN-LIB text of either version.
+
+    Args:
+        strict: refuse VNN-LIB 2.0 that is not to the letter of the standard.
 
     Raises:
         SpecError: a syntax error, an undeclared, duplicate or badly numbered variable, an unknown sort.
@@ -131,7 +137,7 @@ def parse_property(text: str, source: str = "") -> Property:
     if is_second(text):
         from vnnverify.vnnlib.second import parse_second
 
-        return parse_second(text, source)
+        return parse_second(text, source, strict=strict)
     script = parse(text, source)
     text = text.removeprefix("\ufeff")
     counts = _declared(script, text, source)

@@ -8,7 +8,8 @@ hidden nodes the variables Y_0, Y_1, …: network by network, its outputs before
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
@@ -17,12 +18,16 @@ from vnnverify.vnnlib.ast import And, Compare, Expr, Number, Or, Term, Variable
 from vnnverify.vnnlib.boxes import bounds_of, set_apart
 from vnnverify.vnnlib.collector import collector_paused
 from vnnverify.vnnlib.declaration import NetworkDeclaration, TensorDeclaration
+from vnnverify.vnnlib.header import Tensor
 from vnnverify.vnnlib.number import MAX_DIGITS
 from vnnverify.vnnlib.official import assertion_offsets, parse_officially
 from vnnverify.vnnlib.parse import make_arithmetic, place
 from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.published import Letter, to_letter
 
 __all__ = ["TYPES", "parse_second"]
+
+logger = logging.getLogger(__name__)
 
 TYPES = {
     "Real": "real",
@@ -60,18 +65,25 @@ _LEAVES = frozenset(("Var", "Float", "Int"))
 _ARITHMETIC = {"Plus": "+", "Multiply": "*", "Minus": "-", "Negate": "-"}
 
 
-def parse_second(text: str, source: str = "") -> Property:
-    """Read and check VNN-LIB 2.0 text.
+def parse_second(text: str, source: str = "", *, strict: bool = False) -> Property:
+    """Read and check VNN-LIB 2.0 text, also as it is published besides the letter, with a warning for each
+    thing that is read otherwise.
+
+    Args:
+        strict: refuse what is not to the letter of the standard.
 
     Raises:
         SpecError: a syntax or type error, or an element type that is not supported.
     """
     text = text.removeprefix("\ufeff")
-    large = _parse_large(text, source) if len(text) > LARGE else None
-    return large or _parse_all(text, source)
+    large = _parse_large(text, source, strict) if len(text) > LARGE else None
+    prop, notes = large or _parse_all(text, source, strict)
+    for note in notes:
+        logger.warning("%s: %s", source or "property", note)
+    return prop
 
 
-def _parse_large(text: str, source: str) -> Property | None:
+def _parse_large(text: str, source: str, strict: bool) -> tuple[Property, tuple[str, ...]] | None:
     """A text that consists of bounds of single inputs for the most part; None if it cannot be read so, or if
     something is wrong with it, which is then found in the whole."""
     with collector_paused():
@@ -79,7 +91,7 @@ def _parse_large(text: str, source: str) -> Property | None:
         if not apart.lines:
             return None
         try:
-            other = _parse_all(apart.rest, source, apart.offset)
+            other, notes = _parse_all(apart.rest, source, strict, apart.offset)
         except SpecError:
             return None
         tensors = {t.name: t for n in other.networks for t in n.tensors}
@@ -88,42 +100,79 @@ def _parse_large(text: str, source: str) -> Property | None:
             return None
         assertions = [*bounds, *other.assertions]
         offsets = [*(bound.offset for bound in bounds), *other.offsets]
-    return dataclasses.replace(other, assertions=tuple(assertions), offsets=tuple(offsets), text=text)
+    prop = dataclasses.replace(other, assertions=tuple(assertions), offsets=tuple(offsets), text=text)
+    return prop, notes
 
 
-def _parse_all(text: str, source: str, offset: Callable[[int], int] = int) -> Property:
-    """The property that the official parser reads. `offset` says where in the file a place of the text is."""
-    found = parse_officially(text, source)
-    networks = _networks(found, text, source)
+def _parse_all(
+    text: str, source: str, strict: bool, offset: Callable[[int], int] = int
+) -> tuple[Property, tuple[str, ...]]:
+    """The property that the official parser reads, and what was read otherwise than by the letter. `offset`
+    says where in the file a place of the text is."""
+    found, letter = _read(text, source, strict)
+    networks = _networks(found, letter, text, source)
     offsets = [offset(k) for k in assertion_offsets(text)]
     if len(offsets) != len(found.assertions):
         offsets = [0] * len(found.assertions)
-    convert = _Converter(networks, source)
+    convert = _Converter(networks, letter.numbers if letter else {}, source)
     with collector_paused():
         assertions = [convert(a.expr, o) for a, o in zip(found.assertions, offsets, strict=True)]
     inputs = sum(t.size for n in networks for t in n.inputs)
     outputs = sum(t.size for n in networks for t in (*n.outputs, *n.hidden))
-    return Property(inputs, outputs, tuple(assertions), tuple(offsets), source, text, networks)
+    prop = Property(inputs, outputs, tuple(assertions), tuple(offsets), source, text, networks)
+    return prop, letter.notes if letter else ()
 
 
-def _networks(found: Any, text: str, source: str) -> tuple[NetworkDeclaration, ...]:
+def _read(text: str, source: str, strict: bool) -> tuple[Any, Letter | None]:
+    """The official syntax tree of the text; where it is not to the letter, that of its letter."""
+    error: SpecError | None = None
+    try:
+        found = parse_officially(text, source)
+        if not _unknown(found):
+            return found, None
+    except SpecError as refused:
+        if strict:
+            raise
+        error = refused
+    letter = to_letter(text, source)
+    if strict and letter is not None:
+        raise SpecError(f"not to the letter of VNN-LIB 2.0: {letter.notes[0]}", source=source)
+    if letter is None:
+        if error is not None:
+            raise error
+        return found, None
+    found = parse_officially(letter.text, source, letter.place)
+    if error is not None and not letter.notes:
+        letter = dataclasses.replace(letter, notes=("tensors of different types are compared as numbers",))
+    return found, letter
+
+
+def _unknown(found: Any) -> bool:
+    """Whether a tensor's element type has a name that the official parser does not know."""
+    tensors = (t for n in found.networks for t in (*n.inputs, *n.hidden, *n.outputs))
+    return any(t.dtype.name not in TYPES for t in tensors)
+
+
+def _networks(found: Any, letter: Letter | None, text: str, source: str) -> tuple[NetworkDeclaration, ...]:
     x = y = 0
+    written = letter.header.networks if letter else ()
+    tensors = {t.name: t for n in written for t in n.tensors}
+    names = {n.name: w.name for n, w in zip(found.networks, written, strict=False)}
     networks = []
     for network in found.networks:
-        offset = max(0, text.find(f"declare-network {network.name}"))
-        line = place(text, offset)[0]
-        inputs = _tensors(network.inputs, "input", x, line, source)
-        outputs = _tensors(network.outputs, "output", y, line, source)
+        name = names.get(network.name, network.name)
+        line = place(text, max(0, text.find(f"declare-network {name}")))[0]
+        inputs = _tensors(network.inputs, "input", x, tensors, line, source)
+        outputs = _tensors(network.outputs, "output", y, tensors, line, source)
         y += sum(t.size for t in outputs)
-        hidden = _tensors(network.hidden, "hidden", y, line, source)
+        hidden = _tensors(network.hidden, "hidden", y, tensors, line, source)
         x, y = x + sum(t.size for t in inputs), y + sum(t.size for t in hidden)
-        if network.equal_to and network.isometric_to:
-            message = f"network {network.name}: both equal-to and isomorphic-to; keep one of them"
+        equal, isomorphic = (names.get(n, n) for n in (network.equal_to, network.isometric_to))
+        if equal and isomorphic:
+            message = f"network {name}: both equal-to and isomorphic-to; keep one of them"
             raise SpecError(message, line=line, source=source)
-        networks.append(
-            NetworkDeclaration(network.name, inputs, hidden, outputs, network.equal_to, network.isometric_to)
-        )
-    types = {t.type for n in networks for t in n.tensors}
+        networks.append(NetworkDeclaration(name, inputs, hidden, outputs, equal, isomorphic))
+    types = {t.type for n in networks for t in n.tensors} - {"int"}
     if "real" in types and len(types) > 1:
         other = min(types - {"real"})
         message = (
@@ -134,20 +183,23 @@ def _networks(found: Any, text: str, source: str) -> tuple[NetworkDeclaration, .
 
 
 def _tensors(
-    definitions: Any, kind: str, start: int, line: int, source: str
+    definitions: Any, kind: str, start: int, written: Mapping[str, Tensor], line: int, source: str
 ) -> tuple[TensorDeclaration, ...]:
+    """The tensors of one kind. `written` has those whose declaration was brought to the letter."""
     tensors = []
     for definition in definitions:
         name, shape = definition.name, tuple(definition.shape)
-        if definition.dtype.name not in TYPES:
-            known = ", ".join(sorted(TYPES.values()))
-            message = f"{kind} {name}: unknown or unsupported element type; there are: {known}"
+        known = written.get(name)
+        if known is None and definition.dtype.name not in TYPES:
+            listed = ", ".join(sorted(TYPES.values()))
+            message = f"{kind} {name}: unknown or unsupported element type; there are: {listed}"
             raise SpecError(message, line=line, source=source)
         if prod(shape) > MAX_ELEMENTS:
             message = f"{kind} {name}: {prod(shape):,} elements, more than {MAX_ELEMENTS:,}; refused"
             raise SpecError(message, line=line, source=source)
-        node = (definition.onnx_name or "").strip('"')
-        tensors.append(TensorDeclaration(name, TYPES[definition.dtype.name], shape, kind, start, node))
+        element_type = known.type if known else TYPES[definition.dtype.name]
+        node = known.onnx if known else (definition.onnx_name or "").strip('"')
+        tensors.append(TensorDeclaration(name, element_type, shape, kind, start, node))
         start += prod(shape)
     return tuple(tensors)
 
@@ -155,7 +207,10 @@ def _tensors(
 class _Converter:
     """Turns official expressions into our own; equal variables and literals become one object."""
 
-    def __init__(self, networks: tuple[NetworkDeclaration, ...], source: str) -> None:
+    def __init__(
+        self, networks: tuple[NetworkDeclaration, ...], literals: Mapping[str, str], source: str
+    ) -> None:
+        self._literals = literals  # what some of the tree's stand for
         self._tensors = {t.name: t for n in networks for t in n.tensors}
         self._variables: dict[tuple[str, tuple[int, ...]], Variable] = {}
         self._numbers: dict[str, Number] = {}
@@ -195,7 +250,7 @@ class _Converter:
             if variable is None:
                 variable = self._variables[key] = self._variable(*key)
             return variable
-        text = node.lexeme
+        text = self._literals.get(node.lexeme, node.lexeme)
         number = self._numbers.get(text)
         if number is None:
             if len(text) > MAX_DIGITS:
