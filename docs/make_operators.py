@@ -154,6 +154,7 @@ def _logic() -> Iterator[Form]:
         yield form(op, VECTOR, axis=1)
         yield form(op, (3, 2), when="of two", axis=1)
     yield form("Hardmax", VECTOR)
+    yield form("Hardmax", VECTOR, opset=11)
     yield form("OneHot", VECTOR, np.array(3), np.array([0, 1], np.float32), kind="whole")
     yield form("Where", np.array([[True, False, True, True]]), VECTOR, VECTOR, when="constant condition")
     yield form("Where", VECTOR, VECTOR, VECTOR, when="computed condition", kind="truth")

@@ -103,6 +103,12 @@ def computed(case: Case, x: torch.Tensor) -> Iterator[np.ndarray]:
 def test_nine_digits(case: Case) -> None:
     if case.op in ("RNN", "GRU", "LSTM") and case.attributes.get("direction", "forward") != "forward":
         pytest.skip("onnx's reference reads sequences forwards only, and onnxruntime has no doubles here")
+    if case.op in ("Resize", "Upsample"):
+        pytest.skip("onnxruntime computes places and weights in float32, whatever they are of")
+    if case.op == "LpPool" and "ceil_mode" in case.attributes:
+        pytest.skip("onnx's reference leaves out windows that stick out, and onnxruntime has no doubles here")
+    if case.op == "Hardmax" and case.opset < 13:
+        pytest.skip("onnx's reference reads it as the later version, and onnxruntime has no doubles here")
     x = case.points(2)
     found = case.model.graph(x).numpy()
     expected = [y for y in computed(case, x) if y.shape == found.shape]

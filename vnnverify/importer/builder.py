@@ -15,10 +15,10 @@ from torch import Tensor
 
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.ir import Node, Op, Shape, Value
-from vnnverify.ops.arrangement import Constant, Expand, Reshape
+from vnnverify.ops.arrangement import Constant, Expand, Reshape, Select
 from vnnverify.ops.piecewise import Clip
 
-__all__ = ["REMEDY", "SIZE_LIMIT", "Builder", "NodeReader", "NodeView", "Operand", "as_tensor"]
+__all__ = ["REMEDY", "SIZE_LIMIT", "Builder", "NodeReader", "NodeView", "Operand", "as_tensor", "places_of"]
 
 Operand = Value | np.ndarray
 
@@ -145,6 +145,11 @@ class NodeView:
             raise self.error(f"cannot reshape {x.shape} to {wanted}")
         return x if wanted == x.shape else self.add(Reshape(wanted), x)
 
+    def taken(self, x: Value, places: np.ndarray) -> Value:
+        """The elements of x at these places, counted through all its axes, in the shape of `places`."""
+        index = torch.from_numpy(np.array(places, dtype=np.int64, order="C"))
+        return self.add(Select.of(index, tuple(places.shape)), x)
+
     def add(self, op: Op, *inputs: Value) -> Value:
         """Append a node named after this one."""
         return self.builder.add(op, *inputs, name=self.name)
@@ -182,6 +187,11 @@ def _is_finite(t: Tensor | float) -> bool:
     if isinstance(t, float):
         return isfinite(t)
     return bool(torch.isfinite(t.sum())) or bool(torch.isfinite(t).all())
+
+
+def places_of(x: Value) -> np.ndarray:
+    """The number of each element of x, in its shape."""
+    return np.arange(x.size).reshape(x.shape)
 
 
 def as_tensor(array: np.ndarray) -> Tensor:

@@ -11,15 +11,19 @@ from node_cases.logic import logic_cases
 from node_cases.moving import moving_cases
 from node_cases.normalization import normalization_cases
 from node_cases.order import order_cases
+from node_cases.padding import padding_cases
 from node_cases.pooling import pool_cases
 from node_cases.products import product_cases
 from node_cases.quantization import quantized_cases
 from node_cases.recurrent import recurrent_cases
+from node_cases.resizing import resizing_cases
 
 __all__ = ["CASES", "Case"]
 
 CASES: list[Case] = [
     *pool_cases(),
+    *padding_cases(),
+    *resizing_cases(),
     *conv_cases(),
     *product_cases(),
     *arithmetic_cases(),

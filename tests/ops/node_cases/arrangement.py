@@ -10,6 +10,18 @@ from node_cases.case import Case, case, ints, number, weights
 __all__ = ["arrangement_cases"]
 
 
+_LAST = 2**63 - 1
+_RANGES = (
+    (-1, -_LAST - 1, -1, ""),
+    (0, -_LAST - 1, -1, ""),
+    (100, -3, -2, ""),
+    (-100, 3, 2, ""),
+    (-100, -101, -1, "unlike numpy"),
+    (3, 2**31 - 1, -1, "unlike numpy"),
+    (-2, _LAST, -2, "unlike numpy"),
+)
+
+
 def arrangement_cases() -> list[Case]:
     return [*_shapes(), *_parts(), *_sizes()]
 
@@ -44,6 +56,8 @@ def _parts() -> list[Case]:
         case("Slice", block, ints(-1), ints(-100), ints(2), ints(-2), note="backwards"),
         case("Slice", block, ints(1), ints(9223372036854775807), ints(2), ints(2)),
         case("Slice", block, starts=[0, 1], ends=[2, 100], opset=9),
+        *(case("Slice", (1, 5, 1), *(ints(n) for n in (a, b, 1, s)), note=n) for a, b, s, n in _RANGES),
+        *(case("Slice", (1, 5, 1), ints(-1), ints(-_LAST - 1), ints(axis), ints(-1)) for axis in (0, 2)),
         case("Split", (2, 6), ints(1, 2, 3), axis=1, outputs=3),
         case("Split", (2, 6), axis=-1, outputs=2),
         case("Split", (2, 6), axis=1, split=[4, 2], outputs=2, opset=11),

@@ -33,6 +33,7 @@ def scalar_cases() -> list[Case]:
         case("LeakyRelu", shape, alpha=1.5),
         case("PRelu", (2, 3, 4), np.array([0.1, 0.2, 1.3], np.float32).reshape(3, 1)),
         case("PRelu", (2, 3), np.array([0.25], np.float32)),
+        case("PRelu", (2, 3), np.array([[-0.5], [1.5]], np.float32), note="of odd slopes"),
         case("Clip", shape, number(-0.5), number(1.0)),
         case("Clip", shape, number(-0.5)),
         case("Clip", shape, None, number(0.5)),
@@ -50,6 +51,13 @@ def scalar_cases() -> list[Case]:
     return found
 
 
+_AXES = [
+    (op, axis, opset)
+    for op in ("Softmax", "LogSoftmax", "Hardmax")
+    for axis, opset in ((-1, 7), (-1, 11), (-2, 12), (-3, 12), (0, 11), (2, 11), (-2, 13))
+]
+
+
 def activation_cases() -> list[Case]:
     shape = (2, 5)
     wide: dict[str, Any] = {"low": -3.0, "high": 3.0}
@@ -61,14 +69,26 @@ def activation_cases() -> list[Case]:
         case("Acosh", shape, low=1.1, high=4.0),
         case("Gelu", shape, opset=20, approximate="tanh", **wide),
         case("Celu", shape, opset=12, alpha=2.5, **wide),
+        case("Celu", shape, opset=12, alpha=-1.5, **wide),
+        case("Elu", shape, alpha=-0.5, **wide),
+        case("Elu", shape, alpha=0.0, **wide),
+        case("Selu", shape, alpha=-0.5, gamma=-2.0, **wide),
+        case("LeakyRelu", shape, alpha=-0.75, **wide),
+        case("HardSigmoid", shape, alpha=-0.4, beta=0.25, **wide),
+        case("HardSigmoid", shape, alpha=0.0, beta=0.25, note="flat", **wide),
+        case("ThresholdedRelu", shape, opset=10, alpha=-0.75, **wide),
+        case("Swish", shape, opset=24, alpha=-1.25, note="negative", **wide),
         case("Selu", shape, **wide),
         case("Shrink", shape, opset=9, bias=0.25, lambd=0.75),
         case("Shrink", shape, opset=9, bias=0.5, lambd=0.5),
+        case("Shrink", shape, opset=9, bias=0.5, lambd=-0.75),
+        case("Shrink", shape, opset=9, bias=-0.25, lambd=0.0),
         case("ThresholdedRelu", shape, opset=10, alpha=0.3),
         case("PRelu", (2, 3), (3,), note="computed slope"),
         case("Clip", shape, (), (), note="computed ends", low=-2.0, high=2.0),
         case("LogSoftmax", (2, 3), axis=1),
         case("LogSoftmax", (2, 3, 2), axis=1, opset=11, note="flattening"),
+        *(case(op, (2, 3, 2), axis=axis, opset=opset) for op, axis, opset in _AXES),
         case("Softmax", (3, 2), axis=1, note="of two"),
         case("Pow", shape, (5,), low=0.2, note="computed exponent"),
         case("Pow", (2, 2), np.array([2.0, 0.5], np.float32), low=0.2, note="several exponents"),

@@ -11,13 +11,14 @@ import numpy as np
 
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import divided, fraction, negated, scaled, scaled_by
+from vnnverify.importer.readers.order import first_maximum, flattened
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Op, Value
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Clip, LeakyRelu, Relu
-from vnnverify.ops.smooth import Elu, Reciprocal
+from vnnverify.ops.smooth import Elu, Exp, Reciprocal
 from vnnverify.ops.softmax import LogSoftmax, Softmax
 from vnnverify.ops.steps import Step
 from vnnverify.ops.sums import Sum
@@ -68,6 +69,7 @@ def _prelu(node: NodeView) -> Operand:
         bent = node.add(Mul(), *node.aligned(slope, node.add(Relu(), negated(node, x))))
         return node.add(Sum((1, -1)), *node.aligned(node.add(Relu(), x), bent))
     alpha = np.asarray(slope, dtype=np.float64)
+    x = node.expanded(x, node.broadcast(x.shape, alpha.shape))
     if alpha.size and (alpha == alpha.flat[0]).all():
         return node.add(LeakyRelu(float(alpha.flat[0])), x)
     bent = scaled(node, node.add(Relu(), x), 1 - alpha, None)
@@ -88,8 +90,17 @@ def _selu(node: NodeView) -> Operand:
 
 @reads("Celu")
 def _celu(node: NodeView) -> Operand:
-    alpha = np.array(float(node.attribute("alpha", 1.0)))
-    return scaled(node, node.add(Elu(1.0), divided(node, node.variable(), alpha)), alpha, None)
+    """max(0, x) + min(0, alpha·(exp(x/alpha) − 1)): for a negative alpha x, or below zero −c·(exp(−x/c) − 1)
+    with c = −alpha."""
+    alpha, x = float(node.attribute("alpha", 1.0)), node.variable()
+    if alpha == 0.0:
+        raise node.error("divides by an alpha of zero; the model computes NaN")
+    c = np.array(abs(alpha))
+    if alpha > 0:
+        return scaled(node, node.add(Elu(1.0), divided(node, x, c)), c, None)
+    below = divided(node, node.add(Relu(), negated(node, x)), c)
+    fall = scaled(node, scaled(node, node.add(Exp(), below), None, np.array(-1.0)), c, None)
+    return node.add(Sum((1, -1)), node.add(Relu(), x), fall)
 
 
 @reads("HardSigmoid")
@@ -138,9 +149,13 @@ def _thresholded_relu(node: NodeView) -> Operand:
 
 @reads("Shrink")
 def _shrink(node: NodeView) -> Operand:
-    """x − bias above lambd, x + bias below −lambd, else 0."""
+    """x + bias below −lambd, else x − bias above lambd, else 0."""
     edge, bias = float(node.attribute("lambd", 0.5)), float(node.attribute("bias", 0.0))
     x = node.variable()
+    if edge < 0:  # there is no middle: x + bias up to −lambd, then x − bias
+        beyond = node.add(Step(True), scaled(node, x, None, np.array(edge)))
+        lift = scaled_by(node, beyond, -2 * fraction(node, bias), fraction(node, bias))
+        return node.add(Sum((1, 1)), x, lift)
     jump = fraction(node, edge) - fraction(node, bias)
     right, left = (_beyond(node, part, edge, jump) for part in (x, negated(node, x)))
     return node.add(Sum((1, -1)), right, left)
@@ -157,10 +172,22 @@ def _softmax(node: NodeView) -> Operand:
 def _flat_softmax(node: NodeView) -> Operand:
     """Before opset 13: over all axes from `axis` on."""
     x = node.variable()
-    axis = node.axis(int(node.attribute("axis", 1)), len(x.shape) + 1)
-    flat = node.reshaped(x, (int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis:]))))
-    found = _over_axis(node, flat, 1)
+    found = _over_axis(node, flattened(node, x), 1)
     return node.reshaped(found, x.shape) if isinstance(found, Value) else found.reshape(x.shape)
+
+
+@reads("Hardmax", since=13)
+def _hardmax(node: NodeView) -> Operand:
+    """1 at the position of the first maximum, else 0."""
+    x = node.variable()
+    return first_maximum(node, x, node.axis(int(node.attribute("axis", -1)), len(x.shape)))
+
+
+@reads("Hardmax")
+def _flat_hardmax(node: NodeView) -> Operand:
+    """Before opset 13: of all axes from `axis` on together."""
+    x = node.variable()
+    return node.reshaped(first_maximum(node, flattened(node, x), 1), x.shape)
 
 
 def _over_axis(node: NodeView, x: Value, axis: int) -> Operand:

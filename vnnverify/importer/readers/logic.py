@@ -218,13 +218,3 @@ def _never_negative(node: NodeView, x: Value) -> bool:
     if made is None:
         return False
     return isinstance(made.op, ArgMax) or (isinstance(made.op, Elementwise) and made.op.image[0] >= 0)
-
-
-@reads("Hardmax", since=13)
-def _hardmax(node: NodeView) -> Operand:
-    """1 at the position of the first maximum, else 0."""
-    x = node.variable()
-    axis = node.axis(int(node.attribute("axis", -1)), len(x.shape))
-    index = node.expanded(node.add(ArgMax(axis, True), x), x.shape)
-    places = np.arange(x.shape[axis], dtype=np.float64).reshape(-1, *(1,) * (len(x.shape) - 1 - axis))
-    return node.add(Tent(), scaled(node, index, None, -places))

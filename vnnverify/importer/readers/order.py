@@ -8,12 +8,14 @@ from math import prod
 import numpy as np
 
 from vnnverify.importer.builder import NodeView, Operand
-from vnnverify.importer.readers.arithmetic import negated
+from vnnverify.importer.readers.arithmetic import negated, scaled
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
+from vnnverify.ops.argmax import ArgMax
 from vnnverify.ops.order import Pick, TopPlaces, TopValues
+from vnnverify.ops.piecewise import Tent
 
-__all__ = ["picked"]
+__all__ = ["first_maximum", "flattened", "picked"]
 
 
 @reads("TopK")
@@ -32,6 +34,19 @@ def _top(node: NodeView) -> list[Operand]:
     kept = x if largest else negated(node, x)
     values = node.add(TopValues(axis, count), kept)
     return [values if largest else negated(node, values), node.add(TopPlaces(axis, count), kept)]
+
+
+def flattened(node: NodeView, x: Value) -> Value:
+    """x as a matrix whose columns are all axes from the attribute `axis` on, as before opset 13."""
+    axis = node.axis(int(node.attribute("axis", 1)), len(x.shape))
+    return node.reshaped(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
+
+
+def first_maximum(node: NodeView, x: Value, axis: int) -> Value:
+    """1 at the position of the first maximum along an axis, else 0."""
+    index = node.expanded(node.add(ArgMax(axis, True), x), x.shape)
+    places = np.arange(x.shape[axis], dtype=np.float64).reshape(-1, *(1,) * (len(x.shape) - 1 - axis))
+    return node.add(Tent(), scaled(node, index, None, -places))
 
 
 def picked(node: NodeView, x: Value, index: Value, axis: int, *, elements: bool) -> Value:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from math import prod
 
@@ -13,7 +14,8 @@ from torch import Tensor
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
 from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.registry import reads
-from vnnverify.ir import Value
+from vnnverify.importer.runtime import computed
+from vnnverify.ir import Shape, Value
 from vnnverify.ops.arrangement import Transpose
 from vnnverify.ops.bilinear import MatMul
 from vnnverify.ops.conv import Conv, ConvTranspose
@@ -31,11 +33,7 @@ def _gemm(node: NodeView) -> Operand:
     turn_a, turn_b = bool(node.attribute("transA", 0)), bool(node.attribute("transB", 0))
     if isinstance(a, Value) and isinstance(b, np.ndarray):
         weight = b if turn_b else b.T
-        if (
-            isinstance(c, np.ndarray)
-            and c.size in (1, weight.shape[0])
-            and c.shape[-1:] in ((), (1,), (c.size,))
-        ):
+        if isinstance(c, np.ndarray) and c.shape in _rows(weight.shape[0]):
             bias = np.broadcast_to(beta * np.asarray(c, dtype=np.float64).reshape(-1), weight.shape[:1])
             return node.add(_linear(weight, alpha, as_tensor(bias), beta), _turned(node, a, turn_a))
         return _plus(node, node.add(_linear(weight, alpha), _turned(node, a, turn_a)), beta)
@@ -46,6 +44,11 @@ def _gemm(node: NodeView) -> Operand:
     left, right = _turned(node, node.variable(0), turn_a), _turned(node, node.variable(1), turn_b)
     product = node.add(MatMul(), left, right)
     return _plus(node, product if alpha == 1.0 else scaled(node, product, np.array(alpha), None), beta)
+
+
+def _rows(n: int) -> tuple[tuple[int, ...], ...]:
+    """Shapes of what is added to every row of n numbers alike."""
+    return (), (1,), (n,), (1, 1), (1, n)
 
 
 def _linear(
@@ -71,6 +74,8 @@ def _plus(node: NodeView, product: Value, beta: float) -> Value:
     c = node.operand(2)
     if c is None or beta == 0.0:
         return product
+    if node.broadcast(c.shape, product.shape) != product.shape:
+        raise node.error(f"C of shape {c.shape} does not fit a product of shape {product.shape}")
     if not isinstance(c, Value):
         source = ("multiples", beta, c.tobytes()) if c.dtype == np.float64 and beta != 1.0 else None
         return scaled(node, product, None, beta * np.asarray(c, dtype=np.float64), source)
@@ -88,8 +93,11 @@ def _matmul(node: NodeView) -> Operand:
         z = node.add(_linear(b.reshape(len(b), -1).T), a)
         return z if b.ndim == 2 else node.reshaped(z, z.shape[:-1])
     if isinstance(b, Value) and isinstance(a, np.ndarray) and a.ndim <= 2:
-        z = node.add(LeftLinear(as_tensor(a.reshape(-1, a.shape[-1]))), b)
-        return z if a.ndim == 2 else node.reshaped(z, b.shape[:-2] + b.shape[-1:])
+        weight = a.reshape(-1, a.shape[-1])
+        z = node.add(_linear(weight) if len(b.shape) == 1 else LeftLinear(as_tensor(weight)), b)
+        if a.ndim == 2:
+            return z
+        return node.reshaped(z, () if len(b.shape) == 1 else b.shape[:-2] + b.shape[-1:])
     left = _as_matrix(node, a, (1, *a.shape)) if len(a.shape) == 1 else a
     right = _as_matrix(node, b, (*b.shape, 1)) if len(b.shape) == 1 else b
     z = stacked(node, left, right)
@@ -120,13 +128,19 @@ def stacked(node: NodeView, left: Operand, right: Operand) -> Value:
 
 
 def spatial_pads(
-    node: NodeView, extent: Sequence[int], reach: Sequence[int], strides: Sequence[int]
+    node: NodeView,
+    extent: Sequence[int],
+    reach: Sequence[int],
+    strides: Sequence[int],
+    *,
+    crops: bool = False,
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Padding before and after each spatial axis, from `pads` or `auto_pad`.
 
     Args:
         extent: input sizes.
         reach: kernel sizes with dilation counted in.
+        crops: whether `auto_pad` takes off what strides beyond the kernel pass over at the ends.
     """
     rank = len(extent)
     auto = node.attribute("auto_pad", "NOTSET")
@@ -135,10 +149,10 @@ def spatial_pads(
         return tuple(pads[:rank]), tuple(pads[rank:])
     if auto == "VALID":
         return (0,) * rank, (0,) * rank
-    total = [max(0, (-(-n // s) - 1) * s + r - n) for n, r, s in zip(extent, reach, strides, strict=True)]
-    small = tuple(t // 2 for t in total)
-    large = tuple(t - t // 2 for t in total)
-    return (small, large) if auto == "SAME_UPPER" else (large, small)
+    total = [(-(-n // s) - 1) * s + r - n for n, r, s in zip(extent, reach, strides, strict=True)]
+    total = total if crops else [max(0, t) for t in total]
+    before = tuple(int((t if auto == "SAME_UPPER" else t + 1) / 2) for t in total)
+    return before, tuple(t - b for t, b in zip(total, before, strict=True))
 
 
 def _bias(node: NodeView) -> np.ndarray | None:
@@ -159,7 +173,34 @@ def _conv(node: NodeView) -> Operand:
     node.within_limit([x.shape[0], weight.shape[0], *padded])
     groups = int(node.attribute("group", 1))
     b = None if bias is None else as_tensor(bias)
-    return node.add(Conv(as_tensor(weight), b, strides, before, after, dilations, groups), x)
+    found = Conv(as_tensor(weight), b, strides, before, after, dilations, groups)
+    if any(r < s for r, s in zip(reach, strides, strict=True)) and node.attribute("auto_pad", "").startswith(
+        "SAME"
+    ):
+        cropped = spatial_pads(node, x.shape[2:], reach, strides, crops=True)
+        found = _agreed(
+            node, x.shape, weight, found, dataclasses.replace(found, before=cropped[0], after=cropped[1])
+        )
+    return node.add(found, x)
+
+
+def _agreed(node: NodeView, shape: Shape, weight: np.ndarray, *found: Conv) -> Conv:
+    """The convolution that does to some numbers what onnxruntime does: with strides beyond the kernel
+    `auto_pad` leaves out elements at either end, or does not.
+
+    Raises:
+        UnsupportedModelError: none does.
+    """
+    sample = np.random.default_rng(0).uniform(1.0, 2.0, shape).astype(np.float32)
+    attributes = node.attributes
+    theirs = computed(node.op_type, [sample, weight.astype(np.float32)], attributes, node.opset, node.title)
+    for conv in found:
+        ours = conv.linear(torch.from_numpy(sample.astype(np.float64))[None])[0].numpy()
+        if ours.shape == theirs.shape and np.allclose(
+            ours, theirs, 1e-4, 1e-4 * np.abs(theirs).max(initial=0)
+        ):
+            return conv
+    raise node.unsupported("what `auto_pad` makes of strides beyond the kernel")
 
 
 @reads("ConvTranspose")
@@ -180,17 +221,17 @@ def _conv_transpose(node: NodeView) -> Operand:
     )
     wanted = node.attribute("output_shape")
     auto = node.attribute("auto_pad", "NOTSET")
-    if wanted is None and auto in ("SAME_UPPER", "SAME_LOWER"):
-        wanted = [n * s for n, s in zip(x.shape[2:], strides, strict=True)]
-    if wanted is not None:
-        full = [s * (n - 1) + e + r for n, s, e, r in zip(x.shape[2:], strides, extra, reach, strict=True)]
-        total = [f - w for f, w in zip(full, wanted[-rank:], strict=True)]
-        half = tuple(t // 2 for t in total)
-        rest = tuple(t - t // 2 for t in total)
-        before, after = (half, rest) if auto == "SAME_UPPER" else (rest, half)
-    else:
+    full = [s * (n - 1) + e + r for n, s, e, r in zip(x.shape[2:], strides, extra, reach, strict=True)]
+    if wanted is None and auto not in ("SAME_UPPER", "SAME_LOWER"):
         before, after = spatial_pads(node, x.shape[2:], reach, strides)
-    after = tuple(a - e for a, e in zip(after, extra, strict=True))
+        sizes = [f - b - a for f, b, a in zip(full, before, after, strict=True)]
+    else:  # what is too much is cut off; what is missing is never put in front
+        aim = [n * s for n, s in zip(x.shape[2:], strides, strict=True)] if wanted is None else wanted[-rank:]
+        total = [max(0, f - w) for f, w in zip(full, aim, strict=True)]
+        half = tuple(t // 2 for t in total)
+        before = half if auto == "SAME_UPPER" else tuple(t - h for t, h in zip(total, half, strict=True))
+        sizes = [f - t for f, t in zip(full, total, strict=True)] if wanted is None else list(aim)
+    after = tuple(f - e - b - n for f, e, b, n in zip(full, extra, before, sizes, strict=True))
     groups = int(node.attribute("group", 1))
     b = None if bias is None else as_tensor(bias)
     return node.add(ConvTranspose(as_tensor(weight), b, strides, before, after, dilations, groups), x)

@@ -3,158 +3,198 @@
 
 from __future__ import annotations
 
-import numpy as np
-import onnx
-import torch
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from vnnverify.importer.builder import NodeView, Operand, as_tensor
-from vnnverify.importer.folding import evaluate
+import numpy as np
+
+from vnnverify.importer.builder import NodeView, Operand, as_tensor, places_of
+from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.registry import reads
+from vnnverify.importer.runtime import computed
 from vnnverify.ir import Value
 from vnnverify.numerics import COMPUTED_ROUNDINGS
-from vnnverify.ops.arrangement import Select, Transpose
+from vnnverify.ops.arrangement import Transpose
 from vnnverify.ops.linear import Linear
 
 __all__: list[str] = []
 
 
-def _picked(node: NodeView, x: Value, places: np.ndarray) -> Value:
-    index = torch.from_numpy(np.ascontiguousarray(places))
-    return node.add(Select.of(index, tuple(index.shape)), x)
-
-
-def _places(x: Value) -> np.ndarray:
-    return np.arange(x.size).reshape(x.shape)
-
-
 @reads("Upsample")
 @reads("Resize", since=10)
-def _upsample(node: NodeView) -> Operand:
-    """Output k shows input floor(k / scale), or mixes it with the next one."""
-    x = node.variable()
-    scales = node.attribute("scales")
-    if scales is None:
-        scales = np.asarray(node.constant(1, "the scales")).reshape(-1).tolist()
-    if node.attribute("mode", "nearest") != "nearest":
-        return _mixed(node, x, {k: float(s) for k, s in enumerate(scales)}, asymmetric=True)
-    places = _places(x)
-    for axis, scale in enumerate(scales):
-        extent = int(np.floor(x.shape[axis] * scale))
-        node.within_limit((*places.shape[:axis], extent, *places.shape[axis + 1 :]))
-        source = np.floor(np.arange(extent) / scale).astype(np.int64)
-        places = np.take(places, np.clip(source, 0, x.shape[axis] - 1), axis=axis)
-    return _picked(node, x, places)
-
-
-@reads("Resize", since=11)
 def _resize(node: NodeView) -> Operand:
-    """Output k shows the input nearest to where `coordinate_transformation_mode` maps it."""
+    """Elements picked, or mixed along one axis after the other, as onnxruntime does to numbers that tell
+    where they come from: it computes sizes and places in float32."""
     x = node.variable()
-    scales, sizes = node.constant(2, "the scales"), node.constant(3, "the sizes")
-    axes = [node.axis(int(a), len(x.shape)) for a in node.attribute("axes", range(len(x.shape)))]
-    if node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise node.unsupported("keeping the aspect ratio")
-    if node.attribute("mode", "nearest") != "nearest":
-        return _mixed(node, x, _targets(node, axes, scales, sizes))
-    places = _places(x)
-    for k, axis in enumerate(axes):
-        old = x.shape[axis]
-        if sizes is not None and sizes.size:
-            new = int(sizes.reshape(-1)[k])
-            scale = new / old
-        elif scales is not None and scales.size:
-            scale = float(scales.reshape(-1)[k])
-            new = int(np.floor(old * scale))
+    wanted = _Wanted.of(node, x)
+    places = wanted.places(x)
+    if node.attribute("mode", "nearest") != "nearest" and places.shape == x.shape and wanted.copies(x):
+        return x
+    if node.attribute("mode", "nearest") == "nearest":
+        inside, found = places > 0, node.taken(x, np.maximum(places - 1, 0))
+    else:
+        inside, found = places > 0, x
+        for axis, n in enumerate(places.shape):
+            if n != x.shape[axis] or wanted.moves(axis):
+                found = _mixed(node, found, axis, wanted.weights(axis, x.shape[axis]))
+        if found.shape != places.shape:
+            raise node.unsupported(f"a result of shape {places.shape} by steps of {found.shape}")
+    fill = float(node.attribute("extrapolation_value", 0.0))
+    if inside.all():
+        return found
+    kept = inside.astype(np.float64)
+    return scaled(node, found, kept, fill * (1 - kept) if fill else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a node asks for: scales or sizes, and of a crop the region, all of them constants."""
+
+    node: NodeView
+    axes: tuple[int, ...]  # that scales, sizes and region are about
+    scales: np.ndarray | None
+    sizes: np.ndarray | None
+    region: np.ndarray | None  # starts, then ends
+
+    @classmethod
+    def of(cls, node: NodeView, x: Value) -> _Wanted:
+        rank = len(x.shape)
+        axes = tuple(node.axis(int(a), rank) for a in node.attribute("axes") or range(rank))
+        if node.op_type == "Upsample" or node.opset < 11:
+            given = node.attribute("scales")
+            scales = node.constant(1, "the scales") if given is None else np.array(given, np.float32)
+            sizes = region = None
         else:
+            region, scales, sizes = (
+                None if part is None or not part.size else part.reshape(-1)
+                for part in (node.constant(k, what) for k, what in _INPUTS)
+            )
+        if scales is None and sizes is None:
             raise node.error("gives neither scales nor sizes")
-        node.within_limit((*places.shape[:axis], new, *places.shape[axis + 1 :]))
-        if scale != 1.0 or new != old:
-            places = np.take(places, _nearest(node, old, new, scale), axis=axis)
-    return _picked(node, x, places)
+        if region is not None and node.attribute(_MAPPING) != "tf_crop_and_resize":
+            region = None
+        return cls(node, axes, None if scales is None else scales.reshape(-1), sizes, region)
+
+    def places(self, x: Value) -> np.ndarray:
+        """Which element each one of the result shows, counted from 1, or is mixed around; 0 is outside."""
+        for axis, n in zip(self.axes, self._sizes(x), strict=True):
+            self.node.within_limit([x.size // max(1, x.shape[axis]), n])
+        numbers = np.arange(1, x.size + 1, dtype=np.int32).reshape(x.shape)
+        fixed: dict[str, Any] = {"mode": "nearest", "extrapolation_value": 0.0}
+        found = self._run(numbers, self.axes, self.scales, self.sizes, self.region, **fixed)
+        return found.astype(np.int64)
+
+    def moves(self, axis: int) -> bool:
+        """Whether elements are mixed along an axis whose length stays."""
+        if axis not in self.axes:
+            return False
+        k = self.axes.index(axis)
+        scaled_by = None if self.scales is None else float(self.scales[k])
+        return self.region is not None or scaled_by not in (None, 1.0)
+
+    def weights(self, axis: int, n: int) -> np.ndarray:
+        """The matrix (new, n) that mixes the elements along one axis.
+
+        Another axis is enlarged with it, along which nothing changes: where no axis is, all is copied.
+        """
+        if self.sizes is not None and self.node.attribute(_RATIO, "stretch") != "stretch":
+            raise self.node.unsupported("interpolation that keeps the aspect ratio")
+        k = self.axes.index(axis)
+        region = scales = sizes = None
+        if self.sizes is not None:
+            sizes = np.array([n, 1, 4, self.sizes[k]], np.int64)
+            new = float(self.sizes[k])
+        else:
+            assert self.scales is not None
+            scales = np.array([1, 1, 2, self.scales[k]], np.float32)
+            new = n * float(self.scales[k])
+        if self.region is not None:
+            start, end = self.region[k], self.region[k + len(self.axes)]
+            region = np.array([0, 0, 0, start, 1, 1, 1, end], self.region.dtype)
+        self.node.within_limit([n, 1 + int(new)])
+        units = np.repeat(np.eye(n, dtype=np.float32).reshape(n, 1, 1, n), 2, axis=2)
+        return self._run(units, range(4), scales, sizes, region, extrapolation_value=0.0)[:, 0, 0].T
+
+    def copies(self, x: Value) -> bool:
+        """Whether a result of the shape of x is x, whatever the scales say."""
+        sample = np.random.default_rng(0).uniform(1.0, 2.0, x.shape).astype(np.float32)
+        return np.array_equal(self._run(sample, self.axes, self.scales, self.sizes, self.region), sample)
+
+    def _sizes(self, x: Value) -> list[int]:
+        if self.sizes is not None:
+            return [int(n) for n in self.sizes]
+        assert self.scales is not None
+        return [int(x.shape[a] * float(s)) for a, s in zip(self.axes, self.scales, strict=True)]
+
+    def _run(
+        self,
+        array: np.ndarray,
+        axes: Sequence[int],
+        scales: np.ndarray | None,
+        sizes: np.ndarray | None,
+        region: np.ndarray | None,
+        **changed: Any,
+    ) -> np.ndarray:
+        node = self.node
+        attributes = {k: v for k, v in node.attributes.items() if k not in ("axes", "scales")}
+        inputs: list[np.ndarray | None]
+        if changed.get("mode") == "nearest":
+            attributes = {k: v for k, v in attributes.items() if k not in ("antialias", "exclude_outside")}
+        if node.op_type == "Upsample" or node.opset < 11:
+            assert scales is not None
+            attributes |= {k: v for k, v in changed.items() if k == "mode"}
+            if node.op_type == "Upsample" and node.opset < 9:
+                inputs, attributes["scales"] = [array], [float(s) for s in scales.tolist()]
+            else:
+                inputs = [array, scales]
+        else:
+            attributes |= changed
+            if node.opset >= 18 and tuple(axes) != tuple(range(array.ndim)):
+                attributes["axes"] = list(axes)
+            region = np.zeros(0, np.float32) if region is None else region
+            if scales is None and node.opset < 13:  # the input was not optional then
+                scales = np.zeros(0, np.float32)
+            inputs = [array, region, scales] if sizes is None else [array, region, scales, sizes]
+        return computed(node.op_type, inputs, attributes, node.opset, node.title)
 
 
-def _targets(
-    node: NodeView, axes: list[int], scales: np.ndarray | None, sizes: np.ndarray | None
-) -> dict[int, float | int]:
-    """For each axis the size wanted, a whole number, or else the scale."""
-    if sizes is not None and sizes.size:
-        return {a: int(n) for a, n in zip(axes, sizes.reshape(-1), strict=True)}
-    if scales is None or not scales.size:
-        raise node.error("gives neither scales nor sizes")
-    return {a: float(s) for a, s in zip(axes, scales.reshape(-1), strict=True)}
+_INPUTS = ((1, "the region"), (2, "the scales"), (3, "the sizes"))
+_RATIO = "keep_aspect_ratio_policy"
+_MAPPING = "coordinate_transformation_mode"
 
 
-def _mixed(node: NodeView, x: Value, targets: dict[int, float | int], *, asymmetric: bool = False) -> Value:
-    """Linear and cubic interpolation: along each axis a matrix, which onnx's own definition tells."""
-    if node.attribute("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
-        raise node.unsupported("cropping while resizing")
-    attributes = {k: v for k, v in node.attributes.items() if k not in ("axes", "scales")}
-    if asymmetric:
-        attributes["coordinate_transformation_mode"] = "asymmetric"
-    rank = len(x.shape)
-    for axis, target in targets.items():
-        n = x.shape[axis]
-        sized = isinstance(target, int)
-        if target == (n if sized else 1.0):
-            continue
-        node.within_limit([x.size // n, int(target if sized else n * target) + 1])
-        wanted = np.array([n, target], np.int64) if sized else np.array([1.0, target], np.float32)
-        names = ["x", "", "", "wanted"] if sized else ["x", "", "wanted"]
-        proto = onnx.helper.make_node("Resize", names, ["y"], **attributes)
-        given = [np.eye(n, dtype=np.float64), *[None] * (len(names) - 2), wanted]
-        (columns,) = evaluate(proto, given, max(node.opset, 13), node.title)
-        swap = list(range(rank))
-        swap[axis], swap[-1] = swap[-1], swap[axis]
-        turn = Transpose(tuple(swap))
-        x = node.add(
-            turn, node.add(Linear(as_tensor(columns.T), roundings=COMPUTED_ROUNDINGS), node.add(turn, x))
-        )
-    return x
-
-
-def _nearest(node: NodeView, old: int, new: int, scale: float) -> np.ndarray:
-    """Source positions (new,) along one axis."""
-    k = np.arange(new, dtype=np.float64)
-    mode = node.attribute("coordinate_transformation_mode", "half_pixel")
-    if mode == "asymmetric":
-        source = k / scale
-    elif mode in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric"):
-        source = (k + 0.5) / scale - 0.5
-        if mode == "pytorch_half_pixel" and new == 1:
-            source = np.zeros(1)
-        if mode == "half_pixel_symmetric":
-            source = source + old / 2 * (1 - new / (scale * old))
-    elif mode == "align_corners":
-        source = k * ((old - 1) / (new - 1)) if new > 1 else np.zeros(1)
-    else:
-        raise node.unsupported(f"coordinate_transformation_mode {mode!r}")
-    rounding = node.attribute("nearest_mode", "round_prefer_floor")
-    if rounding == "floor":
-        whole = np.floor(source)
-    elif rounding == "ceil":
-        whole = np.ceil(source)
-    elif rounding == "round_prefer_floor":
-        whole = np.ceil(source - 0.5)
-    else:
-        whole = np.floor(source + 0.5)
-    return np.clip(whole.astype(np.int64), 0, old - 1)
+def _mixed(node: NodeView, x: Value, axis: int, weight: np.ndarray) -> Value:
+    """A matrix applied along one axis."""
+    swap = list(range(len(x.shape)))
+    swap[axis], swap[-1] = swap[-1], swap[axis]
+    turn = Transpose(tuple(swap))
+    mix = Linear(as_tensor(weight), roundings=COMPUTED_ROUNDINGS)
+    return node.add(turn, node.add(mix, node.add(turn, x)))
 
 
 @reads("DepthToSpace")
 def _depth_to_space(node: NodeView) -> Operand:
-    x, size = node.variable(), int(node.attribute("blocksize"))
+    x, size = node.variable(), _block(node)
     n, c, h, w = x.shape
-    places = _places(x)
     if node.attribute("mode", "DCR") == "DCR":
-        cut = places.reshape(n, size, size, c // size**2, h, w).transpose(0, 3, 4, 1, 5, 2)
+        cut = places_of(x).reshape(n, size, size, c // size**2, h, w).transpose(0, 3, 4, 1, 5, 2)
     else:
-        cut = places.reshape(n, c // size**2, size, size, h, w).transpose(0, 1, 4, 2, 5, 3)
-    return _picked(node, x, cut.reshape(n, c // size**2, h * size, w * size))
+        cut = places_of(x).reshape(n, c // size**2, size, size, h, w).transpose(0, 1, 4, 2, 5, 3)
+    return node.taken(x, cut.reshape(n, c // size**2, h * size, w * size))
 
 
 @reads("SpaceToDepth")
 def _space_to_depth(node: NodeView) -> Operand:
-    x, size = node.variable(), int(node.attribute("blocksize"))
+    x, size = node.variable(), _block(node)
     n, c, h, w = x.shape
-    cut = _places(x).reshape(n, c, h // size, size, w // size, size).transpose(0, 3, 5, 1, 2, 4)
-    return _picked(node, x, cut.reshape(n, c * size**2, h // size, w // size))
+    order = (0, 3, 5, 1, 2, 4) if node.attribute("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    cut = places_of(x).reshape(n, c, h // size, size, w // size, size).transpose(order)
+    return node.taken(x, cut.reshape(n, c * size**2, h // size, w // size))
+
+
+def _block(node: NodeView) -> int:
+    size, mode = int(node.attribute("blocksize")), node.attribute("mode", "DCR")
+    if size < 1 or mode not in ("DCR", "CRD"):
+        raise node.error(f"has blocks of {size} in the order {mode!r}")
+    return size

@@ -8,12 +8,12 @@ from math import prod
 import numpy as np
 import torch
 
-from vnnverify.importer.builder import NodeView, Operand
+from vnnverify.importer.builder import NodeView, Operand, places_of
 from vnnverify.importer.readers.arithmetic import scaled
 from vnnverify.importer.readers.order import picked
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
-from vnnverify.ops.arrangement import Concat, Pad, Select, Transpose
+from vnnverify.ops.arrangement import Concat, Pad, Transpose
 
 __all__: list[str] = []
 
@@ -83,36 +83,54 @@ def _concat(node: NodeView) -> Operand:
     return node.add(Concat(node.axis(int(node.attribute("axis", 1)), len(values[0].shape))), *values)
 
 
-def _places(x: Value) -> torch.Tensor:
-    return torch.arange(x.size).reshape(x.shape)
-
-
-def _select(node: NodeView, x: Value, index: torch.Tensor) -> Value:
-    return node.add(Select.of(index, tuple(index.shape)), x)
-
-
 @reads("Slice")
 def _slice(node: NodeView) -> Operand:
-    """Ranges as attributes (before opset 10) or as inputs; ends are clamped as in numpy."""
+    """Ranges as attributes (before opset 10) or as inputs."""
     x = node.variable()
-    lists: list[list[int] | None] = []
-    for index, key in enumerate(("starts", "ends", "axes", "steps"), start=1):
-        found = node.attribute(key)
-        if found is None:
-            constant = node.constant(index, f"`{key}`")
-            found = None if constant is None else constant.reshape(-1).tolist()
-        lists.append(None if found is None else [int(v) for v in found])
-    starts, ends, axes, steps = lists
-    if starts is None or ends is None:
-        raise node.error("starts or ends are missing")
-    places = _places(x).numpy()
-    cut = [slice(None)] * len(x.shape)
-    for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        axis = node.axis(axes[k] if axes else k, len(x.shape))
-        step = steps[k] if steps else 1
-        stop = None if step < 0 and end < -x.shape[axis] else end
-        cut[axis] = slice(start, stop, step)
-    return _select(node, x, torch.from_numpy(np.ascontiguousarray(places[tuple(cut)])))
+    starts, ends, axes, steps = (_listed(node, k, key) for k, key in enumerate(_RANGE, start=1))
+    if starts is None or ends is None or len(starts) != len(ends):
+        raise node.error("starts or ends are missing, or of different numbers")
+    axes = list(range(len(starts))) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    if len(axes) != len(starts) or len(steps) != len(starts):
+        raise node.error(f"has {len(starts)} ranges, {len(axes)} axes and {len(steps)} steps")
+    chosen = [node.axis(a, len(x.shape)) for a in axes]
+    if len(set(chosen)) < len(chosen):
+        raise node.error("names an axis twice")
+    places = places_of(x)
+    for axis, start, end, step in zip(chosen, starts, ends, steps, strict=True):
+        if step == 0:
+            raise node.error("has a step of zero")
+        places = np.take(places, _range(start, end, step, x.shape[axis]), axis=axis)
+    return node.taken(x, places)
+
+
+_RANGE = ("starts", "ends", "axes", "steps")
+_OPEN_ENDS = (2**31 - 1, 2**63 - 1)
+
+
+def _listed(node: NodeView, index: int, key: str) -> list[int] | None:
+    """Whole numbers given as an attribute, or as input `index`; None where they are left out."""
+    found = node.attribute(key)
+    if found is None:
+        constant = node.constant(index, f"`{key}`")
+        found = None if constant is None else constant.reshape(-1).tolist()
+    return None if found is None else [int(v) for v in found]
+
+
+def _range(start: int, end: int, step: int, n: int) -> np.ndarray:
+    """The positions that Slice takes of n, as onnxruntime clamps its ends.
+
+    Unlike numpy it moves a start before the first element onto it where it goes backwards, and reads the
+    largest whole numbers as ends left open, both ways.
+    """
+    low, high = (-1, n - 1) if step < 0 else (0, n)
+    start = start + n if start < 0 else start
+    start = min(max(start, 0), high)
+    last = low if step < 0 else n
+    if end not in _OPEN_ENDS:
+        last = min(max(end + n if end < 0 else end, low), n)
+    return np.arange(start, last, step)
 
 
 @reads("Split")
@@ -127,7 +145,10 @@ def _split(node: NodeView) -> list[Operand]:
         size = -(-x.shape[axis] // node.output_count)
         sizes = [size] * (node.output_count - 1)
         sizes.append(x.shape[axis] - sum(sizes))
-    return [_select(node, x, part) for part in torch.split(_places(x), [int(s) for s in sizes], dim=axis)]
+    if sum(sizes) != x.shape[axis] or min(sizes, default=0) < 0:
+        raise node.error(f"cannot split {x.shape[axis]} elements into {list(sizes)}")
+    ends = np.cumsum([int(s) for s in sizes])[:-1]
+    return [node.taken(x, part) for part in np.split(places_of(x), ends, axis=axis)]
 
 
 @reads("Gather")
@@ -140,9 +161,7 @@ def _gather(node: NodeView) -> Operand:
     if isinstance(found, Value):
         return picked(node, x, found, axis, elements=False)
     index = np.where(found < 0, found + x.shape[axis], found)
-    return _select(
-        node, x, torch.from_numpy(np.ascontiguousarray(np.take(_places(x).numpy(), index, axis=axis)))
-    )
+    return node.taken(x, np.take(places_of(x), index, axis=axis))
 
 
 @reads("Pad")
@@ -153,8 +172,7 @@ def _pad(node: NodeView) -> Operand:
     node.within_limit(b + n + a for b, n, a in zip(before, x.shape, after, strict=True))
     mode = node.attribute("mode", "constant")
     if mode != "constant":
-        picked = _bordered(node, _places(x).numpy(), before, after, mode)
-        return _select(node, x, torch.from_numpy(picked))
+        return node.taken(x, _bordered(node, places_of(x), before, after, mode))
     constant = node.constant(2, "the padding value")
     fill = float(node.attribute("value", 0.0) if constant is None else constant.reshape(-1)[0])
     padded = node.add(Pad(before, after), x)
@@ -208,5 +226,4 @@ def _tile(node: NodeView) -> Operand:
     x = node.variable()
     repeats = [int(n) for n in np.asarray(node.constant(1, "the repeats")).reshape(-1)]
     node.within_limit([*repeats, x.size])
-    index = np.tile(_places(x).numpy(), repeats)
-    return _select(node, x, torch.from_numpy(index))
+    return node.taken(x, np.tile(places_of(x), repeats))
