@@ -125,6 +125,7 @@ def _agreed(
 def _max_pool(node: NodeView) -> list[Operand]:
     """The maxima, and where they lie, if that is asked for."""
     x = node.variable()
+
     def agrees(window: _Window, image: np.ndarray, found: np.ndarray) -> bool:
         return np.array_equal(window.maxima(image), found) and np.array_equal(
             window.maxima(-image), _pooled(node, -image)
