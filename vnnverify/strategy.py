@@ -62,8 +62,8 @@ def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
             Step("milp", 0.8 if nonlinear <= FEW_ENCODED else 0.4),
             Step("falsification"),
         ]
-    if query.truncated:
-        steps.insert(1, Step("enumeration", 0.8))
+    if query.truncated or query.layout.whole:
+        steps.insert(1, Step("enumeration", 0.8 if query.truncated else 0.3))
     return [step for step in steps if step.backend in installed]
 
 

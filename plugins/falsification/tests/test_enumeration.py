@@ -61,7 +61,7 @@ def test_only_inputs_that_are_cut_to_whole_numbers_may_vary() -> None:
     query = asked((1.0, 1.0), 2.0)
     assert Enumeration().supports(query)
     wide = dataclasses.replace(query, truncated=(3,))
-    assert "does not cut" in Enumeration().supports(wide).reason
+    assert "inputs vary that neither" in Enumeration().supports(wide).reason
     assert verdict_of(wide) is Verdict.UNKNOWN
     assert "more than 3 inputs" in Enumeration(EnumerationOptions(most=3)).supports(query).reason
 

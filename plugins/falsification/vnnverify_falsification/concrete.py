@@ -23,7 +23,7 @@ def try_points(hunt: Hunt, clause: Tensor, u: Tensor) -> None:
         part = slice(start, start + hunt.batch)
         with torch.no_grad():
             lower, width = hunt.boxes(clause[part])
-            x = lower + u[part] * width
+            x = hunt.at(u[part], lower, width)
             hunt.record(clause[part], u[part], x, hunt.targets.products(x, hunt.graph(x)))
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The backend that runs the original model at every input there is, where these are finitely many: because
-all inputs that vary are cut to whole numbers before anything else is done with them."""
+all inputs that vary hold whole numbers only, or are cut to them before anything else is done with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Enumeration", "EnumerationOptions"]
 SMALLEST = 1e-3
 """Outputs below this size count as being of this size: what they are sums of is not as small."""
 LARGEST = 1 << 31
-"""Beyond this the casts of some types are not defined."""
+"""Beyond this the casts of some types are not defined, and this module does without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,18 @@ class Enumeration(Backend[EnumerationOptions]):
     guarantee = Guarantee.FLOAT
 
     def supports(self, query: Query) -> Support:
-        """Whether every varying input is cut to whole numbers, and these are few enough to try."""
-        known = set(query.truncated)
+        """Whether every varying input holds whole numbers or is cut to them, and these are few."""
+        known = {*query.truncated, *query.layout.whole}
+        outputs = sum(math.prod(spec.shape) for spec in query.layout.outputs)
+        if outputs != query.graph.output_size:
+            return Support.no("the property is about inputs and outputs together")
         count = 0
         for clause in query.clauses:
             region, varying = clause.region, _varying(clause.region)
             if region.linear is not None or not set(varying) <= known:
-                return Support.no("inputs vary that the model does not cut to whole numbers")
+                return Support.no("inputs vary that neither hold whole numbers only nor are cut to them")
             if any(region.lower[k] <= -LARGEST or region.upper[k] >= LARGEST for k in varying):
-                return Support.no("an input may be too large for a cast to whole numbers")
+                return Support.no("an input may be too large to be enumerated")
             count += math.prod(len(_whole_parts(region, k)) for k in varying)
             if count > self.options.most:
                 return Support.no(f"more than {self.options.most:,} inputs to run the model at")

@@ -36,7 +36,7 @@ def gives_gradient(hunt: Hunt) -> bool:
         u = hunt.uniform(count, hunt.inputs)
         u[0] = 0.5
         u.requires_grad_()
-        y = hunt.graph(lower + u * width)
+        y = hunt.graph(hunt.at(u, lower, width))
         if not y.requires_grad:
             return False
         (gradient,) = torch.autograd.grad(y.sum(), u)
@@ -63,7 +63,7 @@ def descend(hunt: Hunt, target: Tensor, start: Tensor, warm: Tensor, steps: int,
             return
         with torch.enable_grad():
             u.requires_grad_()
-            x = lower + u * width
+            x = hunt.at(u, lower, width)
             products = hunt.targets.products(x, hunt.graph(x))
             margins = hunt.targets.margins(products, target)
             loss = torch.where(summed, _summed(margins), margins.amax(dim=1))
@@ -95,7 +95,7 @@ def _diversified(hunt: Hunt, start: Tensor, lower: Tensor, width: Tensor) -> Ten
             return u
         with torch.enable_grad():
             u = u.detach().requires_grad_()
-            y = hunt.graph(lower + u * width)
+            y = hunt.graph(hunt.at(u, lower, width))
             (gradient,) = torch.autograd.grad((y * weights).sum(), u)
         gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
         u = (u.detach() + DIVERSIFY_STEP * gradient.sign()).clamp(0.0, 1.0)

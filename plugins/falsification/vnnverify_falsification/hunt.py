@@ -40,6 +40,7 @@ class Hunt:
         self.inputs = query.graph.input_size
         self.outputs = query.graph.output_size
         self.graph = attackable(query.graph.to(ctx.device, ctx.dtype), clauses)
+        self.whole = list(query.layout.whole)  # inputs that hold whole numbers
         self.targets = Targets.of(clauses, self.inputs, ctx.device, ctx.dtype)
         per_point = self.targets.of_clause.shape[1] * self.targets.row.shape[1] + self.targets.rows.shape[0]
         self.batch = batch_size(query.graph, per_point, ctx, memory_mb)
@@ -66,6 +67,16 @@ class Hunt:
         width = torch.stack([r.upper for r in regions]) - lower
         device, dtype = self.ctx.device, self.ctx.dtype
         return lower.to(device, dtype)[back], width.to(device, dtype)[back]
+
+    def at(self, u: Tensor, lower: Tensor, width: Tensor) -> Tensor:
+        """The inputs that points u stand for, in boxes with these lower ends and widths: all (batch, n).
+        They are whole where inputs hold nothing else; the derivative by u is as if they held all numbers."""
+        x = lower + u * width
+        if not self.whole:
+            return x
+        nearest = x.detach().clone()
+        nearest[:, self.whole] = nearest[:, self.whole].round()
+        return x + (nearest - x.detach())
 
     def record(self, clause: Tensor, u: Tensor, x: Tensor, products: Tensor) -> None:
         """Note how near the points come to each target of their clause; ask about the deepest hit."""

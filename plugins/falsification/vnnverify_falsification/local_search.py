@@ -33,7 +33,7 @@ def wander(hunt: Hunt, target: Tensor, start: Tensor, steps: int) -> None:
             return
         trial = u if step == 0 else _changed(hunt, u, step / steps)
         with torch.no_grad():
-            x = lower + trial * width
+            x = hunt.at(trial, lower, width)
             products = hunt.targets.products(x, hunt.graph(x))
             hunt.record(clause, trial, x, products)
             found = hunt.targets.margins(products, target).amax(dim=1)

@@ -77,7 +77,7 @@ def _linearised(hunt: Hunt, target: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     clause = hunt.targets.clause[target]
     lower, width = hunt.boxes(clause)
     with torch.no_grad():
-        x = lower + u * width
+        x = hunt.at(u, lower, width)
         products = hunt.targets.products(x, hunt.graph(x))
         hunt.record(clause, u, x, products)
         margins, row = hunt.targets.margins(products, target).topk(_rows(hunt), dim=1)
@@ -89,7 +89,7 @@ def _linearised(hunt: Hunt, target: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         index, which = point[first : first + hunt.batch], row.flatten()[first : first + hunt.batch, None]
         with torch.enable_grad():
             v = u[index].requires_grad_()
-            x = lower[index] + v * width[index]
+            x = hunt.at(v, lower[index], width[index])
             margin = hunt.targets.margins(hunt.targets.products(x, hunt.graph(x)), target[index])
             (gradient,) = torch.autograd.grad(margin.gather(1, which).sum(), v)
         hunt.points += index.numel()

@@ -40,6 +40,7 @@ class _Hunt:
 
     graph: Graph
     clause: Clause
+    whole: list[int]  # inputs that hold whole numbers only
     confirm: Callable[[Tensor], bool]
     witness: Tensor | None = None  # (n,)
     refused: int = 0
@@ -52,8 +53,11 @@ class _Hunt:
         return float((margins * scale).amax()) if margins.numel() else -float("inf")
 
     def try_point(self, x: Tensor, polytope: Polytope, scale: Tensor, tolerance: float) -> float:
-        """The depth at the point of the box nearest to x; one within the tolerance is put to the judge."""
+        """The depth at the point of the box next to x, made whole where inputs are; one within the tolerance
+        is put to the judge."""
         region = self.clause.region
+        x = x.clone()
+        x[self.whole] = x[self.whole].round()
         x = torch.minimum(torch.maximum(x, region.lower), region.upper)
         depth = self.depth(x, polytope, scale)
         if depth <= tolerance and self.witness is None:
@@ -62,6 +66,11 @@ class _Hunt:
             else:
                 self.refused += 1
         return depth
+
+
+LARGEST_WHOLE = float(1 << 20)
+"""Inputs of whole numbers up to this size are told to the solver as such; it keeps to that up to a relative
+tolerance."""
 
 
 @dataclass(slots=True)
@@ -110,14 +119,16 @@ class Milp(ClauseBackend[MilpOptions]):
         for value in (*graph.inputs, *needed):
             if not all(bool(torch.isfinite(end).all()) for end in bounds[value]):
                 return Outcome.unknown(f"no finite bounds for {value.name!r}")
+        size = torch.maximum(region.lower.abs(), region.upper.abs())
+        whole = [k for k in query.layout.whole if size[k] <= LARGEST_WHOLE]
         try:
-            encoding = encode(graph, bounds, ctx.deadline)
+            encoding = encode(graph, bounds, ctx.deadline, whole)
         except OutOfTime:
             return Outcome.timeout("no time was left to encode the network")
         ends = ({v: bounds[v][k][None] for v in graph.outputs} for k in (0, 1))
         lower, upper = (graph.join_outputs(end)[0] for end in ends)
-        hunt = _Hunt(graph, clause, ctx.confirm)
-        tally = _Tally(binaries=int(encoding.program.integer.sum()))
+        hunt = _Hunt(graph, clause, whole, ctx.confirm)
+        tally = _Tally(binaries=int(encoding.program.integer.sum()) - len(whole))
         open_: list[Polytope] = []
         for polytope in clause.unsafe:
             if Clause(region, (polytope,)).excluded_by(lower, upper):

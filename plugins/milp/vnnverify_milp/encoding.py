@@ -9,7 +9,7 @@ Source: Tjeng, Xiao, Tedrake, arXiv:1711.07356.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -59,10 +59,11 @@ def supports(graph: Graph) -> Support:
     return Support.yes()
 
 
-def encode(graph: Graph, bounds: Bounds, deadline: Deadline) -> Encoding:
+def encode(graph: Graph, bounds: Bounds, deadline: Deadline, whole: Collection[int] = ()) -> Encoding:
     """The program of a prepared float64 graph.
 
     Args:
+        whole: inputs that hold whole numbers only.
         bounds: finite, sound float64 bounds (*shape) of every input of the graph and of a nonlinear node.
 
     Raises:
@@ -77,9 +78,11 @@ def encode(graph: Graph, bounds: Bounds, deadline: Deadline) -> Encoding:
         zero = np.zeros(value.size)
         known[value] = Expression(program.pick(index), zero, zero)
         columns.append(index)
+    inputs = np.concatenate(columns)
+    program.integer[inputs[sorted(whole)]] = True
     known = domain.propagate(graph, known, program, bounds, deadline)
     outputs = joined(program, [known[v] for v in graph.outputs])
-    return Encoding(program, np.concatenate(columns), outputs)
+    return Encoding(program, inputs, outputs)
 
 
 def ends(pair: tuple[Tensor, Tensor]) -> tuple[Array, Array]:
