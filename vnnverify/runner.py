@@ -20,7 +20,7 @@ from vnnverify.guard import Disagreement
 from vnnverify.query import Query, Replay
 from vnnverify.verdict import Guarantee, Verdict
 
-__all__ = ["make_context", "run"]
+__all__ = ["make_context", "replayed", "run"]
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -
     if verdict is Verdict.SAT:
         if not isinstance(outcome.witness, Tensor) or outcome.witness.shape != (query.graph.input_size,):
             raise BackendError(f"it said sat without a witness of shape ({query.graph.input_size},)")
-        witness = _replayed(query, outcome.witness)
+        witness = replayed(query, outcome.witness)
         if not witness.valid:
             logger.warning("backend %s gave a witness that the model refutes: %s", name, witness.reason)
             verdict, reason, witness = Verdict.UNKNOWN, f"unconfirmed witness: {witness.reason}", None
@@ -90,7 +90,8 @@ def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -
     )
 
 
-def _replayed(query: Query, x: Tensor) -> Replay:
+def replayed(query: Query, x: Tensor) -> Replay:
+    """What the judge says of x (n,); a model that does not run confirms nothing."""
     try:
         return query.source.replay(x)
     except Exception as error:  # fence: onnxruntime has exceptions of its own

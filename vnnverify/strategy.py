@@ -12,14 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from vnnverify.backend import Backend, Context, Result, Support
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError, PluginError
 from vnnverify.guard import Guard
 from vnnverify.ir import Elementwise
+from vnnverify.model_points import Points, points_in
 from vnnverify.plugins import Plugins
 from vnnverify.query import Query
-from vnnverify.runner import run
+from vnnverify.runner import replayed, run
 from vnnverify.sharing import Parcel, Team
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -33,13 +36,21 @@ FEW_NONLINEAR, FEW_ENCODED = 4000, 1000
 """Up to so many nonlinear neurons an exact encoding has a chance: where few inputs vary, where many do."""
 
 
+FEW_CLAUSES = 64
+"""Up to so many open clauses are looked at for points that the model can be given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One backend's turn: a fraction of the time then left, and seconds it is capped at."""
+    """One backend's turn: a fraction of the time then left, and seconds it is capped at.
+
+    A `precise` one is in float64, and only if the turn before came to its end in a coarser type.
+    """
 
     backend: str
     share: float = 1.0
     at_most: float = float("inf")
+    precise: bool = False
 
 
 def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
@@ -52,6 +63,8 @@ def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
             Step("bound_propagation", 0.1),
             Step("zonotope", 0.6),
             Step("bound_propagation", 0.8),
+            Step("zonotope", 0.3, precise=True),
+            Step("bound_propagation", 0.3, precise=True),
             Step("milp", 0.8),
             Step("falsification"),
         ]
@@ -159,6 +172,8 @@ def decide(
             break
         backend = backends[step.backend]
         each = turns.setdefault(step.backend, [])
+        if step.precise and not _ended(each, ctx):
+            continue
         support = _support(backend, open_query)
         if not support:
             passed = _turn(Result(Verdict.UNKNOWN, support.reason), len(open_query.clauses))
@@ -166,11 +181,13 @@ def decide(
             continue
         limit = Deadline.after(min(step.at_most, step.share * ctx.deadline.remaining()))
         known = left.get(step.backend)
-        if known is not None:
+        if known is not None and not step.precise:
             known = known.about(open_query.clauses) if known.covers(open_query.clauses) else None
         turn = dataclasses.replace(ctx, deadline=limit, team=team(step.backend), parcel=known)
+        if step.precise:  # what was left, and what others compute, is in the coarser type
+            turn = dataclasses.replace(turn, dtype=torch.float64, team=None, parcel=None)
         result = run(open_query, step.backend, backend, turn)
-        left[step.backend] = result.left
+        left[step.backend] = None if step.precise else result.left
         report(step.backend, result)
         if not result.verdict.decided and _discharges(result, open_query):
             guarantee = _weaker(guarantee, result.guarantee)
@@ -186,6 +203,8 @@ def decide(
     verdict = Verdict.ERROR if failed else Verdict.UNKNOWN
     verdict = Verdict.TIMEOUT if ctx.deadline.expired else verdict
     reason = "; ".join(f"{name}: {each[-1]['reason']}" for name, each in turns.items())
+    if verdict is not Verdict.ERROR:
+        reason = "; ".join(part for part in (_beside_the_point(open_query), reason) if part)
     if last is None:
         return Result(verdict, reason or "no backend had a turn", stats=turns, residual=open_query)
     return dataclasses.replace(
@@ -203,6 +222,24 @@ def _guarded(guard: Guard, result: Result) -> Result:
         return dataclasses.replace(result, verdict=Verdict.SAT, reason="", witness=witness)
     why = guard.objection or (guard.reservation if result.verdict is Verdict.UNSAT else "")
     return dataclasses.replace(result, verdict=Verdict.UNKNOWN, reason=why, final=True) if why else result
+
+
+def _ended(turns: Sequence[Mapping[str, Any]], ctx: Context) -> bool:
+    """Whether the last of a backend's turns came to its end undecided, in another type than float64."""
+    return ctx.dtype is not torch.float64 and bool(turns) and turns[-1]["verdict"] == Verdict.UNKNOWN.value
+
+
+def _beside_the_point(query: Query) -> str:
+    """Why no input of the model can be a counterexample, if that is so, though one over the reals may be;
+    empty otherwise."""
+    if len(query.clauses) > FEW_CLAUSES:
+        return ""
+    kinds = {points_in(clause.region, query.layout) for clause in query.clauses}
+    if not kinds <= {Points.NONE, Points.BESIDE}:
+        return ""
+    region = query.clauses[0].region
+    judged = replayed(query, (region.lower + region.upper) / 2)
+    return f"no input of the model is a counterexample, though some real number may be: {judged.reason}"
 
 
 def _turn(result: Result, open_clauses: int) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def test_whole_numbers_are_told_apart_beside_a_real_input(limit: float, open_: b
     )
     query = dataclasses.replace(query, layout=dataclasses.replace(query.layout, inputs=(first, second)))
     bounder = Intervals(query)
-    found = InputSplit(query, bounder, dataclasses.replace(context(query), confirm=lambda x: False)).run()
+    ctx = dataclasses.replace(context(query), confirm=lambda x: False)
+    found = InputSplit(query, bounder, ctx, max_splits=2000).run()
     assert bool(found.open_clauses) is open_
     ends = torch.cat(bounder.asked)[:, :, 0]
     assert bool((ends == ends.round()).all())

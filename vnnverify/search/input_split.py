@@ -204,12 +204,16 @@ class InputSplit:
             return boxes, witness
         far = -best > FAR * (best - boxes.bound).clamp(min=0)  # false for whole regions
         boxes.bound = best
+        wide = self.whole.divisible(boxes.lower, boxes.upper).any(dim=1)  # as bounded
         if A is not None:
             boxes.lower, boxes.upper = clip(boxes.lower, boxes.upper, margin, A, spec.member, open_)
             boxes.lower, boxes.upper = self.whole.shrunk(boxes.lower, boxes.upper)
             alive = (boxes.lower <= boxes.upper).all(dim=1)
-            boxes, score, far = boxes.take(alive), score[alive], far[alive]
-        return self._split(boxes, score, far, stuck), None
+            boxes, score, far, wide = boxes.take(alive), score[alive], far[alive], wide[alive]
+        thin = ~self.whole.divisible(boxes.lower, boxes.upper).any(dim=1)
+        stuck.update(boxes.clause[thin & ~wide].tolist())
+        clipped = boxes.take(thin & wide)  # which may be proved now
+        return clipped.joined(self._split(boxes.take(~thin), score[~thin], far[~thin])), None
 
     def _scores(
         self, boxes: Boxes, spec: Specification, open_: Tensor, margin: Tensor, gain: Tensor | None
@@ -248,14 +252,9 @@ class InputSplit:
                 self.refused += 1
         return None
 
-    def _split(self, boxes: Boxes, score: Tensor, far: Tensor, stuck: set[int]) -> Boxes:
-        """Halve every box along its best axis, and the halves of those that are `far` (batch,) once more;
-        boxes too thin to halve are remembered in `stuck`."""
-        can = self.whole.divisible(boxes.lower, boxes.upper)
-        stuck.update(boxes.clause[~can.any(dim=1)].tolist())
-        able = can.any(dim=1).nonzero()[:, 0]
-        score, far = score[able], far[able]
-        halves, parent, axis = self._halve(boxes.take(able), score)
+    def _split(self, boxes: Boxes, score: Tensor, far: Tensor) -> Boxes:
+        """Halve every box along its best axis, and the halves of those that are `far` (batch,) once more."""
+        halves, parent, axis = self._halve(boxes, score)
         again = far[parent] & self.whole.divisible(halves.lower, halves.upper).any(dim=1)
         if not bool(again.any()):
             return halves

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Backend, Context, Deadline, Outcome, Query, option
+from vnnverify.model_points import Points, points_in
 from vnnverify_falsification.concrete import try_centres, try_corners
 from vnnverify_falsification.gradient import descend, gives_gradient
 from vnnverify_falsification.hunt import BLIND_BATCH, Hunt
@@ -26,6 +27,9 @@ WARM_PART, WARM_NOISE = 4, 0.1
 
 SAMPLED_BATCHES = 1
 """Batches of uniform points at most in each of the first boxes: large networks have better uses for time."""
+
+FEW_CLAUSES = 64
+"""Up to so many clauses are looked at for points that the model can be given."""
 
 REFINED_ROUND = 2
 """Where targets have several rows, every so many rounds one takes all of them into account at once."""
@@ -56,13 +60,19 @@ class Falsification(Backend[FalsificationOptions]):
         clauses = [c for c in query.clauses if c.unsafe and not c.region.empty]
         if not clauses:
             return Outcome.unknown("no counterexample found: no clause has a region and an unsafe polytope")
+        held = [points_in(c.region, query.layout) for c in clauses[:FEW_CLAUSES]]
+        if len(clauses) <= FEW_CLAUSES:
+            clauses = [c for c, points in zip(clauses, held, strict=True) if points is not Points.NONE]
+        if not clauses:
+            return Outcome.unknown("no counterexample found: no box holds a number of each input's type")
         if ctx.deadline.expired:
             return Outcome.timeout("the deadline had passed")
         limits = ctx
         if self.options.seconds > 0:
             limits = ctx.until(Deadline(min(ctx.deadline.at, Deadline.after(self.options.seconds).at)))
         hunt = Hunt(query, clauses, limits, self.options.memory_mb)
-        rounds = self._search(hunt)
+        several = len(clauses) > FEW_CLAUSES or Points.SEVERAL in held
+        rounds = self._search(hunt, self.options.rounds if several else 0)
         stats: dict[str, Any] = {
             "points": hunt.points,
             "rounds": rounds,
@@ -77,8 +87,8 @@ class Falsification(Backend[FalsificationOptions]):
             return Outcome.timeout(reason, **stats)
         return Outcome.unknown(reason, **stats)
 
-    def _search(self, hunt: Hunt) -> int:
-        """Run the schedule; the number of rounds begun."""
+    def _search(self, hunt: Hunt, rounds: int) -> int:
+        """Run the schedule, so many rounds at most; the number of those begun."""
         try_centres(hunt)
         if hunt.over():
             return 0
@@ -87,7 +97,7 @@ class Falsification(Backend[FalsificationOptions]):
             hunt.batch = min(hunt.batch, BLIND_BATCH)
         try_corners(hunt, self.options.boxes, min(self.options.samples, SAMPLED_BATCHES * hunt.batch))
         cursor = 0
-        for number in range(self.options.rounds):
+        for number in range(rounds):
             if hunt.over():
                 return number
             target = _chosen_targets(hunt, number, cursor)
@@ -101,7 +111,7 @@ class Falsification(Backend[FalsificationOptions]):
                 descend(hunt, target, start, warm, steps, variant=number)
             else:
                 wander(hunt, target, start, steps)
-        return self.options.rounds
+        return rounds
 
 
 def _chosen_targets(hunt: Hunt, number: int, cursor: int) -> Tensor:
