@@ -114,20 +114,6 @@ REFUSED: list[tuple[str, Callable[[Build], onnx.ModelProto], type[ModelError], s
         "node 'pow': has NaN or infinity among its constants",
     ),
     (
-        "tested for infinity after a pole",
-        lambda b: b(
-            [
-                helper.make_node("Log", ["x"], ["l"], name="log"),
-                helper.make_node("IsInf", ["l"], ["b"], name="test"),
-                helper.make_node("Where", ["b", "x", "l"], ["y"]),
-            ],
-            X,
-            Y,
-        ),
-        UnsupportedModelError,
-        r"node 'test' \(IsInf\): a test of what may be infinite by node 'log' is not supported",
-    ),
-    (
         "unknown operator",
         lambda b: b(
             [helper.make_node("Frobnicate", ["x"], ["y"], name="n7", domain="strange")], X, Y, opsets=STRANGE
@@ -173,12 +159,6 @@ REFUSED: list[tuple[str, Callable[[Build], onnx.ModelProto], type[ModelError], s
         lambda b: b([relu()], X, Y, opset=5),
         UnsupportedModelError,
         "operator set 5 is older than 7",
-    ),
-    (
-        "narrow whole numbers",
-        lambda b: b([helper.make_node("Sub", ["x", "x"], ["y"], name="a")], X, Y, kind=TensorProto.UINT8),
-        UnsupportedModelError,
-        r"node 'a' \(Sub\): arithmetic of uint8, which may overflow, is not supported",
     ),
     (
         "mean of whole numbers",

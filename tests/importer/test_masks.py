@@ -73,13 +73,3 @@ def test_a_row_without_scores_is_not_bounded(build: Build) -> None:
 def test_other_readers_of_masked_scores_see_infinity(build: Build) -> None:
     graph = read_model(added(build, CAUSAL, op="LogSoftmax").SerializeToString()).graph
     assert bool((graph(torch.zeros(1, 18, dtype=torch.float64)) == -float("inf")).any())
-
-
-@pytest.mark.parametrize("op", ["IsNaN", "IsInf"])
-def test_numbers_are_numbers(build: Build, tried: Tried, op: str) -> None:
-    nodes = [
-        helper.make_node("Exp", ["x"], ["e"]),
-        helper.make_node(op, ["e"], ["b"]),
-        helper.make_node("Where", ["b", "x", "e"], ["y"]),
-    ]
-    assert [node.op.kind for node in tried(build(nodes, X, Y)).graph.nodes] == ["Exp"]

@@ -95,8 +95,8 @@ REFUSED: list[tuple[Case, type[ModelError], str]] = [
     (case("Cast", BLOCK, to=8), UNKNOWN, "a cast to text"),
     (
         case("QuantizeLinear", BLOCK, weights(2, 3), np.zeros((2, 3), np.int8), opset=21),
-        UNKNOWN,
-        "each block",
+        WRONG,
+        "each block without telling the size",
     ),
 ]
 

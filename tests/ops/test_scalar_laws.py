@@ -15,6 +15,7 @@ from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.requantized import Lookup, NearestWhole
+from vnnverify.ops.rounding import Rounded, Within
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, InverseSqrt, Log, Power, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
@@ -72,6 +73,12 @@ FUNCTIONS: list[tuple[Elementwise, tuple[float, float]]] = [
             Round(),
         )
     ),
+    (Within(-20.0, 20.0), WIDE),
+    (Rounded(3, -4, 1e9), WIDE),
+    (Rounded(3, -4, 1e9), (0.0, 0.6)),
+    (Rounded(2, 0, 1e9), (-300.0, 40.0)),
+    (Rounded(1, -3, 1e9), (0.3, 900.0)),
+    (Rounded(8, -133, 1e9), (0.9, 4.3)),
 ]
 IDS = [f"{op.kind}{index}" for index, (op, _) in enumerate(FUNCTIONS)]
 each_function = pytest.mark.parametrize(("op", "ends"), FUNCTIONS, ids=IDS)
@@ -170,6 +177,8 @@ def test_linear_between_kinks(op: Elementwise) -> None:
         (Sqrt(), -1.0, 2.0),
         (Power(0.5), -1.0, 2.0),
         (Power(2.5), -1.0, 2.0),
+        (Within(-3.0, 3.0), -1.0, 3.0),
+        (Rounded(11, -24, 65520.0), 1.0, 65520.0),
     ],
     ids=lambda v: v.kind if isinstance(v, Elementwise) else str(v),
 )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.errors import ModelError, UnsupportedModelError
+from vnnverify.importer.element_types import is_whole
 from vnnverify.ir import Node, Op, Shape, Value
 from vnnverify.ops.arrangement import Constant, Expand, Reshape, Select
 from vnnverify.ops.piecewise import Clip
@@ -33,6 +34,8 @@ class Builder:
     """The nodes so far."""
 
     nodes: list[Node] = field(default_factory=list)
+    types: dict[Value, np.dtype] = field(default_factory=dict)  # of the inputs and of what ONNX nodes give
+    _makers: dict[Value, Node] = field(default_factory=dict)
 
     def add(self, op: Op, *inputs: Value, name: str) -> Value:
         """Append a node and return its output value.
@@ -47,12 +50,14 @@ class Builder:
                 raise ModelError(f"node {name!r}: has NaN or infinity among its constants; export it again")
         shape = op.output_shape(*(v.shape for v in inputs))
         output = Value(f"{name}#{len(self.nodes)}", shape)
-        self.nodes.append(Node(op, inputs, output, name))
+        made = Node(op, inputs, output, name)
+        self.nodes.append(made)
+        self._makers[output] = made
         return output
 
     def producer(self, value: Value) -> Node | None:
         """The node that computes a value; None for an input."""
-        return next((node for node in reversed(self.nodes) if node.output is value), None)
+        return self._makers.get(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class NodeView:
     def is_whole(self, index: int) -> bool:
         """Whether input `index` holds whole numbers or truth values."""
         found = self.types[index] if index < len(self.types) else None
-        return found is not None and found.kind in "iub"
+        return found is not None and is_whole(found)
 
     def attribute(self, key: str, default: Any = None) -> Any:
         """An attribute as a Python value; a default is rounded to float32, as attributes are."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Element types of what a node computes, as its ONNX schema states them.
+"""Element types: which hold whole numbers, their ranges, and those of what a node computes.
 
-The graph computes with reals; the types tell which of them are whole numbers or truth values.
+The graph computes with reals; the types tell which of them are whole numbers or truth values. Types that
+numpy lacks (bfloat16, floats of 8 bits, whole numbers of 2 and 4) are those of `ml_dtypes`, as onnx has them.
 """
 
 from __future__ import annotations
@@ -9,35 +10,62 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx
-from onnx import defs
+from onnx import TensorProto, defs
 
 from vnnverify.importer.foreign_types import foreign_type
 
-__all__ = ["result_types", "whole_number_problem"]
+__all__ = ["finfo", "fits", "is_narrow", "is_whole", "result_types", "whole_range", "widened", "wider"]
 
 _DEFAULT = np.dtype(np.float32)
+_SHORT = {"int2": (-2, 1), "uint2": (0, 3), "int4": (-8, 7), "uint4": (0, 15)}
 
 
-_SUMS = ("Abs", "Add", "CumSum", "Neg", "ReduceSum", "Sub", "Sum")
-_WRAPPED = (*_SUMS, "Gemm", "MatMul", "Mul", "Pow", "ReduceProd")
-"""Operators whose results may leave the range of a narrow type, and then come round from its other end."""
-_ROUNDED = ("ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")
-"""Operators whose results are cut to whole numbers, of whole numbers."""
+def is_narrow(kind: np.dtype) -> bool:
+    """Whether numpy itself lacks the type."""
+    return kind.isbuiltin == 2
 
 
-def whole_number_problem(op_type: str, attributes: Mapping[str, Any], kind: np.dtype) -> str | None:
-    """What a node with such results does to whole numbers and the graph, which computes with reals, does not.
+def is_whole(kind: np.dtype) -> bool:
+    """Whether the type holds whole numbers or truth values."""
+    return kind.kind in "iub" or kind.name in _SHORT
 
-    None if it does the same. Numbers of 32 and 64 bits are taken to be wide enough.
-    """
-    if kind.kind not in "iu":
-        return None
-    if op_type in _WRAPPED and (kind.kind == "u" or kind.itemsize < 4):
-        return f"arithmetic of {kind}, which may overflow,"
-    interpolated = op_type in ("Resize", "Upsample") and attributes.get("mode", "nearest") != "nearest"
-    return "rounding to whole numbers" if op_type in _ROUNDED or interpolated else None
+
+def whole_range(kind: np.dtype) -> tuple[int, int]:
+    """The least and the largest number of a whole type."""
+    if kind.kind == "b":
+        return 0, 1
+    if kind.name in _SHORT:
+        return _SHORT[kind.name]
+    info = np.iinfo(kind)
+    return int(info.min), int(info.max)
+
+
+def finfo(kind: np.dtype) -> Any:
+    """What numpy tells of its floating-point types, of any such type."""
+    return ml_dtypes.finfo(kind)  # type: ignore[no-untyped-call]
+
+
+def fits(low: float, high: float, kind: np.dtype) -> bool:
+    """Whether a whole type holds all whole numbers between these."""
+    least, most = whole_range(kind)
+    return least <= low and high <= most
+
+
+def wider(kind: np.dtype) -> np.dtype:
+    """The type of numpy that holds all numbers of this one."""
+    if not is_narrow(kind):
+        return kind
+    if not is_whole(kind):
+        return np.dtype(np.float32)
+    return np.dtype(np.uint8 if whole_range(kind)[0] == 0 else np.int8)
+
+
+def widened(array: np.ndarray) -> np.ndarray:
+    """The same numbers in a type that numpy has."""
+    return array.astype(wider(array.dtype)) if is_narrow(array.dtype) else array
 
 
 def result_types(
@@ -81,14 +109,12 @@ def result_types(
 
 
 def _from_schema(text: str) -> np.dtype:
-    name = text[len("tensor(") : -1]
-    if name == "string":
-        return _DEFAULT
-    return np.dtype({"float": "float32", "double": "float64"}.get(name, name))
+    return _from_enum(getattr(TensorProto, text[len("tensor(") : -1].upper(), TensorProto.FLOAT))
 
 
 def _from_enum(kind: int) -> np.dtype:
     try:
-        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+        found = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
     except (KeyError, ValueError):
         return _DEFAULT
+    return _DEFAULT if found.kind == "O" else found

@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluates nodes whose inputs are all constant, so that shape arithmetic vanishes at import."""
+"""Evaluates nodes whose inputs are all constant, so that shape arithmetic vanishes at import.
+
+What onnxruntime computes counts, without graph optimisation: definitions of old operator sets and casts to
+narrow types differ between it and onnx's own reference. Only sums, differences and products of whole numbers
+are numpy's: they wrap alike, and there may be thousands of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
+from onnx import TensorProto, helper
 
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer.builder import REMEDY
+from vnnverify.importer.element_types import is_narrow, result_types, widened, wider
+from vnnverify.importer.parsing import one_line
+from vnnverify.importer.proto import holds_infinity, node_attributes
 
 __all__ = ["FOLD_LIMIT", "can_fold", "evaluate", "fold"]
 
@@ -23,9 +33,7 @@ _ARITHMETIC: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "Sub": np.subtract,
     "Mul": np.multiply,
 }
-_OLDEST = {"DequantizeLinear": 19}
-"""The first opset whose definition the reference has, of operators that have not changed for such inputs."""
-_RANDOM = ("Bernoulli", "Multinomial", "RandomNormalLike", "RandomUniformLike")
+_RANDOM = ("Bernoulli", "Dropout", "Multinomial", "RandomNormalLike", "RandomUniformLike")
 
 
 def can_fold(node: onnx.NodeProto) -> bool:
@@ -48,15 +56,15 @@ def fold(node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, name
     for array in results:
         if array.nbytes > FOLD_LIMIT:
             raise ModelError(f"{place}: makes a constant of {array.nbytes:,} bytes; refused")
-        if array.dtype.kind == "f" and not (array < np.inf).all():
+        if holds_infinity(array):
             raise ModelError(f"{place}: makes NaN or infinity from the model's constants")
     return results
 
 
 def evaluate(
-    node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, place: str
+    node: onnx.NodeProto, inputs: Sequence[np.ndarray | None], opset: int, place: str
 ) -> list[np.ndarray]:
-    """The outputs of a node for these inputs, as onnx's reference computes them.
+    """The outputs of a node for these inputs, as onnxruntime computes them without optimising.
 
     Raises:
         UnsupportedModelError: it cannot be evaluated; `place` says in the message what.
@@ -64,32 +72,81 @@ def evaluate(
     known = [x for x in inputs if x is not None]
     if node.op_type == "Identity":
         return [known[0]]
+    whole = len(known) == 2 and all(x.dtype.kind in "iu" for x in known)
     try:
-        if node.op_type in _ARITHMETIC and len(known) == 2:
-            return [np.asarray(_ARITHMETIC[node.op_type](*known), dtype=known[0].dtype)]
-        names = list(dict.fromkeys(n for n in node.input if n))
-        feed = {n: x for n, x in zip(node.input, inputs, strict=True) if n and x is not None}
-        with np.errstate(all="ignore"):  # what overflows is refused by `fold`
-            return [np.asarray(r) for r in _reference(node, names, opset).run(None, feed)]
-    except Exception as error:  # the reference evaluator raises whatever numpy raises
-        text = " ".join(str(error).split())[:200]
+        if whole and node.op_type in _ARITHMETIC and known[0].dtype == known[1].dtype:
+            with np.errstate(over="ignore"):
+                return [np.asarray(_ARITHMETIC[node.op_type](*known), dtype=known[0].dtype)]
+        return _computed(node, inputs, opset)
+    except Exception as error:  # onnxruntime raises what its C++ raises
         raise UnsupportedModelError(
-            f"{place}: cannot be evaluated on its constants ({text}); {REMEDY}"
+            f"{place}: cannot be evaluated on its constants ({one_line(error)}); {REMEDY}"
         ) from error
 
 
-def _reference(node: onnx.NodeProto, names: list[str], opset: int) -> Any:
-    from onnx.reference import ReferenceEvaluator
-
-    unknown = onnx.TypeProto()
-    graph = onnx.helper.make_graph(
-        [node],
-        "fold",
-        [onnx.helper.make_value_info(n, unknown) for n in names],
-        [onnx.helper.make_value_info(n, unknown) for n in node.output if n],
+def _computed(node: onnx.NodeProto, inputs: Sequence[np.ndarray | None], opset: int) -> list[np.ndarray]:
+    """The outputs by a session of this node alone. What numpy has no type for goes in and comes out wider."""
+    types = [None if x is None else x.dtype for x in inputs]
+    kinds = result_types(node, opset, node_attributes(node.attribute, node.name), types)
+    outputs = [key for key in node.output if key]
+    rows = _session(_alone(node, types, kinds, opset)).run(
+        None, {f"in{k}": widened(x) for k, x in enumerate(inputs) if x is not None}
     )
-    version = onnx.helper.make_opsetid("", max(opset, _OLDEST.get(node.op_type, 0)))
-    return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=[version]))
+    made = [kind for key, kind in zip(node.output, kinds, strict=True) if key]
+    if not all(isinstance(row, np.ndarray) for row in rows) or len(rows) != len(outputs):
+        raise TypeError("it makes something else than tensors")
+    return [row.astype(kind) if is_narrow(kind) else row for row, kind in zip(rows, made, strict=True)]
+
+
+def _alone(
+    node: onnx.NodeProto, types: Sequence[np.dtype | None], kinds: Sequence[np.dtype], opset: int
+) -> bytes:
+    """A model of the node with names of its own, so that equal nodes make equal models."""
+    given = [f"in{k}" if kind is not None else "" for k, kind in enumerate(types)]
+    found = [f"out{k}" if key else "" for k, key in enumerate(node.output)]
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.name = copy.doc_string = ""
+    del copy.input[:], copy.output[:]
+    copy.input.extend(given)
+    copy.output.extend(found)
+    before, after, results = [], [], list(found)
+    for k, kind in enumerate(types):
+        if kind is not None and is_narrow(kind):
+            copy.input[k] = f"narrow{k}"
+            before.append(helper.make_node("Cast", [given[k]], [f"narrow{k}"], to=_number_of(kind)))
+    for k, kind in enumerate(kinds):
+        if found[k] and is_narrow(kind):
+            results[k] = f"wide{k}"
+            after.append(helper.make_node("Cast", [found[k]], [results[k]], to=_number_of(wider(kind))))
+    graph = helper.make_graph(
+        [*before, copy, *after],
+        "fold",
+        [
+            helper.make_tensor_value_info(key, _number_of(wider(kind)), None)
+            for key, kind in zip(given, types, strict=True)
+            if kind is not None
+        ],
+        [onnx.ValueInfoProto(name=key) for key in results if key],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString())
+
+
+def _number_of(kind: np.dtype) -> int:
+    return TensorProto.STRING if kind.kind in "USO" else helper.np_dtype_to_tensor_dtype(kind)
+
+
+@lru_cache(maxsize=64)
+def _session(model: bytes) -> Any:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.enable_cpu_mem_arena = False
+    settings.log_severity_level = 4
+    return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
 
 
 def _result_size(op_type: str, inputs: list[np.ndarray | None]) -> float:

@@ -13,10 +13,11 @@ from onnx import numpy_helper
 
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer.builder import REMEDY, SIZE_LIMIT
+from vnnverify.importer.element_types import widened
 from vnnverify.importer.parsing import one_line
 from vnnverify.query import TensorSpec
 
-__all__ = ["constant_of", "initializers", "node_attributes", "tensor_spec"]
+__all__ = ["constant_of", "holds_infinity", "initializers", "node_attributes", "tensor_spec"]
 
 _LISTS = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS)
 _GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
@@ -31,7 +32,7 @@ def initializers(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     found = {}
     for tensor in graph.initializer:
         array = _array(tensor, f"initializer {tensor.name!r}")
-        if array.dtype.kind == "f" and not (array < np.inf).all():
+        if holds_infinity(array):
             raise ModelError(
                 f"initializer {tensor.name!r} holds NaN or infinity, so nothing can be proved; "
                 "export the model from a sound checkpoint"
@@ -40,13 +41,18 @@ def initializers(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
     return found
 
 
+def holds_infinity(array: np.ndarray) -> bool:
+    """Whether NaN or plus infinity is among the numbers."""
+    wide = widened(array)
+    return wide.dtype.kind == "f" and not bool((wide < np.inf).all())
+
+
 def _array(tensor: onnx.TensorProto, place: str) -> np.ndarray:
-    """The tensor as an array; float types that numpy lacks are widened."""
+    """The tensor as an array of its own type."""
     try:
-        array = numpy_helper.to_array(tensor)
+        return np.asarray(numpy_helper.to_array(tensor))
     except Exception as error:  # a size that does not fit the shape, an unknown type
         raise ModelError(f"{place} cannot be read ({one_line(error)}); export the model again") from error
-    return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
 def tensor_spec(info: onnx.ValueInfoProto) -> TensorSpec:

@@ -16,11 +16,12 @@ from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.builder import REMEDY, Builder, NodeView, Operand, as_tensor
 from vnnverify.importer.control import CONTROL, Results
-from vnnverify.importer.element_types import result_types, whole_number_problem
+from vnnverify.importer.element_types import result_types, widened
 from vnnverify.importer.folding import can_fold, fold
 from vnnverify.importer.functions import Body, body_of
 from vnnverify.importer.parsing import one_line
 from vnnverify.importer.proto import constant_of, initializers, node_attributes, tensor_spec
+from vnnverify.importer.readers.whole import held, rounding_problem
 from vnnverify.importer.registry import find_reader
 from vnnverify.ir import Graph, Value
 from vnnverify.ops.arrangement import Constant
@@ -96,8 +97,9 @@ class _Reading:
 
     def enter(self, spec: TensorSpec) -> None:
         """An input of the model."""
-        self.operands[spec.name] = Value(spec.name, spec.shape)
-        self.types[spec.name] = np.dtype(spec.dtype)
+        value = Value(spec.name, spec.shape)
+        self.operands[spec.name] = value
+        self.types[spec.name] = self.shared.builder.types[value] = np.dtype(spec.dtype)
 
     def output(self, name: str) -> Value:
         """An output of the model; a constant one becomes a node."""
@@ -123,6 +125,8 @@ class _Reading:
             if key and result is not None:
                 self.operands[key] = result
                 self.types[key] = kind
+                if isinstance(result, Value):
+                    self.shared.builder.types.setdefault(result, kind)
         for key in node.output:
             if key and key not in self.operands:
                 self.shared.absent[key] = f"node {name!r} ({node.op_type}): output {key!r} is not supported"
@@ -165,7 +169,7 @@ class _Reading:
             constants = fold(node, [a for a in args if not isinstance(a, Value)], opset, name)
         if constants is not None:
             return constants, made
-        problem = whole_number_problem(node.op_type, attributes, made[0]) if made else None
+        problem = rounding_problem(node.op_type, attributes, made[0]) if made else None
         if problem is not None:
             raise UnsupportedModelError(
                 f"node {name!r} ({node.op_type}): {problem} is not supported; {REMEDY}"
@@ -179,11 +183,14 @@ class _Reading:
             raise UnsupportedModelError(
                 f"node {name!r}: operator {full} (opset {opset}) is not supported; {REMEDY}"
             )
+        inputs = tuple(widened(a) if isinstance(a, np.ndarray) else a for a in args)
         view = NodeView(
-            name, node.op_type, attributes, args, len(node.output), opset, self.shared.builder, types
+            name, node.op_type, attributes, inputs, len(node.output), opset, self.shared.builder, types
         )
         with _fitting(view):
             found = reader(view)
+            if isinstance(found, Value):
+                found = held(view, found, made[0])
         return [found] if isinstance(found, Value | np.ndarray) else found, made
 
     def _inside(

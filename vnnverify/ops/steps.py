@@ -59,13 +59,14 @@ class Sign(_Jump):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step(_Jump):
-    """1 where x > 0, or x >= 0 if it is inclusive, else 0."""
+    """1 where x > 0, or x >= 0 if it is inclusive, else 0, as for NaN."""
 
     inclusive: bool = False
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         sign = torch.sign(inputs[0])
-        return 1 + sign.clamp(max=0) if self.inclusive else sign.clamp(min=0)
+        found = 1 + sign.clamp(max=0) if self.inclusive else sign.clamp(min=0)
+        return found.masked_fill(inputs[0].isnan(), 0)
 
     @property
     def image(self) -> tuple[float, float]:
@@ -74,10 +75,10 @@ class Step(_Jump):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spike(_Steps):
-    """1 where x is zero, else 0."""
+    """1 where x is zero, else 0, as for NaN."""
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        return 1 - torch.sign(inputs[0]).abs()
+        return (1 - torch.sign(inputs[0]).abs()).masked_fill(inputs[0].isnan(), 0)
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """Zero, and the smallest normal numbers on either side of it."""

@@ -10,9 +10,11 @@ __all__ = ["register"]
 _FAMILIES = (
     "activation",
     "arithmetic",
+    "casts",
     "contributed",
     "cumulative",
     "einsum",
+    "finite",
     "logic",
     "ml_features",
     "ml_linear",

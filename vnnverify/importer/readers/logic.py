@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparisons, truth values (numbers 0 and 1), choices, positions of maxima, casts to whole numbers.
+"""Comparisons, truth values (numbers 0 and 1), choices, positions of maxima.
 
 Of whole numbers, comparisons and tests for zero are read as continuous functions that agree with them on
 whole numbers: so they have lines and kinks like any other, and no jumps.
@@ -11,7 +11,6 @@ from math import prod
 
 import numpy as np
 import torch
-from onnx import TensorProto
 
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import fraction, masked, negated, scaled, scaled_by, subtracted
@@ -20,17 +19,13 @@ from vnnverify.ir import Elementwise, Op, Value
 from vnnverify.ops.argmax import ArgMax
 from vnnverify.ops.arrangement import Reshape, Select, Transpose
 from vnnverify.ops.choice import Choice
-from vnnverify.ops.masked import Masked
 from vnnverify.ops.piecewise import Abs, Clip, Tent
-from vnnverify.ops.smooth import Log
 from vnnverify.ops.softmax import LogSoftmax, Softmax
 from vnnverify.ops.steps import Spike, Step, Trunc
 from vnnverify.ops.sums import Sum
-from vnnverify.ops.trigonometry import Atanh
 
 __all__: list[str] = []
 
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 _ONE = np.array(1.0)
 
 
@@ -56,26 +51,6 @@ def _compare(node: NodeView) -> Operand:
 @reads("Equal")
 def _equal(node: NodeView) -> Operand:
     return _is_zero(node, subtracted(node, 0, 1), node.is_whole(0))
-
-
-@reads("IsNaN", "IsInf")
-def _not_a_number(node: NodeView) -> Operand:
-    """Nothing that is computed is either, as long as it depends on no pole or mask.
-
-    Raises:
-        UnsupportedModelError: it does.
-    """
-    x = node.variable()
-    seen, open_values = set(), [x]
-    while open_values:
-        made = node.builder.producer(open_values.pop())
-        if made is None or made in seen or (isinstance(made.op, Softmax) and node.op_type == "IsNaN"):
-            continue
-        if isinstance(made.op, Log | Atanh | Masked):
-            raise node.unsupported(f"a test of what may be infinite by node {made.name!r}")
-        seen.add(made)
-        open_values += made.inputs
-    return np.zeros(x.shape, dtype=bool)
 
 
 @reads("Not")
@@ -123,27 +98,6 @@ def _only(node: NodeView, index: int) -> Operand:
     shape = node.broadcast(*(part.shape for part in parts))
     taken = parts[index]
     return node.expanded(taken, shape) if isinstance(taken, Value) else np.broadcast_to(taken, shape)
-
-
-@reads("Cast", "CastLike")
-def _cast(node: NodeView) -> Operand:
-    """Between types that hold the same numbers, nothing; floats are cut towards zero."""
-    if node.op_type == "CastLike":
-        like = node.types[1]
-        assert like is not None
-        to_bool, to_float = like.kind == "b", like.kind not in "iub"
-    else:
-        to = node.attribute("to")
-        to_bool, to_float = to == TensorProto.BOOL, to in _FLOATS
-        if to == TensorProto.STRING:
-            raise node.unsupported("a cast to text")
-    x = node.variable()
-    given = node.types[0]
-    if to_float or (given is not None and given.kind == "b"):
-        return x
-    if to_bool:
-        return _not(node, _is_zero(node, x, node.is_whole(0)))
-    return x if node.is_whole(0) else node.add(Trunc(), x)
 
 
 @reads("ArgMax", "ArgMin")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import prod
 
 import torch
@@ -16,7 +16,7 @@ from vnnverify.ops.arrangement import Concat, Constant, Reshape, Select
 from vnnverify.ops.masked import Masked
 from vnnverify.ops.softmax import Softmax
 
-__all__ = ["leave_out_masked"]
+__all__ = ["leave_out_masked", "masked_scores"]
 
 
 def leave_out_masked(graph: Graph) -> Graph:
@@ -27,7 +27,7 @@ def leave_out_masked(graph: Graph) -> Graph:
     made = producers(graph)
     replaced: dict[Node, list[Node]] = {}
     for node in graph.nodes:
-        found = _masked_scores(made, node) if isinstance(node.op, Softmax) else None
+        found = masked_scores(made, node) if isinstance(node.op, Softmax) else None
         if found is not None:
             replaced[node] = list(_parts(node, *found))
     if not replaced:
@@ -35,7 +35,7 @@ def leave_out_masked(graph: Graph) -> Graph:
     return graph.with_nodes(new for node in graph.nodes for new in replaced.get(node, [node]))
 
 
-def _masked_scores(made: dict[Value, Node], softmax: Node) -> tuple[Value, Tensor] | None:
+def masked_scores(made: Mapping[Value, Node], softmax: Node) -> tuple[Value, Tensor] | None:
     """The scores before they were masked, and the mask in the shape of the softmax; None without any."""
     before = made.get(softmax.inputs[0])
     while before is not None and isinstance(before.op, Reshape):
