@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vnnverify.errors import FileError
 
-__all__ = ["DEFAULT_LIMIT", "MAX_RATIO", "identity", "read_bytes", "read_start"]
+__all__ = ["DEFAULT_LIMIT", "LFS_MAGIC", "MAX_RATIO", "identity", "read_bytes", "read_start"]
 
 DEFAULT_LIMIT = 4 << 30
 """Largest content accepted, in bytes, compressed or not."""
@@ -23,8 +23,10 @@ real networks of mostly zero weights reach 290."""
 FREE_SIZE = 64 << 20
 """Decompressed bytes up to which the ratio is not looked at: a small file does no harm."""
 
+LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
+"""How a file begins that stands for another which git has not fetched."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
-_LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
 _CHUNK = 1 << 20
 
 
@@ -46,7 +48,7 @@ def read_bytes(path: str | os.PathLike[str], *, limit: int = DEFAULT_LIMIT) -> b
         raise FileError(f"{found}: named .gz but not gzip data; rename it or compress it again")
     if not content:
         raise FileError(f"{found}: the file is empty; fetch or write it again")
-    if content.startswith(_LFS_MAGIC):
+    if content.startswith(LFS_MAGIC):
         raise FileError(
             f"{found}: holds a git-LFS pointer, not the content; run `git lfs pull` where it came from"
         )

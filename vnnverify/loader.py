@@ -4,22 +4,22 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 
 from vnnverify.declared import Networks
 from vnnverify.errors import OptionError
-from vnnverify.files import identity, read_bytes
+from vnnverify.external import ModelFile, checksum, read_model_file
+from vnnverify.files import identity
 from vnnverify.hookspecs import OperatorInfo
-from vnnverify.importer import Model, load_model
+from vnnverify.importer import Model, read_model
 from vnnverify.networks import (
     declared_interface,
     join_networks,
-    load_declared,
     load_networks,
     model_of,
+    read_declared,
     truncated,
 )
 from vnnverify.query import Query
@@ -42,17 +42,20 @@ class Models:
         self._operators = operators
         self._room = room
         self._kept: OrderedDict[tuple[object, ...], Model] = OrderedDict()
+        self._beside: dict[object, tuple[str, ...]] = {}  # data files of what was read
         self._hashes: dict[tuple[object, ...], str] = {}
 
-    def load(self, path: str, *, opaque: bool = False) -> Model:
+    def load(self, path: str, *, opaque: bool = False, elements: int | None = None) -> Model:
         """The model at `path`. See `load_model`.
 
         Raises:
             FileError, ModelError: it cannot be read.
         """
-        return self._keep(
-            (opaque, *identity(path)), lambda: load_model(path, opaque=opaque, operators=self._operators)
-        )
+
+        def read(data: bytes) -> Model:
+            return read_model(data, path=path, opaque=opaque, operators=self._operators, elements=elements)
+
+        return self._keep(path, (opaque, elements), read)
 
     def load_declared(self, network: NetworkDeclaration, path: str, *, opaque: bool = False) -> Model:
         """The model at `path` as a VNN-LIB 2.0 property declares it. See `networks.load_declared`.
@@ -60,28 +63,46 @@ class Models:
         Raises:
             FileError, ModelError: it cannot be read, or has no such node.
         """
-        key = (opaque, declared_interface(network), *identity(path))
-        return self._keep(key, lambda: load_declared(network, path, opaque=opaque, operators=self._operators))
 
-    def _keep(self, key: tuple[object, ...], read: Callable[[], Model]) -> Model:
-        """The model that was kept under the key, or else one that is read now."""
+        def read(data: bytes) -> Model:
+            return read_declared(network, data, path, opaque=opaque, operators=self._operators)
+
+        return self._keep(path, (opaque, declared_interface(network)), read)
+
+    def _keep(self, path: str, how: tuple[object, ...], read: Callable[[bytes], Model]) -> Model:
+        """The model at the path that was read so before and kept, or else one that is read now."""
+        key = (how, self._identity(path))
         model = self._kept.pop(key, None)
         if model is None:
-            model = read()
+            file = self._read(path)
+            key = (how, file.identity)
+            model = read(file.data)
         self._kept[key] = model
         while len(self._kept) > 1 and sum(len(m.data) for m in self._kept.values()) > self._room:
             self._kept.popitem(last=False)
         return model
 
+    def _identity(self, path: str) -> tuple[object, ...]:
+        """`ModelFile.identity` as it would be now, by what is known of the model's data files."""
+        own = identity(path)
+        return (own, *(identity(each) for each in self._beside.get((own,), ())))
+
+    def _read(self, path: str) -> ModelFile:
+        file = read_model_file(path)
+        self._beside[file.identity[:1]] = file.beside
+        return file
+
     def sha256(self, path: str) -> str:
-        """The checksum of the file's uncompressed content.
+        """The checksum of a file. See `external.checksum`.
 
         Raises:
-            FileError: it cannot be read.
+            FileError, ModelError: it cannot be read.
         """
-        key = identity(path)
+        key = self._identity(path)
         if key not in self._hashes:
-            self._hashes[key] = hashlib.sha256(read_bytes(path)).hexdigest()
+            found, self._beside[key[:1]] = checksum(path)
+            key = self._identity(path)
+            self._hashes[key] = found
         return self._hashes[key]
 
 
@@ -119,7 +140,7 @@ def load_query(
                 f"{property_path} is VNN-LIB 1.0, which is about one network; give one --network"
             )
         (model,) = model.values()
-    return build_query(models.load(model, opaque=opaque), prop)
+    return build_query(models.load(model, opaque=opaque, elements=prop.inputs), prop)
 
 
 def build_query(model: Model, prop: Property) -> Query:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from vnnverify.declared import Networks
 from vnnverify.errors import ModelError, OptionError, SpecError
-from vnnverify.files import read_bytes
+from vnnverify.external import read_model_file
 from vnnverify.fitting import check_fit, declared_tensors
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import Model, read_model
@@ -28,9 +28,9 @@ __all__ = [
     "assign_models",
     "declared_interface",
     "join_networks",
-    "load_declared",
     "load_networks",
     "model_of",
+    "read_declared",
     "truncated",
 ]
 
@@ -48,7 +48,7 @@ def load_networks(
 
     Args:
         given: paths by the names of networks; one path alone if the property needs one model.
-        load: reads the model at a path for a network, as `load_declared` does.
+        load: reads the model at a path for a network, as `Models.load_declared` does.
         strict: keep to the letter of the standard: refuse properties about floats, as proofs are about real
             numbers, and shapes that are not the model's.
 
@@ -92,18 +92,24 @@ def declared_interface(network: NetworkDeclaration) -> Interface:
     )
 
 
-def load_declared(
-    network: NetworkDeclaration, path: str, *, opaque: bool = False, operators: tuple[OperatorInfo, ...] = ()
+def read_declared(
+    network: NetworkDeclaration,
+    data: bytes,
+    path: str,
+    *,
+    opaque: bool = False,
+    operators: tuple[OperatorInfo, ...] = (),
 ) -> Model:
-    """The model at `path` with its dynamic axes as declared, and the declared hidden nodes as outputs.
+    """The model in these bytes with its dynamic axes as declared, and the declared hidden nodes as outputs.
 
     Args:
+        path: where it was read, for messages.
         opaque: accept a model with operators that the importer cannot read, as a black box.
 
     Raises:
-        FileError, ModelError: it cannot be read, or has no such node.
+        ModelError: it cannot be read, or has no such node.
     """
-    data = _adapted(network, read_bytes(path), path)
+    data = _adapted(network, data, path)
     return read_model(data, path=path, opaque=opaque, operators=operators)
 
 
@@ -173,7 +179,7 @@ def assign_models(prop: Property, given: Networks) -> dict[str, str]:
                 f"no model given for network {name} of {prop.source}; add --network {name}=MODEL.onnx"
             )
     for name, other in equal.items():
-        if name in given and read_bytes(given[name]) != read_bytes(given[other]):
+        if name in given and read_model_file(given[name]).data != read_model_file(given[other]).data:
             raise OptionError(
                 f"network {name} is equal-to {other}, but its model {given[name]} is not {given[other]}"
             )

@@ -78,10 +78,10 @@ def with_branch(build: Build) -> onnx.ModelProto:
 
 
 def sparse(build: Build) -> onnx.ModelProto:
-    model = build([relu()], X, Y)
+    model = build([helper.make_node("Add", ["x", "thin"], ["y"])], X, Y)
     values = numpy_helper.from_array(np.ones(1, np.float32), "thin")
     indices = numpy_helper.from_array(np.array([2]), "thin_indices")
-    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [4]))
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [3]))
     return model
 
 
@@ -166,7 +166,7 @@ REFUSED: list[tuple[str, Callable[[Build], onnx.ModelProto], type[ModelError], s
         UnsupportedModelError,
         r"node 'a' \(ReduceMean\): rounding to whole numbers is not supported",
     ),
-    ("input without shape", lambda b: b([relu()], {"x": None}, Y), ModelError, "'shape' .* missing"),
+    ("input without shape", lambda b: b([relu()], {"x": None}, Y), ModelError, "states no shape of 'x'"),
     ("not finite in a node", in_node, ModelError, "node 'sum': has NaN or infinity among its constants"),
     ("huge input", lambda b: b([relu()], {"x": [1 << 20, 1 << 20]}, Y), ModelError, "'x' has 1,099,511,"),
     (

@@ -120,7 +120,12 @@ REFUSED: list[tuple[Callable[[Build], onnx.ModelProto], str]] = [
     (lambda b: looped(b, 0), "outputs of a loop that is never entered"),
     (lambda b: looped(b, end=COMPUTED_END), "an end of the loop computed from the network's input"),
     (lambda b: scanned(b, scan_output_directions=[1]), "outputs put together backwards"),
-    (lambda b: looped(b, end=[node("Unique", "v", "u"), *COMPUTED_END]), "node 'loop/0/Unique_5'.*Unique"),
+    (
+        lambda b: looped(
+            b, end=[node("Unique", "v", "u"), node("ReduceMax", "u", "m", keepdims=0), COMPUTED_END[1]]
+        ),
+        "node 'loop/0/Unique_5'.*Unique",
+    ),
 ]
 
 

@@ -49,7 +49,11 @@ def model(body: str) -> bytes:
             f = Cast<to = 7>(one)  h = Cast<to = 1>(f)  y = Reshape(h, all)""",
             (),  # which element is moved is computed
         ),
-        ("""y = Slice(x, two, three_)  k = Cast<to = 7>(x)""".replace("three_", "four"), (0, 1)),
+        (
+            """k = Cast<to = 7>(x)  f = Cast<to = 1>(k)  head = Slice(f, all, two)  tail = Slice(x, two, four)
+            y = Add(head, tail)""",
+            (0, 1),
+        ),
     ],
 )
 def test_what_is_read_but_for_its_fraction_is_found(body: str, truncated: tuple[int, ...]) -> None:

@@ -58,8 +58,8 @@ def command(model: str, query: str | None, as_json: bool) -> int:
 
 def _coverage(path: str, query: str | None) -> Coverage:
     from vnnverify.coverage import coverage_of, unreadable
-    from vnnverify.files import read_bytes
-    from vnnverify.importer import load_model
+    from vnnverify.external import read_model_file
+    from vnnverify.importer import read_model
     from vnnverify.importer.census import unsupported_operators
     from vnnverify.loader import build_query
     from vnnverify.plugins import load_plugins
@@ -67,11 +67,14 @@ def _coverage(path: str, query: str | None) -> Coverage:
 
     plugins = load_plugins()
     plugins.install_rules()
+    prop = None if query is None else load_property(query)
+    elements = None if prop is None or prop.networks else prop.inputs
+    data = read_model_file(path).data
     try:
-        model = load_model(path, operators=plugins.operators)
+        model = read_model(data, path=path, operators=plugins.operators, elements=elements)
     except UnsupportedModelError as error:
-        return unreadable(str(error), unsupported_operators(read_bytes(path), plugins.operators), plugins)
-    asked = None if query is None else build_query(model, load_property(query))
+        return unreadable(str(error), unsupported_operators(data, plugins.operators), plugins)
+    asked = None if prop is None else build_query(model, prop)
     return coverage_of(model, asked, plugins)
 
 

@@ -22,13 +22,13 @@ def command(model: str, node: str | None, output: str) -> int:
     Writes FOLDER/slice.onnx, and FOLDER/slice.vnnlib: a box around values seen at random inputs, and one
     comparison of outputs. Says so if nothing fails.
     """
-    from vnnverify.files import read_bytes
+    from vnnverify.external import read_model_file
     from vnnverify.plugins import load_plugins
     from vnnverify.slicing import slice_of
 
     plugins = load_plugins()
     plugins.install_rules()
-    data = read_bytes(model)
+    data = read_model_file(model).data
     try:
         found = slice_of(data, node, plugins.operators)
     except ModelError as error:

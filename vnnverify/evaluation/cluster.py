@@ -20,6 +20,7 @@ from typing import Any
 
 from vnnverify.errors import OptionError, VnnverifyError
 from vnnverify.evaluation.pool import Worker, WorkerLost
+from vnnverify.external import checksum, read_model_file
 from vnnverify.files import read_bytes
 from vnnverify.job import Job
 from vnnverify.process import WorkerProcess
@@ -88,6 +89,7 @@ class _Shipped:
 
     name: str  # what it is called where it is laid down: its checksum and its own name
     content: Any  # its bytes, or the ray.ObjectRef of them
+    sha256: str  # of what it was here
 
 
 class _Holder:
@@ -148,7 +150,8 @@ class _ClusterWorker:
 
         given = {"": job.model} if isinstance(job.model, str) else dict(job.model)
         try:
-            files = {path: self._ship(path) for path in given.values()} | {job.query: _packed(job.query)}
+            files = {path: self._ship(path) for path in given.values()}
+            files[job.query] = _packed(job.query, read_bytes(job.query))
         except VnnverifyError as error:
             return {"input_error": str(error), "kind": type(error).__name__}
         there = {network: files[path].name for network, path in given.items()}
@@ -164,6 +167,9 @@ class _ClusterWorker:
         except ray.exceptions.RayError as error:  # the node is lost, or cannot be reached
             self.fit = False
             raise WorkerLost(f"the worker's machine was lost ({_line(error)})") from error
+        if "sha256" in said:  # a model's data files have been sent inside it
+            known = {f"model {network}".rstrip(): files[path].sha256 for network, path in given.items()}
+            said = {**said, "sha256": {**said["sha256"], **known}}
         return _in_our_words(said, files)
 
     def stop(self) -> None:
@@ -182,20 +188,17 @@ class _ClusterWorker:
         import ray
 
         if path not in self._shipped:
-            file = _packed(path)
-            self._shipped[path] = _Shipped(file.name, ray.put(file.content))
+            file = _packed(path, read_model_file(path).data)
+            self._shipped[path] = dataclasses.replace(
+                file, content=ray.put(file.content), sha256=checksum(path)[0]
+            )
         return self._shipped[path]
 
 
-def _packed(path: str) -> _Shipped:
-    """The file's content, uncompressed, under a name of its own.
-
-    Raises:
-        FileError: it cannot be read.
-    """
-    content = read_bytes(path)
-    checksum = hashlib.sha256(content).hexdigest()[:16]
-    return _Shipped(f"{checksum}-{Path(path).name.removesuffix('.gz')}", content)
+def _packed(path: str, content: bytes) -> _Shipped:
+    """The file's content, uncompressed, under a name of its own."""
+    found = hashlib.sha256(content).hexdigest()
+    return _Shipped(f"{found[:16]}-{Path(path).name.removesuffix('.gz')}", content, found)
 
 
 def _in_our_words(said: dict[str, Any], files: dict[str, _Shipped]) -> dict[str, Any]:

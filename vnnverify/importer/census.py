@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-import onnx
-
 from vnnverify.hookspecs import OperatorInfo
+from vnnverify.importer.parsing import parse
 from vnnverify.importer.registry import find_reader
 
 __all__ = ["unsupported_operators"]
@@ -19,8 +18,12 @@ _WITHOUT_READER = ("Constant", "EyeLike", "If", "Loop", "Scan", "Shape", "Size")
 
 def unsupported_operators(data: bytes, operators: Iterable[OperatorInfo] = ()) -> dict[str, int]:
     """Operator names with the number of nodes, for operators that have no reader. Some of those nodes
-    may only compute constants and would be folded."""
-    proto = onnx.load_model_from_string(data)
+    may only compute constants and would be folded.
+
+    Raises:
+        ModelError: the model is malformed.
+    """
+    proto = parse(data).proto
     opsets = {entry.domain or "": entry.version for entry in proto.opset_import}
     more = tuple(operators)
     counts = Counter(

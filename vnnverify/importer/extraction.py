@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from vnnverify.errors import ModelError
+from vnnverify.importer.liveness import reads_of
 from vnnverify.importer.parsing import parse
 from vnnverify.importer.proto import tensor_spec
 
-__all__ = ["Parts", "reads_of"]
+__all__ = ["Parts"]
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 _WITHOUT_VALUES = ("Shape", "Size")
@@ -28,7 +29,7 @@ class Parts:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._proto = parse(data)
+        self._proto = parse(data).proto
         graph = self._proto.graph
         for index, node in enumerate(graph.node):
             node.name = node.name or f"{node.op_type}_{index}"  # as the importer calls it
@@ -208,14 +209,3 @@ class Parts:
             listed = ", ".join(map(repr, self.names[:12])) + (", …" if len(self.names) > 12 else "")
             raise ModelError(f"no node is called {name!r}; there are: {listed}")
         return self.names.index(name)
-
-
-def reads_of(node: onnx.NodeProto) -> Iterator[str]:
-    """What a node reads, graphs inside it too."""
-    yield from (key for key in node.input if key)
-    for attribute in node.attribute:
-        for graph in ([attribute.g] if attribute.HasField("g") else []) + list(attribute.graphs):
-            made = {key for inner in graph.node for key in inner.output} | {v.name for v in graph.input}
-            made |= {t.name for t in graph.initializer}
-            yield from (key for inner in graph.node for key in reads_of(inner) if key not in made)
-            yield from (v.name for v in graph.output if v.name not in made)

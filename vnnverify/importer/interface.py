@@ -14,6 +14,7 @@ import onnx
 
 from vnnverify.errors import ModelError
 from vnnverify.importer.parsing import one_line
+from vnnverify.importer.sizing import model_inputs
 from vnnverify.ir import Shape
 
 __all__ = ["Interface", "adapted"]
@@ -27,7 +28,8 @@ class Interface:
     """Inputs, outputs and inner values as they are asked for.
 
     Attributes:
-        shapes: of the inputs, in order; where the elements cannot be those of an input, it is left alone.
+        shapes: of the inputs, in order; where the elements cannot be those of an input, it is left alone;
+            one that states no shape gets this one.
         hidden: inner values by name and shape, as further outputs.
         inputs: names of the model's inputs in the order asked for; none for that of the model.
         outputs: names of its outputs likewise.
@@ -81,10 +83,15 @@ def _order(values: Any, names: Sequence[str], what: str, constants: set[str]) ->
 
 
 def _instantiate(graph: onnx.GraphProto, shapes: Sequence[Shape]) -> bool:
-    constants = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in constants]
     changed = False
-    for value, shape in zip(inputs, shapes, strict=False):
+    for value, shape in zip(model_inputs(graph), shapes, strict=False):
+        if not value.type.tensor_type.HasField("shape"):
+            value.type.tensor_type.shape.dim.extend(
+                onnx.TensorShapeProto.Dimension(dim_value=n) for n in shape
+            )
+            value.type.tensor_type.shape.SetInParent()
+            changed = True
+            continue
         axes = value.type.tensor_type.shape.dim
         extents = _extents([axis.dim_value for axis in axes], shape)
         for axis, extent in zip(axes, extents, strict=True):

@@ -4,19 +4,33 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import onnx
 
 from vnnverify.errors import ModelError, UnsupportedModelError
+from vnnverify.external import is_external, location_of, tensors_of
+from vnnverify.importer.liveness import drop_dead, graphs_of, reads_of
+from vnnverify.importer.acceptance import takes
 
-__all__ = ["OLDEST_OPSET", "one_line", "parse"]
+__all__ = ["OLDEST_OPSET", "Parsed", "one_line", "parse"]
 
 OLDEST_OPSET = 7
 """Older operator sets broadcast by attributes of their own."""
 
 
-def parse(data: bytes) -> onnx.ModelProto:
-    """The model, checked by onnx, with nodes sorted so that each reads only what is already there.
+@dataclass(frozen=True, slots=True, eq=False)
+class Parsed:
+    """A checked model: each node reads only what is already there, and the outputs depend on all there is."""
+
+    proto: onnx.ModelProto
+    data: bytes  # for onnxruntime: as it was read, without what is dead only where onnxruntime refuses that
+
+
+def parse(data: bytes) -> Parsed:
+    """The model in these bytes without what its outputs do not depend on. It is valid by onnx's checker, or
+    else because onnxruntime takes it.
 
     Raises:
         ModelError: not ONNX, truncated, invalid, cyclic, or with data outside the file.
@@ -28,21 +42,52 @@ def parse(data: bytes) -> onnx.ModelProto:
         raise ModelError(f"not an ONNX model, or truncated ({one_line(error)}); export it again") from error
     if not proto.graph.node and not proto.graph.output:
         raise ModelError("holds no graph, so it is not an ONNX model, or truncated; export it again")
-    _refuse_external_data(proto.graph)
+    _refuse_external_data(proto)
+    moved = _sort_all(proto)
+    dropped = drop_dead(proto)
     if proto.graph.sparse_initializer:
         name = proto.graph.sparse_initializer[0].values.name
         raise UnsupportedModelError(f"initializer {name!r} is sparse; save it as a dense tensor")
-    sorted_already = _sort(proto.graph)
-    try:
-        onnx.checker.check_model(data if sorted_already else proto)
-    except Exception as error:  # the checker raises its own and protobuf's types
-        raise ModelError(f"not a valid ONNX model ({one_line(error)}); export it again") from error
+    _refuse_namesakes(proto.graph)
+    usable = _usable(data, proto, moved=moved, dropped=dropped)
     opset = max((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     if opset < OLDEST_OPSET and any(node.domain in ("", "ai.onnx") for node in proto.graph.node):
         raise UnsupportedModelError(
             f"operator set {opset} is older than {OLDEST_OPSET}; convert it with onnx.version_converter"
         )
-    return proto
+    return Parsed(proto, usable)
+
+
+def _usable(data: bytes, proto: onnx.ModelProto, *, moved: bool, dropped: bool) -> bytes:
+    """What onnxruntime is to run: the bytes as they are, or the model that is left of them.
+
+    Args:
+        moved: the model's nodes are in another order.
+        dropped: it lacks dead nodes or functions.
+
+    Raises:
+        ModelError: the model is not valid, and onnxruntime does not take it either.
+    """
+    if not moved and not dropped:
+        if _objection(data) is None:
+            return data
+        dropped = True  # a dead initializer may be to blame
+    objection = _objection(proto)
+    if (objection is None and not dropped) or takes(data):
+        return data
+    rest: bytes = proto.SerializeToString()
+    if objection is None or takes(rest):
+        return rest
+    raise ModelError(f"not a valid ONNX model ({one_line(objection)}); export it again") from objection
+
+
+def _objection(model: onnx.ModelProto | bytes) -> Exception | None:
+    """What onnx's checker says against the model."""
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:  # the checker raises its own and protobuf's types
+        return error
+    return None
 
 
 def one_line(error: Exception) -> str:
@@ -51,32 +96,55 @@ def one_line(error: Exception) -> str:
     return text if len(text) <= 240 else f"{text[:240]}…"
 
 
-def _refuse_external_data(graph: onnx.GraphProto) -> None:
-    tensors = [(f"initializer {t.name!r}", t) for t in graph.initializer]
-    for node in graph.node:
-        place = f"a constant of node {node.name or node.op_type!r}"
-        for attribute in node.attribute:
-            tensors += [(place, t) for t in (attribute.t, *attribute.tensors)]
-            tensors += [(place, t) for t in (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)]
-    for name, tensor in tensors:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "?")
+def _refuse_external_data(proto: onnx.ModelProto) -> None:
+    for place, tensor in tensors_of(proto):
+        if is_external(tensor):
             raise ModelError(
-                f"{name} lies in the external file {location!r}, which is not read; "
-                "save the model as one file (onnx.save with save_as_external_data=False)"
+                f"{place} lies in the external file {location_of(tensor)!r}, of which the model's bytes alone "
+                "tell nothing; give the model's path, or save the model as one file (onnx.save with "
+                "save_as_external_data=False)"
             )
 
 
-def _sort(graph: onnx.GraphProto) -> bool:
-    """Put the nodes in topological order; True if they were.
+def _refuse_namesakes(graph: onnx.GraphProto) -> None:
+    """onnxruntime takes several initializers of one name, and one of them."""
+    seen = set()
+    for tensor in graph.initializer:
+        if tensor.name in seen:
+            raise ModelError(f"initializer {tensor.name!r} is there twice; export the model again")
+        seen.add(tensor.name)
+
+
+def _sort_all(proto: onnx.ModelProto) -> bool:
+    """Put all nodes in topological order, also in functions and in graphs of nodes; True if some were not.
 
     Raises:
         ModelError: some of them form a cycle.
     """
-    maker = {key: index for index, node in enumerate(graph.node) for key in node.output if key}
-    needs = [{maker[key] for key in node.input if key in maker} for node in graph.node]
+    holders: list[onnx.GraphProto | onnx.FunctionProto] = [proto.graph, *proto.functions]
+    moved = False
+    while holders:
+        holder = holders.pop()
+        order = _order(holder.node)
+        if order is not None:
+            nodes = [holder.node[index] for index in order]
+            del holder.node[:]
+            holder.node.extend(nodes)
+            moved = True
+        holders += [graph for node in holder.node for graph in graphs_of(node)]
+    return moved
+
+
+def _order(nodes: Sequence[onnx.NodeProto]) -> list[int] | None:
+    """A topological order of the nodes; None if they are in one.
+
+    Raises:
+        ModelError: some of them form a cycle.
+    """
+    maker = {key: index for index, node in enumerate(nodes) for key in node.output if key}
+    needs = [{maker[key] for key in reads_of(node) if key in maker} for node in nodes]
     if all(max(made, default=-1) < index for index, made in enumerate(needs)):
-        return True
+        return None
     readers: dict[int, list[int]] = {}
     for index, made in enumerate(needs):
         for source in made:
@@ -93,12 +161,9 @@ def _sort(graph: onnx.GraphProto) -> bool:
                 ready.append(reader)
     if len(order) < len(needs):
         place = _on_cycle(needs, set(range(len(needs))) - set(order))
-        name = graph.node[place].name or f"{graph.node[place].op_type}_{place}"
+        name = nodes[place].name or f"{nodes[place].op_type}_{place}"
         raise ModelError(f"node {name!r} depends on its own output: the graph is cyclic; export it again")
-    nodes = [graph.node[index] for index in order]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    return False
+    return order
 
 
 def _on_cycle(needs: list[set[int]], stuck: set[int]) -> int:

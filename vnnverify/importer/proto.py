@@ -17,7 +17,7 @@ from vnnverify.importer.element_types import widened
 from vnnverify.importer.parsing import one_line
 from vnnverify.query import TensorSpec
 
-__all__ = ["constant_of", "holds_infinity", "initializers", "node_attributes", "tensor_spec"]
+__all__ = ["constant_of", "holds_infinity", "initializers", "node_attributes", "output_spec", "tensor_spec"]
 
 _LISTS = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS)
 _GRAPHS = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
@@ -59,19 +59,40 @@ def tensor_spec(info: onnx.ValueInfoProto) -> TensorSpec:
     """Name, shape (dynamic axes 1) and type of an input or output.
 
     Raises:
-        ModelError: not a tensor, or far too large.
+        ModelError: not a tensor, of no shape or type, or far too large.
     """
     if not info.type.HasField("tensor_type"):
         raise ModelError(f"{info.name!r} is not a tensor; only models from tensors to tensors can be read")
     tensor = info.type.tensor_type
+    if not tensor.HasField("shape"):
+        raise ModelError(
+            f"the model states no shape of {info.name!r}; declare it in a property of VNN-LIB 2.0, or in the "
+            "model"
+        )
     shape = tuple(max(1, d.dim_value) for d in tensor.shape.dim)
     if prod(shape) > SIZE_LIMIT:
         raise ModelError(f"{info.name!r} has {prod(shape):,} elements, more than {SIZE_LIMIT:,}; refused")
+    return TensorSpec(info.name, shape, str(_dtype(info)))
+
+
+def output_spec(info: onnx.ValueInfoProto) -> TensorSpec:
+    """The same of an output, which need not state its shape and type: then () and no type.
+
+    Raises:
+        ModelError: not a tensor, or far too large.
+    """
+    if info.type.HasField("tensor_type") and info.type.tensor_type.HasField("shape"):
+        return tensor_spec(info)
+    if info.type.WhichOneof("value") not in (None, "tensor_type"):
+        raise ModelError(f"{info.name!r} is not a tensor; only models from tensors to tensors can be read")
+    return TensorSpec(info.name, (), str(_dtype(info)) if info.type.tensor_type.elem_type else "")
+
+
+def _dtype(info: onnx.ValueInfoProto) -> np.dtype:
     try:
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-    except (KeyError, ValueError) as error:
+        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type))
+    except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{info.name!r} has an unknown element type; export the model again") from error
-    return TensorSpec(info.name, shape, str(dtype))
 
 
 def node_attributes(attributes: Iterable[onnx.AttributeProto], name: str) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from vnnverify.importer.element_types import result_types, widened
 from vnnverify.importer.folding import can_fold, fold
 from vnnverify.importer.functions import Body, body_of
 from vnnverify.importer.parsing import one_line
-from vnnverify.importer.proto import constant_of, initializers, node_attributes, tensor_spec
+from vnnverify.importer.proto import constant_of, initializers, node_attributes, output_spec, tensor_spec
 from vnnverify.importer.readers.whole import held, rounding_problem
 from vnnverify.importer.registry import find_reader
+from vnnverify.importer.sizing import model_inputs
 from vnnverify.ir import Graph, Value
 from vnnverify.ops.arrangement import Constant
 from vnnverify.query import Layout, TensorSpec
@@ -34,16 +35,14 @@ MOST_NODES = 1 << 20
 
 
 def declared_layout(proto: onnx.ModelProto) -> Layout:
-    """Inputs and outputs as the file declares them.
-
-    Files of old versions list the initializers among the inputs; those are no inputs here.
+    """Inputs and outputs as the file declares them. An output that states no shape is taken for a scalar, one
+    that states no type has none.
 
     Raises:
         ModelError: there are none.
     """
-    constants = {t.name for t in proto.graph.initializer}
-    inputs = tuple(tensor_spec(v) for v in proto.graph.input if v.name not in constants)
-    outputs = tuple(tensor_spec(v) for v in proto.graph.output)
+    inputs = tuple(tensor_spec(v) for v in model_inputs(proto.graph))
+    outputs = tuple(output_spec(v) for v in proto.graph.output)
     if not inputs:
         raise ModelError("the model has no input besides its weights; there is nothing to verify")
     if not outputs:
@@ -52,7 +51,7 @@ def declared_layout(proto: onnx.ModelProto) -> Layout:
 
 
 def read_graph(proto: onnx.ModelProto, operators: tuple[OperatorInfo, ...]) -> tuple[Graph, Layout]:
-    """The graph, and the layout with the shapes that its outputs really have.
+    """The graph, and the layout with the shapes that its outputs really have, and types where none is stated.
 
     Raises:
         ModelError: a node is malformed.
@@ -69,7 +68,8 @@ def read_graph(proto: onnx.ModelProto, operators: tuple[OperatorInfo, ...]) -> t
     outputs = tuple(reading.output(spec.name) for spec in declared.outputs)
     graph = Graph(tuple(v for v in inputs if isinstance(v, Value)), outputs, tuple(shared.builder.nodes))
     shaped = (
-        TensorSpec(spec.name, v.shape, spec.dtype) for spec, v in zip(declared.outputs, outputs, strict=True)
+        TensorSpec(spec.name, v.shape, spec.dtype or str(reading.type_of(spec.name)))
+        for spec, v in zip(declared.outputs, outputs, strict=True)
     )
     return graph, Layout(declared.inputs, tuple(shaped))
 
@@ -119,7 +119,7 @@ class _Reading:
         if next(self.shared.count) > MOST_NODES:
             raise ModelError(f"node {name!r}: the model has more than {MOST_NODES:,} nodes; refused")
         args = tuple(self._operand(key) if key else None for key in node.input)
-        types = tuple(self._type(key) if key else None for key in node.input)
+        types = tuple(self.type_of(key) if key else None for key in node.input)
         found, made = self._results(node, name, args, types)
         for key, result, kind in zip(node.output, found, made, strict=False):
             if key and result is not None:
@@ -141,7 +141,8 @@ class _Reading:
             raise UnsupportedModelError(f"{self.shared.absent[key]}; {REMEDY}")
         return self.operands[key]
 
-    def _type(self, key: str) -> np.dtype | None:
+    def type_of(self, key: str) -> np.dtype | None:
+        """The element type of a tensor; None of one that is left out."""
         found = self.operands[key]
         if found is None:
             return None
@@ -161,7 +162,7 @@ class _Reading:
         if (node.domain, node.op_type) in self.shared.functions:  # they take precedence
             body = body_of(node, opset, args, types, self.shared.functions)
             assert body is not None
-            return self._inside(body, name, args, types)
+            return self._inside(body, node.output, name, args, types)
         attributes = node_attributes(node.attribute, name)
         made = result_types(node, opset, attributes, types)
         constants = _known(node, domain, name, attributes, args, made)
@@ -178,7 +179,7 @@ class _Reading:
         if reader is None:
             made_of = body_of(node, opset, args, types, {})
             if made_of is not None:
-                return self._inside(made_of, name, args, types)
+                return self._inside(made_of, node.output, name, args, types)
             full = f"{domain}.{node.op_type}" if domain else node.op_type
             raise UnsupportedModelError(
                 f"node {name!r}: operator {full} (opset {opset}) is not supported; {REMEDY}"
@@ -196,11 +197,12 @@ class _Reading:
     def _inside(
         self,
         body: Body,
+        called: Sequence[str],
         name: str,
         args: Sequence[Operand | None],
         types: Sequence[np.dtype | None],
-    ) -> tuple[list[Operand], list[np.dtype]]:
-        """The outputs of a function for these arguments."""
+    ) -> tuple[list[Operand | None], list[np.dtype | None]]:
+        """The outputs of a function for these arguments; what the call gives no name is left out."""
         given = [*args, *[None] * (len(body.inputs) - len(args))]
         inner = _Reading(
             self.shared,
@@ -249,7 +251,7 @@ class _Reading:
         inner.read_all(nodes)
         found, made = [], []
         for key in outputs:
-            operand, kind = inner.operands.get(key), inner._type(key) if key in inner.operands else None
+            operand, kind = inner.operands.get(key), inner.type_of(key) if key in inner.operands else None
             if operand is None or kind is None:
                 break
             found.append(operand)

@@ -13,7 +13,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from vnnverify.importer.extraction import Parts, reads_of
+from vnnverify.importer.extraction import Parts
+from vnnverify.importer.liveness import reads_of
 from vnnverify.query import Layout
 
 __all__ = ["truncated_inputs"]

@@ -56,14 +56,12 @@ def _judge(witness: Witness, instance: Instance) -> tuple[Standing, str]:
 
     import numpy as np
 
-    from vnnverify.files import read_bytes
-    from vnnverify.importer.parsing import parse
-    from vnnverify.importer.reading import declared_layout
+    from vnnverify.external import read_model_file
+    from vnnverify.importer.model import read_layout
     from vnnverify.report.pictures import box_of
     from vnnverify.validate import OnnxRunner
 
-    data = read_bytes(instance.networks)
-    layout = declared_layout(parse(data))
+    data, layout = read_layout(read_model_file(instance.networks).data, prop.inputs)
     types = {spec.dtype for spec in layout.inputs}
     if len(types) != 1:
         return Standing.UNJUDGED, "inputs of several types"
