@@ -50,8 +50,8 @@ def model(body: str) -> bytes:
             (),  # which element is moved is computed
         ),
         (
-            """k = Cast<to = 7>(x)  f = Cast<to = 1>(k)  head = Slice(f, all, two)  tail = Slice(x, two, four)
-            y = Add(head, tail)""",
+            """k = Cast<to = 7>(x)  f = Cast<to = 1>(k)  s = ReduceSum<keepdims = 1>(f)
+            tail = Slice(x, two, four)  t = ReduceSum<keepdims = 1>(tail)  y = Add(s, t)""",
             (0, 1),
         ),
     ],

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.parsing import parse
 from vnnverify.importer.registry import find_reader
+from vnnverify.importer.sequences import SEQUENCES
 
 __all__ = ["unsupported_operators"]
 
-_WITHOUT_READER = ("Constant", "EyeLike", "If", "Loop", "Scan", "Shape", "Size")
+_WITHOUT_READER = ("Constant", "EyeLike", "If", "Loop", "Scan", "SequenceMap", "Shape", "Size", *SEQUENCES)
 """Operators that the importer itself reads."""
 
 

@@ -95,7 +95,8 @@ class Parts:
         return found or [value.name for value in self._inputs]
 
     def outputs_of(self, nodes: Iterable[int]) -> list[str]:
-        """What the nodes compute and none of them reads, or the model gives back; each node leads to one."""
+        """The tensors that the nodes compute and none of them reads, or the model gives back. Each node leads
+        to one, unless it makes a sequence that none reads."""
         chosen = sorted(nodes)
         inside = set(chosen)
         read = {key for k in chosen for key in reads_of(self._proto.graph.node[k])}
@@ -108,7 +109,7 @@ class Parts:
             made = [key for key in self._proto.graph.node[k].output if key]
             if not any(key in read for key in made):
                 found += [key for key in made if key in elsewhere] or made[:1]
-        return found
+        return [key for key in found if self._is_tensor(key)]
 
     def model(
         self, nodes: Iterable[int], outputs: Sequence[str], seen: Mapping[str, np.ndarray] | None = None
@@ -181,7 +182,12 @@ class Parts:
     def _may_cut(self, key: str) -> bool:
         info = self._known.get(key)
         known = info is None or info.type.tensor_type.elem_type in (0, *_FLOATS)
-        return key in self._varying and known
+        return key in self._varying and known and self._is_tensor(key)
+
+    def _is_tensor(self, key: str) -> bool:
+        """Whether it is no sequence or optional value, as far as the model tells."""
+        info = self._known.get(key)
+        return info is None or info.type.WhichOneof("value") in (None, "tensor_type")
 
     def _info(self, key: str, seen: Mapping[str, np.ndarray]) -> onnx.ValueInfoProto:
         if key in seen:

@@ -100,8 +100,8 @@ def _refuse_external_data(proto: onnx.ModelProto) -> None:
     for place, tensor in tensors_of(proto):
         if is_external(tensor):
             raise ModelError(
-                f"{place} lies in the external file {location_of(tensor)!r}, of which the model's bytes alone "
-                "tell nothing; give the model's path, or save the model as one file (onnx.save with "
+                f"{place} lies in the external file {location_of(tensor)!r}, which is not among the model's "
+                "bytes; give the model's path, or save the model as one file (onnx.save with "
                 "save_as_external_data=False)"
             )
 

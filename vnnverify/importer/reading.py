@@ -19,10 +19,12 @@ from vnnverify.importer.control import CONTROL, Results
 from vnnverify.importer.element_types import result_types, widened
 from vnnverify.importer.folding import can_fold, fold
 from vnnverify.importer.functions import Body, body_of
+from vnnverify.importer.liveness import live_nodes
 from vnnverify.importer.parsing import one_line
 from vnnverify.importer.proto import constant_of, initializers, node_attributes, output_spec, tensor_spec
 from vnnverify.importer.readers.whole import held, rounding_problem
 from vnnverify.importer.registry import find_reader
+from vnnverify.importer.sequences import SEQUENCES, Known, TensorList, tensors
 from vnnverify.importer.sizing import model_inputs
 from vnnverify.ir import Graph, Value
 from vnnverify.ops.arrangement import Constant
@@ -91,7 +93,7 @@ class _Reading:
 
     shared: _Shared
     opsets: dict[str, int]
-    operands: dict[str, Operand | None]
+    operands: dict[str, Known | None]
     types: dict[str, np.dtype] = field(default_factory=dict)  # of what is computed
     path: str = ""  # of the nodes this scope is inside
 
@@ -106,6 +108,8 @@ class _Reading:
         found = self._operand(name) if name in self.operands or name in self.shared.absent else None
         if found is None:
             raise ModelError(f"output {name!r} is computed by no node; export the model again")
+        if isinstance(found, TensorList):
+            raise ModelError(f"output {name!r} is a sequence; only tensors can be read")
         if isinstance(found, Value):
             return found
         return self.shared.builder.add(Constant(as_tensor(found)), name=name)
@@ -122,7 +126,7 @@ class _Reading:
         types = tuple(self.type_of(key) if key else None for key in node.input)
         found, made = self._results(node, name, args, types)
         for key, result, kind in zip(node.output, found, made, strict=False):
-            if key and result is not None:
+            if key and result is not None and kind is not None:
                 self.operands[key] = result
                 self.types[key] = kind
                 if isinstance(result, Value):
@@ -131,7 +135,7 @@ class _Reading:
             if key and key not in self.operands:
                 self.shared.absent[key] = f"node {name!r} ({node.op_type}): output {key!r} is not supported"
 
-    def _operand(self, key: str) -> Operand | None:
+    def _operand(self, key: str) -> Known | None:
         """What is known of a tensor.
 
         Raises:
@@ -152,18 +156,30 @@ class _Reading:
         self,
         node: onnx.NodeProto,
         name: str,
-        args: tuple[Operand | None, ...],
+        given: tuple[Known | None, ...],
         types: tuple[np.dtype | None, ...],
-    ) -> tuple[Sequence[Operand | None], Sequence[np.dtype]]:
+    ) -> tuple[Sequence[Known | None], Sequence[np.dtype | None]]:
         domain = "" if node.domain == "ai.onnx" else node.domain
         opset = int(self.opsets.get(domain, 1))
+        args = tensors(given)
         if node.op_type in CONTROL and not domain:
-            return self._controlled(node, name, args, types, opset)
+            return self._controlled(node, name, given, types, opset)
         if (node.domain, node.op_type) in self.shared.functions:  # they take precedence
             body = body_of(node, opset, args, types, self.shared.functions)
             assert body is not None
-            return self._inside(body, node.output, name, args, types)
+            return self._inside(body, node.output, name, given, types)
         attributes = node_attributes(node.attribute, name)
+        if node.op_type in SEQUENCES and not domain:
+            view = NodeView(name, node.op_type, attributes, args, 1, opset, self.shared.builder, types)
+            with _fitting(view):
+                result, kind = SEQUENCES[node.op_type](view, given)
+            return [result], [kind]
+        if any(isinstance(a, TensorList) for a in given):
+            if node.op_type == "Identity" and not domain:
+                return given, types
+            raise UnsupportedModelError(
+                f"node {name!r} ({node.op_type}): a sequence as its input is not supported; {REMEDY}"
+            )
         made = result_types(node, opset, attributes, types)
         constants = _known(node, domain, name, attributes, args, made)
         if constants is None and not any(isinstance(a, Value) for a in args) and can_fold(node):
@@ -199,10 +215,10 @@ class _Reading:
         body: Body,
         called: Sequence[str],
         name: str,
-        args: Sequence[Operand | None],
+        args: Sequence[Known | None],
         types: Sequence[np.dtype | None],
-    ) -> tuple[list[Operand | None], list[np.dtype | None]]:
-        """The outputs of a function for these arguments; what the call gives no name is left out."""
+    ) -> tuple[list[Known | None], list[np.dtype | None]]:
+        """The outputs of a function for these arguments; None for those that the call gives no name."""
         given = [*args, *[None] * (len(body.inputs) - len(args))]
         inner = _Reading(
             self.shared,
@@ -210,22 +226,30 @@ class _Reading:
             dict(zip(body.inputs, given, strict=True)),
             {key: kind for key, kind in zip(body.inputs, types, strict=False) if kind is not None},
         )
-        return self._finished(inner, name, body.nodes, body.outputs)
+        wanted = [key if name else "" for key, name in zip(body.outputs, called, strict=False)]
+        nodes, _ = live_nodes(body.nodes, wanted, self.shared.functions)
+        inner.path = f"{name}/"
+        inner.read_all(nodes)
+        found = [inner.operands.get(key) if key else None for key in wanted]
+        kinds = [inner.type_of(key) if key in inner.operands else None for key in wanted]
+        return found, kinds
 
     def _controlled(
         self,
         node: onnx.NodeProto,
         name: str,
-        args: tuple[Operand | None, ...],
+        given: tuple[Known | None, ...],
         types: tuple[np.dtype | None, ...],
         opset: int,
     ) -> Results:
         """The outputs of a node with graphs inside, which see what this scope knows."""
         graphs = {a.name: a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH}
         plain = node_attributes((a for a in node.attribute if a.name not in graphs), name)
-        view = NodeView(name, node.op_type, plain, args, len(node.output), opset, self.shared.builder, types)
+        view = NodeView(
+            name, node.op_type, plain, tensors(given), len(node.output), opset, self.shared.builder, types
+        )
 
-        def body(which: str, step: str, inputs: Sequence[Operand], kinds: Sequence[np.dtype]) -> Results:
+        def body(which: str, step: str, inputs: Sequence[Known], kinds: Sequence[np.dtype]) -> Results:
             """What one of the node's own graphs makes of these inputs, of the given types."""
             graph = graphs[which]
             keys = [v.name for v in graph.input]
@@ -234,29 +258,20 @@ class _Reading:
                 operands={**self.operands, **initializers(graph), **dict(zip(keys, inputs, strict=True))},
                 types={**self.types, **dict(zip(keys, kinds, strict=True))},
             )
-            path = f"{name}/{step}" if step else name
-            wanted = [v.name for v in graph.output]
-            found, made = self._finished(inner, path, graph.node, wanted)
-            if len(found) < len(wanted):
-                raise view.error(f"its graph lacks output {wanted[len(found)]!r}")
+            inner.path = f"{name}/{step}/" if step else f"{name}/"
+            inner.read_all(graph.node)
+            found, made = [], []
+            for value in graph.output:
+                operand = inner.operands.get(value.name)
+                kind = None if operand is None else inner.type_of(value.name)
+                if operand is None or kind is None:
+                    raise view.error(f"its graph lacks output {value.name!r}")
+                found.append(operand)
+                made.append(kind)
             return found, made
 
         with _fitting(view):
-            return CONTROL[node.op_type](view, body)
-
-    def _finished(
-        self, inner: _Reading, name: str, nodes: Iterable[onnx.NodeProto], outputs: Sequence[str]
-    ) -> tuple[list[Operand], list[np.dtype]]:
-        inner.path = f"{name}/"
-        inner.read_all(nodes)
-        found, made = [], []
-        for key in outputs:
-            operand, kind = inner.operands.get(key), inner.type_of(key) if key in inner.operands else None
-            if operand is None or kind is None:
-                break
-            found.append(operand)
-            made.append(kind)
-        return found, made
+            return CONTROL[node.op_type](view, given, body)
 
 
 @contextmanager
