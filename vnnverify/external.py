@@ -22,15 +22,7 @@ from vnnverify.files import LFS_MAGIC, identity, read_bytes
 if TYPE_CHECKING:
     import onnx
 
-__all__ = [
-    "MOST_BYTES",
-    "ModelFile",
-    "checksum",
-    "is_external",
-    "location_of",
-    "read_model_file",
-    "tensors_of",
-]
+__all__ = ["MOST_BYTES", "ModelFile", "check_whole", "checksum", "read_model_file", "refuse_external"]
 
 MOST_BYTES = (1 << 31) - 1
 """Largest model with all its tensors inside: protobuf's own limit."""
@@ -120,18 +112,37 @@ def checksum(path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]]:
     return found.hexdigest(), tuple(map(str, beside))
 
 
-def is_external(tensor: onnx.TensorProto) -> bool:
-    """Whether the tensor's data lie in another file."""
-    return tensor.data_location == tensor.EXTERNAL
+def check_whole(data: bytes) -> None:
+    """That the model in these bytes, if it is one, holds all of its tensors.
+
+    Raises:
+        ModelError: it does not.
+    """
+    proto = _with_tensors_elsewhere(data)
+    if proto is not None:
+        refuse_external(proto)
 
 
-def location_of(tensor: onnx.TensorProto) -> str:
+def refuse_external(proto: onnx.ModelProto) -> None:
+    """That the model holds all of its tensors.
+
+    Raises:
+        ModelError: one lies in another file.
+    """
+    for place, tensor in _elsewhere(proto):
+        raise ModelError(
+            f"{place} lies in the external file {_location(tensor)!r}, which is not among the model's bytes; "
+            "give the model's path, or load it with onnx.load, which reads that file too"
+        )
+
+
+def _location(tensor: onnx.TensorProto) -> str:
     """The file that the tensor names, as the model writes it."""
     stated = {str(entry.key): str(entry.value) for entry in tensor.external_data}
     return stated.get("location", "?")
 
 
-def tensors_of(proto: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+def _tensors(proto: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
     """Every tensor of a model, also inside nodes and functions, with its place for messages."""
     graphs = [proto.graph]
     nodes = [node for function in proto.functions for node in function.node]
@@ -171,7 +182,7 @@ def _with_tensors_elsewhere(content: bytes) -> onnx.ModelProto | None:
 
 
 def _elsewhere(proto: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
-    return ((place, tensor) for place, tensor in tensors_of(proto) if is_external(tensor))
+    return ((place, tensor) for place, tensor in _tensors(proto) if tensor.data_location == tensor.EXTERNAL)
 
 
 def _file_of(place: str, tensor: onnx.TensorProto) -> str:
@@ -180,7 +191,7 @@ def _file_of(place: str, tensor: onnx.TensorProto) -> str:
     Raises:
         ModelError: it lies elsewhere.
     """
-    location = location_of(tensor)
+    location = _location(tensor)
     name = location
     while name.startswith("./"):
         name = name[2:].lstrip("/")

@@ -14,9 +14,10 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vnnverify.api.exporting import export
+from vnnverify.api.exporting import export, export_program
 from vnnverify.declared import Networks
 from vnnverify.errors import ModelError, OptionError, SpecError, VnnverifyError
+from vnnverify.external import check_whole
 from vnnverify.results.report import Report
 
 if TYPE_CHECKING:
@@ -53,13 +54,14 @@ class Files:
 
 @contextmanager
 def given_as_files(model: Any, prop: Any, input_shape: Sequence[int] | None) -> Iterator[Files]:
-    """The files of a model (path, bytes, `onnx.ModelProto`, `torch.nn.Module`, or several by the names that a
-    VNN-LIB 2.0 property gives them) and of a property (path, VNN-LIB text, `Property`). Those that are made
+    """The files of a model (path, bytes, `onnx.ModelProto`, `torch.onnx.ONNXProgram`, `torch.nn.Module`,
+    `torch.export.ExportedProgram`, or several by the names that a VNN-LIB 2.0 property gives them) and of a
+    property (path, VNN-LIB text, `Property`). Those that are made
     for it are removed afterwards.
 
     Raises:
         OptionError: something else was given, or a module without an input shape.
-        ModelError: a module cannot be exported.
+        ModelError: a module cannot be exported, or a model lacks tensors that lie in a file.
         SpecError: a `Property` is incomplete.
     """
     with tempfile.TemporaryDirectory(prefix="vnnverify-") as folder:
@@ -82,19 +84,43 @@ def _model_file(
     """Path and name of one model's file; a module's is called by its class if `name` is the usual one."""
     if isinstance(model, str | os.PathLike):
         return os.fspath(model), os.fspath(model)
+    proto = getattr(model, "model_proto", model)  # of a torch.onnx.ONNXProgram
     if isinstance(model, bytes | bytearray | memoryview):
         data = bytes(model)
-    elif callable(getattr(model, "SerializeToString", None)):  # an onnx.ModelProto
-        data = model.SerializeToString()
+        check_whole(data)
+    elif callable(getattr(proto, "SerializeToString", None)):  # an onnx.ModelProto
+        data = _serialised(proto)
+        check_whole(data)
+    elif _is_program(model):
+        data = export_program(model)
     elif _is_module(model):
         name = f"{type(model).__name__}.onnx" if name == "model.onnx" else name
         data = export(model, _shape(prop, input_shape))
     else:
         raise OptionError(
-            f"a model is a path, bytes, an onnx.ModelProto or a torch.nn.Module, not {type(model).__name__}"
+            "a model is a path, bytes, an onnx.ModelProto, a torch.nn.Module or what torch.export makes of "
+            f"one, not {type(model).__name__}"
         )
     (folder / name).write_bytes(data)
     return str(folder / name), name
+
+
+def _serialised(proto: Any) -> bytes:
+    """The bytes of an onnx.ModelProto.
+
+    Raises:
+        ModelError: it is too large.
+    """
+    try:
+        data: bytes = proto.SerializeToString()
+    except Exception as error:  # protobuf's own exception types differ between its versions
+        raise ModelError(f"the model cannot be written as bytes ({error}); it may be too large") from error
+    return data
+
+
+def _is_program(model: Any) -> bool:
+    export = sys.modules.get("torch.export")
+    return export is not None and isinstance(model, export.ExportedProgram)
 
 
 def _is_module(model: Any) -> bool:

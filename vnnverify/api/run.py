@@ -45,8 +45,9 @@ def verify(
     """Decide whether the model has the property.
 
     Args:
-        model: a path (.gz is fine), ONNX bytes, an `onnx.ModelProto` or a `torch.nn.Module`; or several of
-            these, by the names that a VNN-LIB 2.0 property gives them.
+        model: a path (.gz is fine), ONNX bytes, an `onnx.ModelProto`, a `torch.nn.Module`, or what
+            `torch.export.export` or `torch.onnx.export` makes of one; or several of these, by the names that
+            a VNN-LIB 2.0 property gives them.
         property: a path, VNN-LIB text (which states what must not happen), or a `vnnverify.Property`
             (which states what must hold).
         timeout: seconds of wall time in all; `math.inf` for none.

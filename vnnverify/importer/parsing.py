@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import onnx
 
 from vnnverify.errors import ModelError, UnsupportedModelError
-from vnnverify.external import is_external, location_of, tensors_of
+from vnnverify.external import refuse_external
 from vnnverify.importer.liveness import drop_dead, graphs_of, reads_of
 from vnnverify.importer.acceptance import takes
 
@@ -42,7 +42,7 @@ def parse(data: bytes) -> Parsed:
         raise ModelError(f"not an ONNX model, or truncated ({one_line(error)}); export it again") from error
     if not proto.graph.node and not proto.graph.output:
         raise ModelError("holds no graph, so it is not an ONNX model, or truncated; export it again")
-    _refuse_external_data(proto)
+    refuse_external(proto)
     moved = _sort_all(proto)
     dropped = drop_dead(proto)
     if proto.graph.sparse_initializer:
@@ -94,16 +94,6 @@ def one_line(error: Exception) -> str:
     """An error's text on one line, at most 240 characters."""
     text = " ".join(str(error).split("==> Context")[0].split()) or type(error).__name__
     return text if len(text) <= 240 else f"{text[:240]}…"
-
-
-def _refuse_external_data(proto: onnx.ModelProto) -> None:
-    for place, tensor in tensors_of(proto):
-        if is_external(tensor):
-            raise ModelError(
-                f"{place} lies in the external file {location_of(tensor)!r}, which is not among the model's "
-                "bytes; give the model's path, or save the model as one file (onnx.save with "
-                "save_as_external_data=False)"
-            )
 
 
 def _refuse_namesakes(graph: onnx.GraphProto) -> None:
