@@ -139,7 +139,7 @@ REFUSED: list[tuple[str, Callable[[Build], onnx.ModelProto], type[ModelError], s
         "external",
         lambda b: external(b, "w.bin"),
         ModelError,
-        "external file 'w.bin', .* save the model as one",
+        "external file 'w.bin', .* load it with onnx.load",
     ),
     ("outside", lambda b: external(b, "../../etc/passwd"), ModelError, "external file '../../etc/passwd'"),
     ("no input", lambda b: b([relu("c")], {}, Y, {"c": W}), ModelError, "the model has no input"),

@@ -15,7 +15,7 @@ from vnnverify.ir import Shape
 
 __all__ = ["model_inputs", "sized_inputs"]
 
-_MOST_TRIES = 1 << 20
+_MOST_TRIES = 1 << 11
 """Sizes that are tried out; more are needed only where several axes of several inputs are dynamic."""
 
 _MOST_NAMES = 16
