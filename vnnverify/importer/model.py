@@ -10,12 +10,12 @@ from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.external import read_model_file
 from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import readers
+from vnnverify.importer.acceptance import observed_layout
 from vnnverify.importer.builder import REMEDY
 from vnnverify.importer.interface import Interface, adapted
 from vnnverify.importer.parsing import Parsed, parse
 from vnnverify.importer.precision import model_roundoff
 from vnnverify.importer.reading import declared_layout, read_graph
-from vnnverify.importer.acceptance import observed_layout
 from vnnverify.importer.sizing import sized_inputs
 from vnnverify.importer.truncation import truncated_inputs
 from vnnverify.ir import Graph

@@ -11,8 +11,8 @@ import onnx
 
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.external import refuse_external
-from vnnverify.importer.liveness import drop_dead, graphs_of, reads_of
 from vnnverify.importer.acceptance import takes
+from vnnverify.importer.liveness import drop_dead, graphs_of, reads_of
 
 __all__ = ["OLDEST_OPSET", "Parsed", "one_line", "parse"]
 
