@@ -12,6 +12,7 @@ from torch import Tensor, backends
 __all__ = [
     "AGREEMENT",
     "COMPUTED_ROUNDINGS",
+    "FLOAT32_REACH",
     "FUNCTION_ULPS",
     "HALF_AGREEMENT",
     "PARAMETER_ROUNDINGS",
@@ -19,6 +20,8 @@ __all__ = [
     "direct_convolutions",
     "gamma",
     "lower_as",
+    "middle",
+    "proves",
     "round_down",
     "round_up",
     "subnormals_flushed",
@@ -51,6 +54,10 @@ the logarithm of a base as computed by numpy, which is less than one unit in the
 FUNCTION_ULPS = 8
 """Relative error, in unit roundoffs, granted to an elementary function (exp, tanh, …) as computed
 by torch; the vectorised SLEEF and CUDA versions state at most 2 ulp (4 unit roundoffs)."""
+
+
+FLOAT32_REACH = 2.0**50
+"""Size of inputs up to which float32 is good for a search: squares do not overflow, nor sums of these."""
 
 
 @contextmanager
@@ -106,7 +113,23 @@ def varies(lower: Tensor, upper: Tensor) -> Tensor:
     most: bool, of the same shape. A matter of effort only: bounds hold over the whole interval either way.
     """
     size = torch.maximum(lower.abs(), upper.abs()).clamp(min=torch.finfo(torch.float32).tiny)
-    return upper - lower > 4 * torch.finfo(torch.float32).eps * size
+    width = upper - lower
+    return (width > 4 * torch.finfo(torch.float32).eps * size) | torch.isinf(width)
+
+
+def proves(lower: Tensor) -> Tensor:
+    """Which lower bounds of margins prove that these are positive: NaN and infinity never prove anything."""
+    return (lower > 0) & torch.isfinite(lower)
+
+
+def middle(lower: Tensor, upper: Tensor) -> Tensor:
+    """A finite number halfway in each interval [lower, upper], or in the part of it that is finite."""
+    found = (lower + upper) / 2
+    if bool(torch.isfinite(found).all()):
+        return found
+    most = torch.finfo(lower.dtype).max
+    lower, upper = lower.clamp(-most, most), upper.clamp(-most, most)
+    return torch.where(torch.isfinite(found), found, lower / 2 + upper / 2)
 
 
 def lower_as(x: Tensor, dtype: torch.dtype) -> Tensor:

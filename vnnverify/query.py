@@ -87,8 +87,11 @@ class Region:
         """Uniform points (count, n) float64 of the box (the linear rows are not looked at)."""
         device = generator.device
         u = torch.rand(count, self.lower.numel(), generator=generator, dtype=torch.float64, device=device)
-        lower, upper = self.lower.to(device), self.upper.to(device)
-        return torch.clamp(lower + u * (upper - lower), min=lower, max=upper)
+        most = torch.finfo(torch.float64).max
+        lower, upper = (end.to(device).clamp(-most, most) for end in (self.lower, self.upper))
+        half = upper / 2 - lower / 2  # the width may overflow
+        x = torch.where(half < most / 4, lower + u * (upper - lower), lower + u * half + u * half)
+        return torch.clamp(x, min=lower, max=upper)
 
     def contains(self, x: Tensor) -> Tensor:
         """Which of the points x (batch, n) lie inside: (batch,) bool."""
@@ -276,6 +279,13 @@ class Query:
     def varying(self) -> int:
         """The most inputs that vary in a clause."""
         return max((c.region.varying for c in self.clauses), default=0)
+
+    @property
+    def reach(self) -> float:
+        """The largest absolute value of an input in a region."""
+        ends = [end for clause in self.clauses for end in (clause.region.lower, clause.region.upper)]
+        parts = (torch.stack(ends[k : k + 4096]) for k in range(0, len(ends), 4096))
+        return max((float(part.abs().max()) for part in parts if part.numel()), default=0.0)
 
     def with_clauses(self, clauses: Iterable[Clause]) -> Query:
         """The residual query that asks about these clauses only."""

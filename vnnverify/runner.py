@@ -17,6 +17,7 @@ from vnnverify.backend import Backend, Context, Outcome, Result
 from vnnverify.deadline import Deadline
 from vnnverify.errors import BackendError, UnsupportedOperator
 from vnnverify.guard import Disagreement
+from vnnverify.numerics import FLOAT32_REACH
 from vnnverify.query import Query, Replay
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -33,11 +34,14 @@ def make_context(
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
 ) -> Context:
-    """A context whose `confirm` replays a candidate in the query's original model."""
+    """A context whose `confirm` replays a candidate in the query's original model.
+
+    Where inputs are larger than `FLOAT32_REACH` its float type is float64: in float32 they overflow.
+    """
     return Context(
         deadline=deadline,
         device=torch.device(device),
-        dtype=dtype,
+        dtype=torch.float64 if query.reach > FLOAT32_REACH else dtype,
         generator=torch.Generator(device=device).manual_seed(seed),
         logger=logging.getLogger("vnnverify.backend"),
         confirm=lambda x: query.source.replay(x).valid,

@@ -49,7 +49,9 @@ def _affine(op: Affine, inputs: Sequence[Interval], node: Node) -> Interval:
     radius = op.magnitude(*radii) * (1 + 2 * g)
     if op.offset is not None:
         radius = radius + g * op.offset.abs()
-    return _without_nan(round_down(z - radius), round_up(z + radius))
+    lost = ~torch.isfinite(z)  # a sum that overflows on the way is not as large as that
+    low, high = round_down(z - radius), round_up(z + radius)
+    return _without_nan(low.masked_fill(lost, -torch.inf), high.masked_fill(lost, torch.inf))
 
 
 @domain.rule(Scale, Sum, ReduceSum)
@@ -60,7 +62,9 @@ def _end_by_end(op: Scale | Sum | ReduceSum, inputs: Sequence[Interval], node: N
     sizes = (op.magnitude(*(x.abs() for x in ends)) for ends in (least, most))
     add = 0.0 if op.offset is None else op.offset.abs()
     error_low, error_high = (g * (size + add) * (1 + 2 * g) for size in sizes)
-    return _without_nan(round_down(op(*least) - error_low), round_up(op(*most) + error_high))
+    low, high = op(*least), op(*most)
+    low, high = low.masked_fill(low == torch.inf, -torch.inf), high.masked_fill(high == -torch.inf, torch.inf)
+    return _without_nan(round_down(low - error_low), round_up(high + error_high))
 
 
 def _ends_for(op: Scale | Sum | ReduceSum, index: int, pair: Interval) -> Interval:

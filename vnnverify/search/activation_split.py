@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.backend import Context
+from vnnverify.numerics import proves
 from vnnverify.search.batch import BatchSize
 from vnnverify.search.threads import in_threads, worthwhile_threads
 
@@ -115,7 +116,7 @@ class Branches:
 class ActivationBounds:
     """What a domain says about a batch of sub-problems."""
 
-    lower: Tensor  # (N,) sound lower bounds, rounding accounted for: positive proves a sub-problem
+    lower: Tensor  # (N,) sound lower bounds, rounding accounted for: positive and finite proves a sub-problem
     multiplier: Tensor  # (N, T) of the splits
     memory: dict[str, Tensor]  # what the children start from
     point: Tensor  # (N, n) inputs worth trying
@@ -219,19 +220,19 @@ class ActivationSplit:
         batch = BatchSize(self.full_batch, self.max_batch, self.seconds)
         lowest, deepest = float(found.lower.min()), 0
         self.visited = len(roots)
-        open_ = ~(found.lower > 0)
+        open_ = ~proves(found.lower)
         witness = self._try(roots, found, open_)
         if witness is not None:
             return ActivationResult([], witness, stats=self._stats(0, lowest, deepest))
         work = self._children(roots, found, open_, stuck)
         root_bound, needed = found.lower, 0.0
-        while len(work) and not self.ctx.deadline.expired and needed <= self.patience:
+        while len(work) and not self.ctx.deadline.expired and not needed > self.patience:
             before = time.monotonic()
             chosen, work = _pop(work, batch.size)
             taken = len(chosen)
             found = self.bounder.bound(chosen)
             self.visited += taken
-            open_ = ~(found.lower > 0)
+            open_ = ~proves(found.lower)
             witness = self._try(chosen, found, open_)
             lowest = float(found.lower.min())
             deepest = max(deepest, chosen.element.shape[1])
@@ -290,11 +291,12 @@ class ActivationSplit:
 
 
 def _needed(branches: Branches, lower: Tensor, root: Tensor) -> float:
-    """How many splits the sub-problems would take if bounds went on rising as they did so far, the median."""
+    """How many splits the sub-problems would take if bounds went on rising as they did so far, the median;
+    NaN where too little is known."""
     before = root[branches.goal]
     depth = (branches.side != 0).sum(dim=1)
     rise = (lower - before) / depth.clamp(min=1)
-    return float((-before / rise.clamp(min=1e-12)).median())
+    return float((-before / rise.clamp(min=1e-12)).nanmedian())
 
 
 def _pop(work: Branches, count: int) -> tuple[Branches, Branches]:

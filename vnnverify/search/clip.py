@@ -22,7 +22,8 @@ def clip(
 
     margin_s(x) >= margin[s] + Σ_j |A_sj| · (distance of x_j from the end where A_s is least), for x
     in the box, so row s forbids coordinates further than −margin[s]/|A_sj| from that end. The rows
-    of one polytope cut in turn (intersection), open polytopes are joined (hull). Rounded outward.
+    of one polytope cut in turn (intersection), open polytopes are joined (hull). Rounded outward. What is not
+    finite cuts nothing; of a box that holds none the ends cross.
 
     Args:
         margin: sound lower bounds (batch, S) of the margins on the box.
@@ -31,14 +32,17 @@ def clip(
         open_: (batch, P) the polytopes not excluded.
     """
     u = unit_roundoff(lower.dtype)
-    slack = (-margin).clamp(min=0) * (1 + 4 * u)  # (batch, S)
-    reach = slack[:, :, None] / A.abs()  # (batch, S, n); inf or NaN where A is 0
-    reach = torch.nan_to_num(reach, nan=float("inf"), posinf=float("inf")) * (1 + 4 * u)
-    lo, up = lower[:, None], upper[:, None]
-    guard = 4 * u * (lo.abs() + up.abs())
-    row_up = torch.where(A > 0, torch.minimum(up, lo + reach + guard), up)
-    row_lo = torch.where(A < 0, torch.maximum(lo, up - reach - guard), lo)
     inf = float("inf")
+    known = torch.isfinite(margin)
+    slack = torch.where(known, (-margin).clamp(min=0) * (1 + 4 * u), inf)  # (batch, S)
+    reach = slack[:, :, None] / A.abs()  # (batch, S, n); inf or NaN where A is 0
+    reach = torch.where(torch.isfinite(A), torch.nan_to_num(reach, nan=inf, posinf=inf) * (1 + 4 * u), inf)
+    lo, up = lower[:, None], upper[:, None]
+    guard = 4 * u * lo.abs() + 4 * u * up.abs()
+    row_up = torch.where(
+        A > 0, torch.fmin(up, lo + reach + guard), up
+    )  # NaN, as of an infinite end, cuts nothing
+    row_lo = torch.where(A < 0, torch.fmax(lo, up - reach - guard), lo)
     best_up, best_lo = torch.full_like(upper, -inf), torch.full_like(lower, inf)
     for p in range(member.shape[1]):
         rows = member[:, p, :, None]

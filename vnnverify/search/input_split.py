@@ -208,7 +208,7 @@ class InputSplit:
         if A is not None:
             boxes.lower, boxes.upper = clip(boxes.lower, boxes.upper, margin, A, spec.member, open_)
             boxes.lower, boxes.upper = self.whole.shrunk(boxes.lower, boxes.upper)
-            alive = (boxes.lower <= boxes.upper).all(dim=1)
+            alive = ~(boxes.lower > boxes.upper).any(dim=1)
             boxes, score, far, wide = boxes.take(alive), score[alive], far[alive], wide[alive]
         thin = ~self.whole.divisible(boxes.lower, boxes.upper).any(dim=1)
         stuck.update(boxes.clause[thin & ~wide].tolist())
@@ -238,12 +238,13 @@ class InputSplit:
     ) -> Tensor | None:
         """Look at the centre of each open box and at the corner where its bound is least."""
         points = [self.whole.middle(boxes.lower, boxes.upper)]
+        most = torch.finfo(boxes.lower.dtype).max
         if A is not None:
             value, row = spec.best_rows(margin, open_)
             worst = torch.where(open_, value, float("inf")).argmin(dim=1)  # the most violated polytope
             pick = row.gather(1, worst[:, None])[:, :, None].expand(-1, -1, A.shape[2])
             slope = A.gather(1, pick)[:, 0]
-            points.append(torch.where(slope > 0, boxes.lower, boxes.upper))
+            points.append(torch.where(slope > 0, boxes.lower, boxes.upper).clamp(-most, most))
         for x in points:
             hits = spec.violated(self.network(x)).nonzero()[:, 0]
             for index in hits[:3].tolist():

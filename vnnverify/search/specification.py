@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vnnverify.numerics import upper_as
+from vnnverify.numerics import proves, upper_as
 from vnnverify.query import Clause
 
 __all__ = ["Specification"]
@@ -83,8 +83,7 @@ class Specification:
     def open_polytopes(self, lower: Tensor) -> Tensor:
         """Polytopes (batch, P) that sound lower bounds (batch, S) of the margins do not exclude. NaN and
         infinity exclude nothing."""
-        positive = (lower > 0) & torch.isfinite(lower)
-        return self.real & ~(self.member & positive[:, None, :]).any(dim=2)
+        return self.real & ~(self.member & proves(lower)[:, None, :]).any(dim=2)
 
     def best_rows(self, lower: Tensor, open_: Tensor) -> tuple[Tensor, Tensor]:
         """The largest lower bound that a row of each open polytope (batch, P) has, and which row has it.

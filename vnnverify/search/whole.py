@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.query import Query
+from vnnverify.search.cut import cut_points
 
 __all__ = ["WholeInputs"]
 
@@ -36,8 +37,8 @@ class WholeInputs:
         return torch.where(self.which, lower.ceil(), lower), torch.where(self.which, upper.floor(), upper)
 
     def middle(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """A point near the centre of each box."""
-        centre = (lower + upper) / 2
+        """A point near the centre of each box, or where it is best cut."""
+        centre = cut_points(lower, upper)
         return torch.where(self.which, centre.floor(), centre) if self.some else centre
 
     def cut(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:

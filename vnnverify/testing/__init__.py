@@ -14,6 +14,7 @@ from vnnverify.testing.domain_checks import check_domain
 from vnnverify.testing.network import Network
 from vnnverify.testing.operator_cases import OperatorCase, operator_cases
 from vnnverify.testing.operator_checks import check_operator
+from vnnverify.testing.overflow_checks import check_overflow
 from vnnverify.testing.records import CheckFailure, CheckRecord, CheckSkipped
 from vnnverify.testing.source import ModelSource, query_of
 from vnnverify.testing.subject import Settings, context
@@ -33,6 +34,7 @@ __all__ = [
     "check_backend",
     "check_domain",
     "check_operator",
+    "check_overflow",
     "context",
     "halfspaces",
     "operator_cases",

@@ -61,7 +61,9 @@ class Outputs:
         ends = _dot(C.clamp(min=0), z.lower) + _dot(C.clamp(max=0), z.upper) - d
         size = _dot(C.abs(), torch.maximum(z.lower.abs(), z.upper.abs())) + d.abs()
         by_intervals = round_down(ends - 2 * g * size - _tiny(C))
-        lower, by_intervals = (torch.nan_to_num(low, nan=-float("inf")) for low in (lower, by_intervals))
+        lower, by_intervals = (
+            torch.where(torch.isfinite(low), low, -float("inf")) for low in (lower, by_intervals)
+        )
         k = self.free.numel()
         ours = generators[:, :k].mT  # (B, S, k)
         slopes = ours / self.radius[:, None, self.free] * (1 - 4 * unit_roundoff(C.dtype))

@@ -177,7 +177,8 @@ class DualBounder:
             part.rows, part.offset = self.C[goal], self.d[goal]
             proved = self.exact.certify(part).lower
             sure = (proved > 0) & torch.isfinite(proved)  # an overflow proves nothing
-            lower[hopeful] = torch.where(sure, upper_as(proved, self.dtype), 0.0)
+            most = torch.finfo(self.dtype).max
+            lower[hopeful] = torch.where(sure, upper_as(proved, self.dtype).clamp(max=most), 0.0)
         return lower
 
 

@@ -240,7 +240,7 @@ def _concretize(
     error = error * (1 + 2 * gamma(widest, A.dtype))
     c = const - error
     lower = least + c
-    return Linear(A, c, lower.masked_fill(lower.isnan(), -float("inf")), error, widest)
+    return Linear(A, c, torch.where(torch.isfinite(lower), lower, -float("inf")), error, widest)
 
 
 @domain.rule(Affine)

@@ -272,6 +272,7 @@ class Propagator:
             if deadline.expired or not box.numel():
                 return 0
             found, widest = bounds_of(part)
+            found = torch.where(torch.isfinite(found), found, -torch.inf)
             known = sign * torch.where(sign > 0, lower[box, element], upper[box, element])
             gained.append(bool((found > known).any()))
             below = sign > 0

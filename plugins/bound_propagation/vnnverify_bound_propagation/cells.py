@@ -185,7 +185,8 @@ def tighten(hinges: Hinges, cells: Cells, proof: Proof) -> Tensor:
     empty = (less > more).any(dim=1)
     less, more = torch.minimum(less, more), torch.maximum(less, more)
     near, far = _over_half_space(hinges, cells.goal, proof, less, more)
-    low, high = torch.fmax(low, near), torch.fmin(high, far)
+    low = torch.where(torch.isfinite(near), torch.fmax(low, near), low)
+    high = torch.where(torch.isfinite(far), torch.fmin(high, far), high)
     empty |= (low > high).any(dim=1)
     keep = sane[:, None]
     dtype = cells.lower.dtype

@@ -43,7 +43,7 @@ def influence(
         marked = found.get(node.output)
         if marked is not None and interval is not None:
             lower, upper = interval[node.output]
-            marked = marked & flat(lower < upper).any(dim=0)
+            marked = marked & ~flat(lower >= upper).all(dim=0)
         if marked is None or not marked.any():
             continue
         found[node.output] = marked

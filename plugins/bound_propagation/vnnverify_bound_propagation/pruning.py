@@ -74,10 +74,10 @@ def _kept(graph: Graph, state: State) -> dict[Value, Tensor]:
         if not between or not linear or z.size != z.shape[-1] or z in graph.outputs or y in graph.outputs:
             continue
         lower, upper = (flat(end) for end in state.interval[z])
-        alive = (upper > 0).any(dim=0)
+        alive = ~(upper <= 0).all(dim=0)
         if not bool(alive.any()):
             alive[0] = True  # no tensor becomes empty
-        open_ = ((lower < 0) & (upper > 0)).any(dim=0)
+        open_ = ~((lower >= 0) | (upper <= 0)).all(dim=0)
         order = torch.cat([(alive & open_).nonzero()[:, 0], (alive & ~open_).nonzero()[:, 0]])
         if order.tolist() != list(range(z.size)):
             kept[z] = kept[y] = order

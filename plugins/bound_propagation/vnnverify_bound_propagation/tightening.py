@@ -173,10 +173,10 @@ class Tightening:
             ends = problems.lower[p, column], problems.upper[p, column]
             lower = torch.where(up, torch.fmax(ends[0], lower_as(low, sign.dtype)), ends[0])
             upper = torch.where(up, ends[1], torch.fmin(ends[1], upper_as(-low, sign.dtype)))
-            sane = lower <= upper
-            empty[p[~sane]] = True
-            problems.lower[p[sane], column[sane]] = lower[sane]
-            problems.upper[p[sane], column[sane]] = upper[sane]
+            crossed = lower > upper
+            empty[p[crossed]] = True
+            problems.lower[p[~crossed], column[~crossed]] = lower[~crossed]
+            problems.upper[p[~crossed], column[~crossed]] = upper[~crossed]
         return [rows[k] for k in sorted(rows)]
 
 

@@ -14,6 +14,7 @@ from vnnverify.model_points import Points, points_in
 from vnnverify_falsification.concrete import try_centres, try_corners
 from vnnverify_falsification.gradient import descend, gives_gradient
 from vnnverify_falsification.hunt import BLIND_BATCH, Hunt
+from vnnverify_falsification.inner import HUGE, with_inner_boxes
 from vnnverify_falsification.local_search import wander
 from vnnverify_falsification.refine import refine, refined_points
 
@@ -70,6 +71,8 @@ class Falsification(Backend[FalsificationOptions]):
         limits = ctx
         if self.options.seconds > 0:
             limits = ctx.until(Deadline(min(ctx.deadline.at, Deadline.after(self.options.seconds).at)))
+        if query.reach > HUGE / 2:
+            clauses = with_inner_boxes(clauses)
         hunt = Hunt(query, clauses, limits, self.options.memory_mb)
         several = len(clauses) > FEW_CLAUSES or Points.SEVERAL in held
         rounds = self._search(hunt, self.options.rounds if several else 0)

@@ -60,12 +60,13 @@ class Hunt:
         return torch.rand(*shape, generator=self.ctx.generator, device=self.ctx.device, dtype=self.ctx.dtype)
 
     def boxes(self, clause: Tensor) -> tuple[Tensor, Tensor]:
-        """Lower end and width of each point's box: clause (batch,) -> two (batch, n)."""
+        """Lower end and width of each point's box, cut to be finite: clause (batch,) -> two (batch, n)."""
         wanted, back = torch.unique(clause, return_inverse=True)
         regions = [self.clauses[int(index)].region for index in wanted]
-        lower = torch.stack([r.lower for r in regions])
-        width = torch.stack([r.upper for r in regions]) - lower
         device, dtype = self.ctx.device, self.ctx.dtype
+        most = torch.finfo(dtype).max / 4
+        lower = torch.stack([r.lower for r in regions]).clamp(-most, most)
+        width = torch.stack([r.upper for r in regions]).clamp(-most, most) - lower
         return lower.to(device, dtype)[back], width.to(device, dtype)[back]
 
     def at(self, u: Tensor, lower: Tensor, width: Tensor) -> Tensor:

@@ -21,6 +21,9 @@ from vnnverify_milp.solve import TOLERANCE, branch, margin_of, relax
 
 __all__ = ["Milp", "MilpOptions"]
 
+LARGEST = 1e15
+"""Columns may hold such numbers: HiGHS takes 1e20 for infinite, and its tolerances are absolute."""
+
 
 @dataclass(frozen=True, slots=True)
 class MilpOptions:
@@ -125,6 +128,8 @@ class Milp(ClauseBackend[MilpOptions]):
             encoding = encode(graph, bounds, ctx.deadline, whole)
         except OutOfTime:
             return Outcome.timeout("no time was left to encode the network")
+        if encoding.program.reach.max(initial=0.0) > LARGEST:
+            return Outcome.unknown(f"numbers of more than {LARGEST:g} are too large for the solver")
         ends = ({v: bounds[v][k][None] for v in graph.outputs} for k in (0, 1))
         lower, upper = (graph.join_outputs(end)[0] for end in ends)
         hunt = _Hunt(graph, clause, whole, ctx.confirm)
