@@ -156,7 +156,11 @@ def test_a_false_comparison_of_constants_leaves_nothing(
     [
         ("(assert (<= X_0 1))", "", "X_0 has no finite lower bound; add (assert (>= X_0 …))"),
         ("(assert (>= X_0 1))", "", "X_0 has no finite upper bound; add (assert (<= X_0 …))"),
-        ("(assert (>= X_0 0))(assert (<= X_0 1e400))", "", "X_0 has no finite upper bound"),
+        (
+            UNIT + "\n(assert (>= (+ (* 1e-400 Y_0) X_0) 0))",
+            "4:9",
+            "coefficients beyond the range of float64, or too far apart for it; scale them",
+        ),
         (
             "(assert (>= X_0 1))\n(assert (or (<= X_0 2) (and (<= Y_0 0))))",
             "",
@@ -174,6 +178,16 @@ def test_refuses(prop: Build, compiled: Compile, assertions: str, place: str, me
     with pytest.raises(SpecError, match=re.escape(message)) as caught:
         compiled(found)
     assert str(caught.value).startswith(f"p.vnnlib:{place}: " if place else "p.vnnlib: ")
+
+
+def test_a_bound_that_no_float_reaches(prop: Build, compiled: Compile) -> None:
+    wide = "(assert (and (>= X_0 -1e400) (<= X_0 1e400)))"
+    largest = 1.7976931348623157e308
+    assert boxes(compiled(prop(1, 1, wide + "(assert (>= Y_0 0))"))) == [([-largest], [largest])]
+    found = compiled(prop(1, 1, UNIT + "(assert (<= X_0 1e400))(assert (<= Y_0 1e400))(assert (>= Y_0 2))"))
+    assert boxes(found) == [([0.0], [1.0])] and found.clauses[0].unsafe[0].b.tolist() == [-2.0]
+    for never in ("(>= X_0 1e400)", "(= X_0 -1e400)", "(< X_0 -1e400)"):
+        assert compiled(prop(1, 1, wide + f"(assert {never})")).clauses == ()
 
 
 def test_refuses_a_model_of_another_size(prop: Build, compiled: Compile) -> None:

@@ -23,6 +23,7 @@ from vnnverify.vnnlib.rows import (
 
 X0, X1, Y0, Y1 = Variable("X", 0), Variable("X", 1), Variable("Y", 0), Variable("Y", 1)
 INF = math.inf
+LARGEST = math.nextafter(INF, 0)
 ABOVE = math.nextafter(0.1, INF)
 BELOW = math.nextafter(0.1, 0)  # 0.1 as float64 is above the decimal
 THIRD = 1 / 3  # as float64 below the fraction
@@ -71,8 +72,22 @@ def row(variables: tuple[Variable, ...], coefficients: tuple[float, ...], bound:
         ("(< Y_0 Y_0)", False),
         ("(<= 1 0)", False),
         ("(= (* 2 3) 6)", True),
-        ("(<= Y_0 1e400)", (row((Y0,), (1.0,), INF),)),
-        ("(<= Y_0 -1e400)", (row((Y0,), (1.0,), -math.nextafter(INF, 0)),)),
+        ("(<= Y_0 1e400)", True),
+        ("(> Y_0 -1e400)", True),
+        ("(<= (+ Y_0 Y_1) 1e400)", True),
+        ("(= Y_0 1e400)", (row((Y0,), (-1.0,), -LARGEST),)),
+        ("(>= Y_0 1e400)", (row((Y0,), (-1.0,), -LARGEST),)),
+        ("(<= X_0 1e400)", Bound(0, -INF, LARGEST)),
+        ("(> X_0 -1e400)", Bound(0, -LARGEST, INF)),
+        ("(<= (* 2 X_0) 1e400)", Bound(0, -INF, LARGEST)),
+        ("(>= (* -2 X_0) -1e400)", Bound(0, -INF, LARGEST)),
+        ("(<= X_0 1.7976931348623158e308)", Bound(0, -INF, LARGEST)),
+        ("(>= X_0 1e400)", False),
+        ("(< X_0 -1e400)", False),
+        ("(= X_0 1e400)", False),
+        ("(>= (* -2 X_0) 1e400)", False),
+        ("(= (* 2 X_0) -1e400)", False),
+        ("(<= Y_0 -1e400)", (row((Y0,), (1.0,), -LARGEST),)),
     ],
 )
 def test_reads(text: str, expected: Statement) -> None:

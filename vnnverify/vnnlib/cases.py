@@ -23,7 +23,7 @@ from vnnverify.vnnlib.rows import (
     Statement,
     read_comparison,
 )
-from vnnverify.vnnlib.terms import Terms
+from vnnverify.vnnlib.terms import CoefficientOutOfRange, Terms
 
 __all__ = ["MAX_ENTRIES", "Cases", "Rows", "Said", "as_one_case", "check_size", "read_cases"]
 
@@ -139,7 +139,7 @@ def read_cases(
     owner = np.repeat(np.arange(count), np.fromiter(map(len, parts), np.int64, count))
     keys = np.fromiter(map(id, flat), np.int64, len(flat))
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    return _arranged(prop, count, _read_in_order(flat, first, terms, whole), which, flat, owner, offset)
+    return _arranged(prop, count, _read_in_order(prop, flat, first, terms, whole), which, flat, owner, offset)
 
 
 def as_one_case(prop: Property, cases: Cases, kept: Sequence[int], terms: Terms) -> Cases:
@@ -266,7 +266,11 @@ def _rows_of(cases: Cases, case: int, least: np.ndarray, most: np.ndarray) -> Ro
 
 
 def _read_in_order(
-    flat: list[Compare | Statement], first: np.ndarray, terms: Terms, whole: Container[int]
+    prop: Property,
+    flat: list[Compare | Statement],
+    first: np.ndarray,
+    terms: Terms,
+    whole: Container[int],
 ) -> list[Statement]:
     """What `flat[first[k]]` states, for every k; read in the order of the text."""
     statements: list[Statement] = [True] * len(first)
@@ -278,5 +282,8 @@ def _read_in_order(
         try:
             statements[k] = read_comparison(comparison, whole)
         except (NonlinearTerm, InexactCoefficient):
-            statements[k] = terms.read(comparison, whole)
+            try:
+                statements[k] = terms.read(comparison, whole)
+            except CoefficientOutOfRange as error:
+                raise prop.error(str(error), error.offset) from None
     return statements

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _LARGEST_EXACT = 1 << 53
+_LARGEST = sys.float_info.max
 _FLIPPED = {"<=": ">=", "<": ">", ">=": "<=", ">": "<", "=": "="}
 
 
@@ -37,7 +39,8 @@ class InexactCoefficient(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """lower <= X_index <= upper, rounded outward; infinite where nothing is said.
+    """lower <= X_index <= upper, rounded outward; infinite where nothing is said. An end beyond the range of
+    float64 is the last number in it: no input is beyond.
 
     Of an input of whole numbers the ends are the first whole numbers inside, then rounded outward to float64.
     """
@@ -78,6 +81,8 @@ def read_comparison(comparison: Compare, whole: Container[int] = ()) -> Statemen
         below = rhs.up if operator != ">=" and operator != ">" else math.inf
         above = rhs.down if operator != "<=" and operator != "<" else -math.inf
         if lhs.kind == "X":
+            if math.isinf(rhs.nearest) and _beyond(operator, rhs.nearest):
+                return False
             return _bound(lhs.index, above, below, operator, rhs.side == 0, whole)
         return _simple_rows((lhs,), (1.0,), below, -above, operator)
     if isinstance(lhs, Variable) and isinstance(rhs, Variable) and lhs != rhs:
@@ -93,6 +98,10 @@ def _bound(
     Args:
         exact: whether the finite ends are the text's, not rounded.
     """
+    if operator not in (">=", ">"):
+        upper = min(upper, _LARGEST)
+    if operator not in ("<=", "<"):
+        lower = max(lower, -_LARGEST)
     if index not in whole:
         return Bound(index, lower, upper)
     first, last = _rounded(lower, math.ceil), _rounded(upper, math.floor)
@@ -101,6 +110,11 @@ def _bound(
         first += first == lower and (not exact or operator == ">")
         last -= last == upper and (not exact or operator == "<")
     return Bound(index, first, last)
+
+
+def _beyond(operator: str, bound: float) -> bool:
+    """Whether no input compares so with a number that is infinite as a float."""
+    return operator == "=" or (operator in (">=", ">")) == (bound > 0)
 
 
 def _rounded(end: float, rounding: Callable[[float], int]) -> float:
@@ -113,14 +127,17 @@ def _simple_rows(
     below: float,
     above: float,
     operator: str,
-) -> tuple[FloatRow, ...]:
-    """The term against its upper bound `below`, its negation against `above`, or both."""
+) -> tuple[FloatRow, ...] | bool:
+    """The term against its upper bound `below`, its negation against `above`, or both.
+
+    What is rounded up to infinity leaves nothing out; True where that is all.
+    """
     rows = []
-    if operator != ">=" and operator != ">":
+    if operator != ">=" and operator != ">" and below < math.inf:
         rows.append(FloatRow(variables, coefficients, below, operator == "<"))
-    if operator != "<=" and operator != "<":
+    if operator != "<=" and operator != "<" and above < math.inf:
         rows.append(FloatRow(variables, tuple(-c for c in coefficients), above, operator == ">"))
-    return tuple(rows)
+    return tuple(rows) or True
 
 
 def _general(comparison: Compare, whole: Container[int]) -> Statement:
@@ -157,6 +174,8 @@ def state(
         below = up if operator != ">=" and operator != ">" else math.inf
         above = down if operator != "<=" and operator != "<" else -math.inf
         if variable.kind == "X":
+            if abs(ratio) > _LARGEST and _beyond(operator, float(ratio > 0) - 0.5):
+                return False
             return _bound(variable.index, above, below, operator, up == down, whole)
         return _simple_rows((variable,), (1.0,), below, -above, operator)
     scale = _scale(terms)

@@ -8,14 +8,26 @@ Factors stay as they are written, (x − y)·(x − y) a square: multiplied out 
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+import sys
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from vnnverify.vnnlib.ast import Arithmetic, Compare, Number, Term, Variable, fold
 from vnnverify.vnnlib.rows import FloatRow, InexactCoefficient, Statement, state
 
-__all__ = ["Form", "Least", "NewTerm", "Power", "Product", "Terms"]
+__all__ = ["CoefficientOutOfRange", "Form", "Least", "NewTerm", "Power", "Product", "Terms"]
+
+
+_SMALLEST, _LARGEST = Fraction(sys.float_info.min), Fraction(sys.float_info.max)
+
+
+class CoefficientOutOfRange(Exception):
+    """A comparison has coefficients that float64 cannot hold, however it is scaled."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__("coefficients beyond the range of float64, or too far apart for it; scale them")
+        self.offset = offset  # of the comparison in the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,12 @@ class Form:
     def is_variable(self) -> bool:
         """Whether it is one variable and nothing else."""
         return not self.constant and len(self.terms) == 1 and self.terms[0][1] == 1
+
+    @property
+    def numbers(self) -> Iterator[Fraction]:
+        """The constant and the coefficients."""
+        yield self.constant
+        yield from (coefficient for _, coefficient in self.terms)
 
     def scaled(self, factor: Fraction) -> Form:
         """The form times a factor other than zero."""
@@ -78,11 +96,26 @@ class Terms:
     _known: dict[NewTerm, Variable] = field(default_factory=dict)
 
     def read(self, comparison: Compare, whole: Container[int] = ()) -> Statement:
-        """What a comparison states, in its variables and in new terms; `whole` inputs hold whole numbers."""
+        """What a comparison states, in its variables and in new terms; `whole` inputs hold whole numbers.
+
+        Raises:
+            CoefficientOutOfRange: it cannot be computed in float64.
+        """
+        before = len(self.found)
+        statement = self._read(comparison, whole)
+        numbers = (n for term in self.found[before:] for form in _forms(term) for n in form.numbers)
+        if any(n and not _SMALLEST <= abs(n) <= _LARGEST for n in numbers):
+            raise CoefficientOutOfRange(comparison.offset)
+        return statement
+
+    def _read(self, comparison: Compare, whole: Container[int]) -> Statement:
         difference = self.difference(comparison)
         try:
             return state(dict(difference.terms), difference.constant, comparison.operator, whole)
         except InexactCoefficient:
+            most = max(abs(c) for _, c in difference.terms)
+            if not _SMALLEST <= most <= _LARGEST:
+                difference = difference.scaled(1 / most)
             sum_of_all = self._variable(Power(Form(difference.terms), 1))
             return state({sum_of_all: Fraction(1)}, difference.constant, comparison.operator)
 
@@ -143,6 +176,16 @@ class Terms:
             known = self._known[term] = Variable("Z", len(self.found))
             self.found.append(term)
         return known
+
+
+def _forms(term: NewTerm) -> Iterator[Form]:
+    """What a term is made of."""
+    if isinstance(term, Power):
+        yield term.form
+    elif isinstance(term, Product):
+        yield from (term.left, term.right)
+    else:
+        yield from (form for group in term.groups for form in group)
 
 
 def _single(variable: Variable) -> Form:
