@@ -145,3 +145,24 @@ def test_random_properties_translated(seed: int, tmp_path: Path) -> None:
     one.write_text(text(source))
     two.write_text("\n".join(translate(load_property(one), load_model(str(model)).layout)))
     assert_same(model, one, two)
+
+
+@pytest.mark.parametrize(
+    "equal",
+    ["(= X_0 X_3)", "(and (= X_0 X_3) (= (- X_5 X_3) 0))", "(= X_0 (+ X_1 1))", "(or (= X_0 X_1) (= X_2 X_3))"],
+)
+def test_inputs_that_are_set_equal(equal: str, tmp_path: Path) -> None:
+    model, one, two = (tmp_path / name for name in ("m.onnx", "one.vnnlib", "two.vnnlib"))
+    save(model)
+    names = [f"X_{k}" for k in range(6)]
+    declared = "".join(f"(declare-const {name} Real)\n" for name in (*names, "Y_0", "Y_1", "Y_2"))
+    bounds = "".join(f"(assert (and (>= {name} -2) (<= {name} 2)))\n" for name in names)
+    one.write_text(f"{declared}{bounds}(assert {equal})\n(assert (>= Y_0 1))\n")
+    two.write_text("\n".join(translate(load_property(one), load_model(str(model)).layout)))
+    assert_same(model, one, two)
+    point = torch.tensor([1.5, 0.5, 1.0, 1.5, 0.0, 1.5], dtype=torch.float64)
+    first, second = (load_query(str(model), str(path)) for path in (one, two))
+    assert first.layout.columns == second.layout.columns
+    (a, b) = (query.source.replay(query.layout.gather(point)) for query in (first, second))
+    assert (a.valid, a.x, a.y) == (b.valid, b.x, b.y) and len(a.x) == 6
+    assert a.valid is ("or" not in equal)

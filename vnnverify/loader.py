@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
@@ -16,15 +15,14 @@ from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import Model, read_model
 from vnnverify.networks import (
     declared_interface,
+    join,
     join_networks,
     load_networks,
     model_of,
     read_declared,
-    truncated,
 )
 from vnnverify.query import Query
-from vnnverify.validate import OnnxSource
-from vnnverify.vnnlib import Property, load_property, normalize
+from vnnverify.vnnlib import Property, load_property
 from vnnverify.vnnlib.declaration import NetworkDeclaration
 
 __all__ = ["Models", "build_query", "load_query"]
@@ -154,6 +152,4 @@ def build_query(model: Model, prop: Property) -> Query:
         if len(prop.networks) > 1:
             raise OptionError(f"{prop.source} is about several networks; `verify` takes a model for each")
         return join_networks(prop, [model_of(prop.networks[0], model)])
-    query = normalize(prop, model.graph, model.layout, OnnxSource(model, prop, ()))
-    source = OnnxSource(model, prop, query.clauses, query.graph)
-    return dataclasses.replace(query, source=source, truncated=truncated(query, [model]))
+    return join(prop, [model])

@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 
-from vnnverify.declared import Networks
+from vnnverify.declared import Declared, Networks
 from vnnverify.errors import ModelError, OptionError, SpecError
 from vnnverify.external import read_model_file
 from vnnverify.fitting import check_fit, declared_tensors
@@ -27,6 +27,7 @@ from vnnverify.vnnlib.merging import merge_equal_inputs
 __all__ = [
     "assign_models",
     "declared_interface",
+    "join",
     "join_networks",
     "load_networks",
     "model_of",
@@ -134,12 +135,25 @@ def join_networks(prop: Property, models: Sequence[Model], *, strict: bool = Fal
     """
     for network, model in zip(prop.networks, models, strict=True):
         check_fit(prop, network, model, strict=strict)
+    tensors = tuple(t for pair in zip(prop.networks, models, strict=True) for t in declared_tensors(*pair))
+    return join(prop, models, tensors)
+
+
+def join(prop: Property, models: Sequence[Model], tensors: tuple[Declared, ...] = ()) -> Query:
+    """The query of a property about models side by side, in which inputs that it sets equal are one.
+
+    Args:
+        tensors: what a VNN-LIB 2.0 text declares.
+
+    Raises:
+        SpecError: they do not fit each other.
+    """
     specs = tuple(spec for model in models for spec in model.layout.inputs)
     types = [spec.dtype for spec, size in _sized(specs) for _ in range(size)]
-    prop = merge_equal_inputs(prop, types)
+    if prop.inputs == len(types):  # else it is refused below
+        prop = merge_equal_inputs(prop, types)
     graph = _joined(prop, models)
     outputs = tuple(spec for model in models for spec in model.layout.outputs)
-    tensors = tuple(t for pair in zip(prop.networks, models, strict=True) for t in declared_tensors(*pair))
     layout = Layout(specs, outputs, tensors, prop.columns)
     query = normalize(prop, graph, layout, PropertySource(models, layout, prop, ()))
     source = PropertySource(models, layout, prop, query.clauses, query.graph)

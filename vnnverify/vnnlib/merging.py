@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 from vnnverify.vnnlib.ast import Arithmetic, Compare, Number, Term, Variable, fold, rebuilt
@@ -12,6 +13,8 @@ from vnnverify.vnnlib.property import Property
 from vnnverify.vnnlib.rows import NonlinearTerm, linear_terms
 
 __all__ = ["merge_equal_inputs"]
+
+_EQUALITY = re.compile(r"\(\s*==?[\s(]")
 
 
 def merge_equal_inputs(prop: Property, types: Sequence[str]) -> Property:
@@ -23,7 +26,7 @@ def merge_equal_inputs(prop: Property, types: Sequence[str]) -> Property:
     Args:
         types: the element type, in its model, of each declared input element.
     """
-    if prop.text and "==" not in prop.text:
+    if prop.text and not _EQUALITY.search(prop.text):
         return prop
     parent = list(range(prop.inputs))
 

@@ -45,7 +45,7 @@ class Property:
             for tensor in tensors:
                 if tensor.start <= index < tensor.start + tensor.size:
                     return element_name(tensor, index)
-        return variable.name
+        return Variable(variable.kind, index).name
 
     def input_types(self) -> list[str]:
         """The declared element type of each variable X; none for VNN-LIB 1.0."""
