@@ -149,7 +149,12 @@ def test_random_properties_translated(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "equal",
-    ["(= X_0 X_3)", "(and (= X_0 X_3) (= (- X_5 X_3) 0))", "(= X_0 (+ X_1 1))", "(or (= X_0 X_1) (= X_2 X_3))"],
+    [
+        "(= X_0 X_3)",
+        "(and (= X_0 X_3) (= (- X_5 X_3) 0))",
+        "(= X_0 (+ X_1 1))",
+        "(or (= X_0 X_1) (= X_2 X_3))",
+    ],
 )
 def test_inputs_that_are_set_equal(equal: str, tmp_path: Path) -> None:
     model, one, two = (tmp_path / name for name in ("m.onnx", "one.vnnlib", "two.vnnlib"))
