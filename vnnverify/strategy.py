@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from vnnverify.runner import replayed, run
 from vnnverify.sharing import Parcel, Team
 from vnnverify.verdict import Guarantee, Verdict
 
-__all__ = ["Step", "automatic", "decide", "load_backends", "sequence"]
+__all__ = ["Standing", "Step", "automatic", "decide", "load_backends", "sequence"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,29 @@ class Step:
     share: float = 1.0
     at_most: float = float("inf")
     precise: bool = False
+
+
+@dataclass(slots=True)
+class Standing:
+    """How far `decide` has come. Another thread may read it at any time."""
+
+    turns: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by backend, in order
+    residual: Query | None = None  # what is still open
+    running: str = ""  # the backend whose turn it is
+    since: float = 0.0  # when the turn began (`time.monotonic`)
+    search: Mapping[str, Any] = field(default_factory=dict)  # how its search stood when it last told
+
+    def result(self) -> Result:
+        """The undecided result of an end here and now, with the unfinished turn as far as it has come."""
+        turns = {name: list(each) for name, each in self.turns.items()}
+        if self.running:
+            reason = "stopped at the time limit"
+            seconds = time.monotonic() - self.since
+            unfinished = Result(Verdict.TIMEOUT, reason, seconds=seconds, stats=self.search)
+            left = 0 if self.residual is None else len(self.residual.clauses)
+            turns.setdefault(self.running, []).append(_turn(unfinished, left))
+        reason = _reasons(turns) or "no backend had a turn"
+        return Result(Verdict.TIMEOUT, reason, stats=turns, residual=self.residual)
 
 
 def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
@@ -143,6 +167,7 @@ def decide(
     ctx: Context,
     report: Callable[[str, Result], None] = lambda name, result: None,
     team: Callable[[str], Team | None] = lambda name: None,
+    standing: Standing | None = None,
 ) -> Result:
     """Give each backend its turn until one settles the query.
 
@@ -153,7 +178,10 @@ def decide(
     Args:
         report: called with each backend's name and result as it ends.
         team: the other workers during a backend's turn, if there are any.
+        standing: is kept up to date.
     """
+    standing = Standing() if standing is None else standing
+    standing.residual = query
     if not query.clauses:
         logger.warning(
             "no disjunct of the property can be satisfied, whatever the network computes: vacuously unsat"
@@ -161,7 +189,7 @@ def decide(
         return Result(Verdict.UNSAT, "vacuous: no disjunct can be satisfied")
     guard = Guard(query)
     ctx = dataclasses.replace(ctx, confirm=guard.confirm)
-    turns: dict[str, list[dict[str, Any]]] = {}
+    turns = standing.turns
     left: dict[str, Parcel | None] = {}  # where each backend's search stood, to go on from there
     failed = False
     last: Result | None = None
@@ -186,12 +214,16 @@ def decide(
         turn = dataclasses.replace(ctx, deadline=limit, team=team(step.backend), parcel=known)
         if step.precise:  # what was left, and what others compute, is in the coarser type
             turn = dataclasses.replace(turn, dtype=torch.float64, team=None, parcel=None)
+        standing.search, standing.since, standing.running = {}, time.monotonic(), step.backend
+        turn = dataclasses.replace(turn, tell=_told_too(turn.tell, standing))
         result = run(open_query, step.backend, backend, turn)
+        standing.running = ""
         left[step.backend] = None if step.precise else result.left
         report(step.backend, result)
         if not result.verdict.decided and _discharges(result, open_query):
             guarantee = _weaker(guarantee, result.guarantee)
             open_query = dataclasses.replace(result.residual or open_query, source=query.source)
+            standing.residual = open_query
         each.append(_turn(result, 0 if result.verdict is Verdict.UNSAT else len(open_query.clauses)))
         if result.verdict is Verdict.SAT:
             return dataclasses.replace(result, stats=turns)
@@ -202,7 +234,7 @@ def decide(
         last = result
     verdict = Verdict.ERROR if failed else Verdict.UNKNOWN
     verdict = Verdict.TIMEOUT if ctx.deadline.expired else verdict
-    reason = "; ".join(f"{name}: {each[-1]['reason']}" for name, each in turns.items())
+    reason = _reasons(turns)
     if verdict is not Verdict.ERROR:
         reason = "; ".join(part for part in (_beside_the_point(open_query), reason) if part)
     if last is None:
@@ -212,13 +244,28 @@ def decide(
     )
 
 
+def _reasons(turns: Mapping[str, list[dict[str, Any]]]) -> str:
+    return "; ".join(f"{name}: {each[-1]['reason']}" for name, each in turns.items())
+
+
+def _told_too(
+    tell: Callable[[int, int, float], None], standing: Standing
+) -> Callable[[int, int, float], None]:
+    """`tell`, which also keeps what it is told."""
+
+    def told(visited: int, left: int, bound: float) -> None:
+        standing.search = {"subproblems": visited, "open": left, "lowest_bound": bound}
+        tell(visited, left, bound)
+
+    return told
+
+
 def _guarded(guard: Guard, result: Result) -> Result:
     """The result, which is no proof if the graph is not the model; and `sat` if comparing the two came upon a
-    counterexample."""
+    counterexample to what was proved."""
     witness = guard.check()
-    if witness is not None:
-        if result.verdict is Verdict.UNSAT:
-            logger.warning("backend %s proved what the model refutes; please report this", result.backend)
+    if witness is not None and result.verdict is Verdict.UNSAT:
+        logger.warning("backend %s proved what the model refutes; please report this", result.backend)
         return dataclasses.replace(result, verdict=Verdict.SAT, reason="", witness=witness)
     why = guard.objection or (guard.reservation if result.verdict is Verdict.UNSAT else "")
     return dataclasses.replace(result, verdict=Verdict.UNKNOWN, reason=why, final=True) if why else result

@@ -29,6 +29,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from vnnverify.condition import condition, cores
@@ -36,14 +37,16 @@ from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError, VnnverifyError
 from vnnverify.job import Job, Progress
 from vnnverify.verdict import Guarantee, Verdict
+from vnnverify.watchdog import Answering, LastWord, watched
 
 if TYPE_CHECKING:
     from vnnverify.backend import Backend, Context, Result
+    from vnnverify.hookspecs import BackendInfo
     from vnnverify.loader import Models
     from vnnverify.plugins import Plugins
     from vnnverify.query import Query
     from vnnverify.sharing.workers import Workers
-    from vnnverify.strategy import Step
+    from vnnverify.strategy import Standing, Step
 
 __all__ = ["Kept", "answers", "main", "verify"]
 
@@ -75,7 +78,7 @@ class Kept:
     plugins: Plugins | None = None
     models: Models | None = None
     again: bool = False  # whether more jobs may follow
-    shared: tuple[Job, Query, dict[str, Backend[Any]]] | None = None  # what the last parcel was of
+    shared: tuple[Job, Query, Mapping[str, Backend[Any]]] | None = None  # what the last parcel was of
 
 
 def main() -> None:
@@ -153,15 +156,16 @@ def _work(job: Job, received: float, kept: Kept, answer: TextIO) -> None:
     logging.basicConfig(format="%(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger().setLevel(_level(job.verbosity))
 
-    def tell(record: dict[str, Any]) -> None:
-        _tell({"number": job.number, **record}, answer)
-
     deadline = Deadline(received + job.seconds)
+    answering = Answering(job.number, answer)
+    tell = answering.tell
     try:
-        for record in (
-            (_contribution(job, deadline, kept),) if job.parcel else answers(job, deadline, tell, kept)
-        ):
-            tell(record)
+        if job.parcel:
+            tell(_contribution(job, deadline, kept))
+            return
+        for record in answers(job, deadline, tell, kept, partial(watched, answering, deadline)):
+            if not tell(record):
+                break  # it came too late
     except VnnverifyError as error:
         logger.debug("bad input", exc_info=True)
         tell({"input_error": str(error), "kind": type(error).__name__})
@@ -186,8 +190,8 @@ def _contribution(job: Job, deadline: Deadline, kept: Kept) -> dict[str, Any]:
     plugins, models = _prepare(kept)
     about = dataclasses.replace(job, parcel="", turn="", seconds=0.0, number=0)
     if kept.shared is None or kept.shared[0] != about:
-        query, backends, _ = _read_job(job, plugins, models)
-        kept.shared = about, query, backends
+        asked = _read_job(job, plugins, models)
+        kept.shared = about, asked.query, asked.backends
     _, query, backends = kept.shared
     return work_on(job.parcel, query, backends[job.turn], make_context(query, deadline, **_where(job)))
 
@@ -201,11 +205,16 @@ def verify(job: Job, deadline: Deadline) -> dict[str, Any]:
     return next(answers(dataclasses.replace(job, explain=False), deadline))
 
 
+def _unwatched(last_word: LastWord) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
 def answers(
     job: Job,
     deadline: Deadline,
-    tell: Callable[[dict[str, Any]], None] = lambda told: None,
+    tell: Callable[[dict[str, Any]], object] = lambda told: None,
     kept: Kept | None = None,
+    watch: Callable[[LastWord], contextlib.AbstractContextManager[None]] = _unwatched,
 ) -> Iterator[dict[str, Any]]:
     """The result as JSON-able data; then, if it is undecided and the job asks for it, its explanation under
     `explanation`. For that a little of the time is kept.
@@ -213,42 +222,51 @@ def answers(
     Args:
         tell: called with the stages of a `Progress` under `progress`, if the job asks for them.
         kept: from the jobs before; what this one reads is added.
+        watch: sees to it that there is an answer in time while backends work.
 
     Raises:
         VnnverifyError: a file or an option is bad.
     """
     kept = kept or Kept()
-    plugins, models = _prepare(kept)
-    from vnnverify.runner import make_context
-    from vnnverify.strategy import decide
+    asked: _Asked | None = None
+    standing: Standing | None = None
 
-    before = condition() if kept.again else None
-    query, backends, steps = _read_job(job, plugins, models)
-    hashes = _hashes(job, models)
-    spared = min(EXPLAINING, EXPLAINING_SHARE * deadline.remaining()) if job.explain else 0.0
-    ctx = make_context(query, Deadline(deadline.at - spared), **_where(job))
-    ctx = dataclasses.replace(ctx, tell=_standing(job, tell))
-    logger.info(
-        "%d inputs, %d outputs, %d nodes, %d clauses; trying %s on %s",
-        query.graph.input_size,
-        query.graph.output_size,
-        len(query.graph.nodes),
-        len(query.clauses),
-        ", ".join(step.backend for step in steps),
-        ctx.device,
-    )
-    _tell_query(job, query, [step.backend for step in steps], tell)
-    with _workers(job, kept, ctx) as workers:
-        team = (lambda name: None) if workers is None else workers.turn
-        result = _with_cause(query, decide(query, steps, backends, ctx, _reporter(job, tell), team))
+    def last_word() -> Iterator[dict[str, Any]]:
+        """The answer as far as it is known, and why it is no other."""
+        if asked is None or standing is None:
+            yield {"verdict": "timeout", "reason": "the model and the property were still being read"}
+            return
+        found = _with_cause(asked.query, standing.result())
+        yield {**_record(asked.query, found, asked.hashes), "explained": job.explain}
+        if job.explain:
+            yield {"explanation": _explanation(asked, found, job, Deadline.after(EXPLAINING))}
+
+    with watch(last_word):
+        plugins, models = _prepare(kept)
+        from vnnverify.runner import make_context
+        from vnnverify.strategy import Standing, decide
+
+        before = condition() if kept.again else None
+        asked = _read_job(job, plugins, models)
+        query = asked.query
+        spared = min(EXPLAINING, EXPLAINING_SHARE * deadline.remaining()) if job.explain else 0.0
+        ctx = make_context(query, Deadline(deadline.at - spared), **_where(job))
+        ctx = dataclasses.replace(ctx, tell=_standing(job, tell))
+        _tell_query(job, query, asked.order, ctx, tell)
+        standing = Standing()
+        with _workers(job, kept, ctx) as workers:
+            team = (lambda name: None) if workers is None else workers.turn
+            report = _reporter(job, tell)
+            result = decide(query, asked.steps, asked.backends, ctx, report, team, standing)
+    result = _with_cause(query, result)
     wanted = job.explain and not result.verdict.decided and not result.final
-    record = _record(query, result, hashes)
+    record = _record(query, result, asked.hashes)
     if before is not None:
         record["spent"] = record["cause"] == "memory" or condition() != before
     yield {**record, "explained": wanted}
     if wanted:
         at_most = min(EXPLAINING, max(EXPLAINING_LATE, deadline.remaining()))
-        found = _explanation(query, result, job, Deadline.after(at_most), plugins, backends)
+        found = _explanation(asked, result, job, Deadline.after(at_most))
         yield {"explanation": found, "spent": before is not None and condition() != before}
 
 
@@ -271,10 +289,23 @@ def _prepare(kept: Kept) -> tuple[Plugins, Models]:
     return kept.plugins, kept.models
 
 
-def _read_job(
-    job: Job, plugins: Plugins, models: Models
-) -> tuple[Query, dict[str, Backend[Any]], list[Step]]:
-    """What is asked, and who is to answer it in which order."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a job asks, and who is to answer it in which order."""
+
+    query: Query
+    backends: Mapping[str, Backend[Any]]
+    steps: list[Step]
+    hashes: Mapping[str, str]
+    installed: Mapping[str, BackendInfo]
+
+    @property
+    def order(self) -> list[str]:
+        return [step.backend for step in self.steps]
+
+
+def _read_job(job: Job, plugins: Plugins, models: Models) -> _Asked:
+    """Read the files of a job and load its backends."""
     from vnnverify.loader import load_query
     from vnnverify.strategy import automatic, load_backends, sequence
 
@@ -291,7 +322,8 @@ def _read_job(
     others = [name for name in plugins.backends if name not in job.without]
     steps = sequence(named) if named else automatic(query, others)
     backends = load_backends(plugins, [step.backend for step in steps], job.options, required=bool(named))
-    return query, backends, [step for step in steps if step.backend in backends]
+    steps = [step for step in steps if step.backend in backends]
+    return _Asked(query, backends, steps, _hashes(job, models), plugins.backends)
 
 
 def _with_cause(query: Query, result: Result) -> Result:
@@ -304,31 +336,35 @@ def _with_cause(query: Query, result: Result) -> Result:
     return dataclasses.replace(result, reason=f"no proof is possible ({why}); {result.reason}")
 
 
-def _explanation(
-    query: Query,
-    result: Result,
-    job: Job,
-    deadline: Deadline,
-    plugins: Plugins,
-    backends: Mapping[str, Backend[Any]],
-) -> dict[str, Any] | None:
+def _explanation(asked: _Asked, result: Result, job: Job, deadline: Deadline) -> dict[str, Any] | None:
     """Why the result is undecided; None if finding out failed, which costs no verdict."""
     from vnnverify.explain import explain
 
     untried = [
         name
-        for name, info in plugins.backends.items()
+        for name, info in asked.installed.items()
         if name not in result.stats and info.guarantee != Guarantee.STATISTICAL.value
     ]
     try:
-        found = explain(query, result, job, deadline, backends=backends, untried=untried)
+        found = explain(asked.query, result, job, deadline, backends=asked.backends, untried=untried)
     except Exception:  # fence: an explanation is no part of the answer
         logger.debug("the explanation failed", exc_info=True)
         return None
     return found.to_record()
 
 
-def _tell_query(job: Job, query: Query, backends: list[str], tell: Callable[[dict[str, Any]], None]) -> None:
+def _tell_query(
+    job: Job, query: Query, backends: list[str], ctx: Context, tell: Callable[[dict[str, Any]], object]
+) -> None:
+    logger.info(
+        "%d inputs, %d outputs, %d nodes, %d clauses; trying %s on %s",
+        query.graph.input_size,
+        query.graph.output_size,
+        len(query.graph.nodes),
+        len(query.clauses),
+        ", ".join(backends),
+        ctx.device,
+    )
     if job.progress:
         details = {
             "inputs": query.graph.input_size,
@@ -340,7 +376,7 @@ def _tell_query(job: Job, query: Query, backends: list[str], tell: Callable[[dic
         tell({"progress": {"stage": "query", "details": details}})
 
 
-def _reporter(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[str, Result], None]:
+def _reporter(job: Job, tell: Callable[[dict[str, Any]], object]) -> Callable[[str, Result], None]:
     """What is done at the end of each turn: it is logged, and told if the job asks for it."""
 
     def report(name: str, result: Result) -> None:
@@ -361,7 +397,7 @@ def _reporter(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[str
     return report
 
 
-def _standing(job: Job, tell: Callable[[dict[str, Any]], None]) -> Callable[[int, int, float], None]:
+def _standing(job: Job, tell: Callable[[dict[str, Any]], object]) -> Callable[[int, int, float], None]:
     """What is made of how a search stands: once a second it is logged, and told if the job asks for it."""
     latest = time.monotonic()
 
@@ -431,7 +467,7 @@ def _hashes(job: Job, models: Models) -> dict[str, str]:
     return {name: models.sha256(path) for name, path in {**named, "query": job.query}.items()}
 
 
-def _record(query: Query, result: Result, hashes: dict[str, str]) -> dict[str, Any]:
+def _record(query: Query, result: Result, hashes: Mapping[str, str]) -> dict[str, Any]:
     import torch
 
     from vnnverify import __version__
@@ -451,7 +487,7 @@ def _record(query: Query, result: Result, hashes: dict[str, str]) -> dict[str, A
             "inputs": [dataclasses.asdict(spec) for spec in query.layout.inputs],
             "outputs": [dataclasses.asdict(spec) for spec in query.layout.outputs],
         },
-        "sha256": hashes,
+        "sha256": dict(hashes),
         "versions": {"vnnverify": __version__, "torch": torch.__version__},
     }
 
