@@ -244,7 +244,8 @@ def alive(pid: int) -> bool:
 def test_overrun_is_a_timeout_in_time(name: str, runs: dict[str, Run]) -> None:
     run = runs[name]
     assert run.report.verdict is Verdict.TIMEOUT
-    assert run.report.reason in ("stopped at the time limit", f"{name}: stopped at the time limit")
+    assert "stopped at the time limit" in run.report.reason
+    assert (name in run.report.stats) == run.report.reason.startswith(f"{name}: ")
     assert run.limit <= run.seconds < run.limit + LATEST
     assert run.report.seconds == pytest.approx(run.seconds, abs=0.1)
 

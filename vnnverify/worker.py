@@ -234,7 +234,10 @@ def answers(
     def last_word() -> Iterator[dict[str, Any]]:
         """The answer as far as it is known, and why it is no other."""
         if asked is None or standing is None:
-            yield {"verdict": "timeout", "reason": "the model and the property were still being read"}
+            yield {
+                "verdict": "timeout",
+                "reason": "stopped at the time limit, before any backend had its turn",
+            }
             return
         found = _with_cause(asked.query, standing.result())
         yield {**_record(asked.query, found, asked.hashes), "explained": job.explain}

@@ -84,7 +84,7 @@ class Guard:
         `objection` and `reservation` say what came of it.
 
         Returns:
-            a witness, should one of the points be one. Where everything is proved, that is a bound gone wrong.
+            a witness, should one of the points be one. If all is proved, that is a bound gone wrong.
         """
         while self._judges and self._finding is None and not (self._begun and self._overspent()):
             x = next(self._pending, None)
