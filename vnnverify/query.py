@@ -199,7 +199,7 @@ class Replay:
     reason: str  # why not, if not valid
     x: tuple[float, ...]  # the point as the model reads it, exact in the model's dtype
     y: tuple[float, ...]  # the model's outputs there
-    rounded: int = 0  # inputs whose interval holds no number of the model's dtype: nearest one used
+    rounded: int = 0  # inputs set to a decimal that is no number of the model's dtype: nearest used
 
 
 @dataclass(frozen=True, slots=True)

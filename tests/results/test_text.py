@@ -13,7 +13,7 @@ SAT = """\
 sat: property violated: the witness was confirmed by onnxruntime
 time           1.23 s
 backend        falsification
-note           bounds of 1 inputs hold no number of their type: nearest one used
+note           decimals of 1 inputs are no numbers of their type: nearest one used
 falsification  0.25 s  points=12
 """
 UNSAT = """\

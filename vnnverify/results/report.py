@@ -20,7 +20,7 @@ class Witness:
 
     x: tuple[float, ...]
     y: tuple[float, ...]
-    rounded: int = 0  # inputs whose interval holds no number of that type: the nearest one is used
+    rounded: int = 0  # inputs set to a decimal that is no number of that type: the nearest is used
     tensors: tuple[Declared, ...] = ()  # what the numbers belong to, if the property is VNN-LIB 2.0
 
     def to_record(self) -> dict[str, Any]:

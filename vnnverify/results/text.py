@@ -70,7 +70,7 @@ def _summary(report: Report) -> Iterator[tuple[str, str]]:
     if report.witness is not None and report.witness.rounded:
         yield (
             "note",
-            f"bounds of {report.witness.rounded} inputs hold no number of their type: nearest one used",
+            f"decimals of {report.witness.rounded} inputs are no numbers of their type: nearest one used",
         )
 
 
