@@ -78,6 +78,8 @@ def answer(
         (TensorProto.INT8, "-300", "-129", "(>= Y_0 -1000)", Verdict.UNSAT),
         (TensorProto.BOOL, "-3", "9", "(and (>= Y_0 0.1) (<= Y_0 0.9))", Verdict.UNSAT),
         (TensorProto.BOOL, "-3", "9", "(>= Y_0 1)", Verdict.SAT),
+        (TensorProto.BFLOAT16, "256.5", "257.5", "(<= Y_0 256)", Verdict.UNSAT),
+        (TensorProto.BFLOAT16, "256.5", "259", "(>= Y_0 257)", Verdict.SAT),
         (TensorProto.INT64, "0.2", "0.8", "(>= Y_0 -9)", Verdict.UNSAT),
         (TensorProto.INT64, "-1000000", "1000000", "(and (>= Y_0 7.1) (<= Y_0 7.9))", Verdict.UNSAT),
         (TensorProto.INT64, "-1000000", "1000000", "(and (>= Y_0 7.1) (<= Y_0 8.1))", Verdict.SAT),

@@ -257,6 +257,26 @@ def test_whole_number_input_has_no_nearest_number(caplog: pytest.LogCaptureFixtu
     assert answer.x == answer.y == (1.0,)
 
 
+def test_whole_number_output_that_is_no_float64_confirms_nothing() -> None:
+    """2^53 + 1 as a float64 would be 2^53, and that would be a witness."""
+    data = typed(TensorProto.INT64, np.array([[2**53]]))
+    query = asked(data, 1, 1, "(>= X_0 0)", "(<= X_0 4)", "(<= Y_0 9007199254740992)", opaque=True)
+    assert replay(query, 0.0).valid
+    answer = replay(query, 1.0)
+    assert (answer.valid, answer.x, answer.reason) == (False, (1.0,), "an output is not finite")
+    assert replay(query, 2.0).y == (2.0**53 + 2,)
+
+
+def test_bfloat16_model_is_replayed_in_bfloat16() -> None:
+    query = asked(typed(TensorProto.BFLOAT16), 1, 1, "(>= X_0 256.5)", "(<= X_0 259)", "(>= Y_0 0)")
+    answer = replay(query, 257.0)
+    assert answer.valid, answer.reason
+    assert answer.x == answer.y == (258.0,)
+    assert query.source.outputs(torch.tensor([257.4], dtype=torch.float64)) == (258.0,)
+    between = asked(typed(TensorProto.BFLOAT16), 1, 1, "(>= X_0 256.5)", "(<= X_0 257.5)", "(>= Y_0 0)")
+    assert replay(between, 257.0).reason == "no bfloat16 lies between the bounds of X_0"
+
+
 TENTH = Fraction(float(np.float32(0.1)))  # a little more than 1/10
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["EXACT_WHOLE", "FLOAT_TYPES", "ends", "is_whole", "nearest", "single", "whole_range"]
+__all__ = ["EXACT_WHOLE", "FLOAT_TYPES", "as_type", "ends", "is_whole", "nearest", "single", "whole_range"]
 
 EXACT_WHOLE = 2.0**53
 """Up to this size every whole number is a float64 number."""
@@ -73,6 +73,16 @@ def nearest(x: np.ndarray, dtype: str) -> np.ndarray:
         return value
     with np.errstate(over="ignore"):
         value = x.astype(_numpy(dtype)).astype(np.float64)
+    return value
+
+
+def as_type(x: np.ndarray, dtype: str) -> np.ndarray:
+    """The nearest numbers of `dtype`, as an array of that type. Types whose numbers are not known here are
+    left to numpy."""
+    known = is_whole(dtype) or dtype in FLOAT_TYPES
+    kind = _numpy(dtype) if dtype in FLOAT_TYPES else np.dtype(dtype)
+    with np.errstate(over="ignore"):
+        value: np.ndarray = (nearest(x, dtype) if known else x).astype(kind)
     return value
 
 

@@ -20,7 +20,7 @@ from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Graph
 from vnnverify.numerics import direct_convolutions, gamma, round_down
 from vnnverify.query import Clause, Judge, Layout, ModelFile, Polytope, Region, Replay, TensorSpec
-from vnnverify.representable import ends, is_whole, nearest, single
+from vnnverify.representable import as_type, ends, is_whole, nearest, single
 from vnnverify.vnnlib.ast import Variable
 
 if TYPE_CHECKING:
@@ -51,15 +51,36 @@ class OnnxRunner:
         self._layout = layout
 
     def __call__(self, x: Sequence[float]) -> tuple[float, ...]:
-        """Flat outputs at one flat point, every number exact in the model's type."""
+        """Flat outputs at one flat point, as the nearest numbers of the model's types. A whole number that is
+        no float64 comes out as NaN, which confirms nothing."""
         feed, start = {}, 0
         for spec in self._layout.inputs:
             size = int(np.prod(spec.shape))
             part = np.asarray(x[start : start + size], dtype=np.float64)
-            feed[spec.name] = part.astype(spec.dtype).reshape(spec.shape)
+            feed[spec.name] = as_type(part, spec.dtype).reshape(spec.shape)
             start += size
-        values = self._session.run([spec.name for spec in self._layout.outputs], feed)
-        return tuple(float(v) for value in values for v in np.asarray(value).reshape(-1).tolist())
+        names = [spec.name for spec in self._layout.outputs]
+        if any(spec.dtype == "bfloat16" for spec in self._layout.inputs):
+            values = self._run_with_bfloat16(names, feed)
+        else:
+            values = self._session.run(names, feed)
+        return tuple(_exact(v) for value in values for v in np.asarray(value).reshape(-1).tolist())
+
+    def _run_with_bfloat16(self, names: Sequence[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs; onnxruntime takes these numbers as their bits only."""
+        import onnxruntime
+        from onnx import TensorProto
+
+        given = {}
+        for spec in self._layout.inputs:
+            value = feed[spec.name]
+            if spec.dtype == "bfloat16":
+                given[spec.name] = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(
+                    value.view(np.uint16), TensorProto.BFLOAT16
+                )
+            else:
+                given[spec.name] = onnxruntime.OrtValue.ortvalue_from_numpy(value)
+        return [value.numpy() for value in self._session.run_with_ort_values(names, given)]
 
 
 class ModelsRunner:
@@ -294,6 +315,11 @@ def _choose(x: np.ndarray, lower: np.ndarray, upper: np.ndarray, dtype: str, tak
         greatest = np.where(between, inner_last, least)
     value = np.clip(nearest(x, dtype), least, greatest)
     return np.where(first <= last, value, nearest((lower + upper) / 2, dtype))
+
+
+def _exact(value: float) -> float:
+    found = float(value)
+    return found if not isinstance(value, int) or int(found) == value else float("nan")
 
 
 def _same_box(a: Region, b: Region) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.query import Clause, Layout, Query, TensorSpec
+from vnnverify.representable import FLOAT_TYPES, ends, is_whole, nearest
 
 __all__ = ["as_read", "extreme_points", "points_of"]
 
@@ -100,19 +101,12 @@ def as_read(x: Tensor, layout: Layout) -> Tensor:
 
 
 def _rounded(x: Tensor, spec: TensorSpec) -> Tensor:
-    kind = np.dtype(spec.dtype)
+    if spec.dtype not in FLOAT_TYPES and not is_whole(spec.dtype):
+        return x
     values = x.numpy()
-    if kind.kind == "f":
-        info = np.finfo(kind)
-        clipped = np.clip(values, float(info.min), float(info.max))
-        return torch.from_numpy(clipped.astype(kind).astype(np.float64))
-    if kind.kind == "b":
-        return torch.from_numpy((values != 0).astype(np.float64))
-    whole = np.iinfo(kind)
-    most = float(whole.max)
-    if whole.max > 1 << 53:
-        most = float(np.nextafter(most, 0.0))  # the largest float64 below
-    return torch.from_numpy(np.clip(np.rint(values), float(whole.min), most))
+    infinite = np.full(1, np.inf)
+    first, last = ends(-infinite, infinite, spec.dtype)
+    return torch.from_numpy(np.clip(nearest(values, spec.dtype), first, last))
 
 
 def _spread(clauses: Sequence[Clause], count: int) -> list[Clause]:
