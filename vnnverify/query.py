@@ -146,11 +146,15 @@ def _row_misses_box(polytope: Polytope, k: int, lower: Tensor, upper: Tensor) ->
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One input or output of the model: its ONNX name, shape (dynamic axes 1) and numpy dtype name."""
+    """One input or output of the model: its ONNX name, shape (dynamic axes 1) and numpy dtype name.
+
+    An output of maps counts as the tensor of their numbers, a row for each map, in the order of `classes`.
+    """
 
     name: str
     shape: Shape
     dtype: str
+    classes: tuple[int | str, ...] = ()  # keys of the maps; none of a tensor
 
 
 @dataclass(frozen=True, slots=True)

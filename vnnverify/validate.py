@@ -64,7 +64,8 @@ class OnnxRunner:
             values = self._run_with_bfloat16(names, feed)
         else:
             values = self._session.run(names, feed)
-        return tuple(_exact(v) for value in values for v in np.asarray(value).reshape(-1).tolist())
+        pairs = zip(self._layout.outputs, values, strict=True)
+        return tuple(_exact(v) for spec, value in pairs for v in _numbers(spec, value))
 
     def _run_with_bfloat16(self, names: Sequence[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The outputs; onnxruntime takes these numbers as their bits only."""
@@ -81,6 +82,14 @@ class OnnxRunner:
             else:
                 given[spec.name] = onnxruntime.OrtValue.ortvalue_from_numpy(value)
         return [value.numpy() for value in self._session.run_with_ort_values(names, given)]
+
+
+def _numbers(spec: TensorSpec, value: Any) -> list[Any]:
+    """The flat numbers of an output, of maps in the order of their classes."""
+    if spec.classes:
+        return [row[key] for row in value for key in spec.classes]
+    found: list[Any] = np.asarray(value).reshape(-1).tolist()
+    return found
 
 
 class ModelsRunner:

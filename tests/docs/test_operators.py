@@ -80,6 +80,11 @@ def test_operators_of_onnxruntime_are_named(page) -> None:
     assert sorted(re.findall(r"`(\w+)`", sentence)) == supported_operators("com.microsoft")
 
 
+def test_operators_of_scikit_learn_are_named(page) -> None:
+    (sentence,) = re.findall(r"Of `ai.onnx.ml`,(.*?)are read", page("docs/operators.md"), re.DOTALL)
+    assert sorted(re.findall(r"`(\w+)`", sentence)) == supported_operators("ai.onnx.ml")
+
+
 def test_every_law_is_named(page) -> None:
     records = check_operator(Relu(), (3,))
     named = set(re.findall(r"`(check_\w+)`", page("docs/operators.md"))) - {"check_operator", "check_domain"}

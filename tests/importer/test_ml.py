@@ -144,7 +144,6 @@ def test_points_where_functions_jump(one: OneNode, point: list[float]) -> None:
         (classifier(1, "PROBIT", [0, 1]), UnsupportedModelError, "the transformation 'PROBIT' of one score"),
         (classifier(3, "PROBIT", [0, 1, 2]), UnsupportedModelError, "the transformation 'PROBIT' of scores"),
         (classifier(1, "NONE", [3]), UnsupportedModelError, "1 intercepts for 1 classes"),
-        (classifier(2, "NONE", ["a", "b"]), UnsupportedModelError, "output 'out0' is not supported"),
         (ml("TreeEnsembleRegressor", (1, 2)), UnsupportedModelError, "ai.onnx.ml.TreeEnsembleRegressor"),
         (ml("SVMClassifier", (1, 2), outputs=2, kind=WHOLE), UnsupportedModelError, "SVMClassifier"),
         (ml("CategoryMapper", (1, 2)), UnsupportedModelError, "ai.onnx.ml.CategoryMapper"),

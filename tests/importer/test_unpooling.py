@@ -42,6 +42,7 @@ WINDOWS = [
     ((1, 2, 4, 6), SQUARE, SQUARE),
     ((1, 1, 5, 5), {**SQUARE, "pads": [1, 1, 0, 0]}, {"kernel_shape": [2, 2], "strides": [2, 2]}),
     ((2, 1, 6), {"kernel_shape": [2], "strides": [3]}, {"kernel_shape": [3], "strides": [3]}),
+    ((2, 2, 4, 6), {**SQUARE, "storage_order": 1}, SQUARE),
     ((1, 1, 3, 3), {"kernel_shape": [1, 1]}, {"kernel_shape": [1, 1]}),
 ]
 
@@ -73,7 +74,7 @@ def test_places_of_surely_largest_elements_are_known() -> None:
 
 CONSTANT = [
     OneNode("MaxUnpool", ((1, 1, 2, 2), PLACES), attributes=SQUARE),
-    OneNode("MaxUnpool", ((1, 1, 2, 2), PLACES, np.array([1, 1, 5, 5])), attributes=SQUARE),
+    OneNode("MaxUnpool", ((1, 1, 2, 2), PLACES, np.array([1, 1, 4, 4])), attributes=SQUARE),
     OneNode(
         "MaxUnpool", ((1, 1, 2, 2), PLACES + 4), attributes={"kernel_shape": [3, 3], "pads": [0, 0, -1, -1]}
     ),
@@ -97,9 +98,19 @@ def test_constant_places(one: OneNode) -> None:
             "places that no MaxPool of the model tells",
         ),
         (
-            OneNode("MaxPool", ((1, 1, 4, 4),), attributes={**SQUARE, "storage_order": 1}, outputs=2),
+            OneNode(
+                "MaxPool",
+                ((1, 1, 2, 2, 2),),
+                attributes={"kernel_shape": [2, 2, 2], "storage_order": 1},
+                outputs=2,
+            ),
             UnsupportedModelError,
             "column-major",
+        ),
+        (
+            OneNode("MaxUnpool", ((1, 1, 2, 2), PLACES, np.array([1, 1, 5, 5])), attributes=SQUARE),
+            UnsupportedModelError,
+            "read in two ways",
         ),
         (
             OneNode("CumProd", ((1, 300), np.array(1)), opset=26),

@@ -18,7 +18,7 @@ from torch import Tensor
 from vnnverify.ir.op import Elementwise
 from vnnverify.numerics import FUNCTION_ULPS, lower_as, round_down, round_up, unit_roundoff, upper_as
 from vnnverify.ops.piecewise import Relu
-from vnnverify.ops.requantized import NearestWhole
+from vnnverify.ops.requantized import Lookup, NearestWhole
 
 __all__ = ["Lines", "band", "contact", "lines", "value_range"]
 
@@ -106,6 +106,32 @@ def _(op: NearestWhole, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[Te
     return low.masked_fill(bad, -float("inf")), high.masked_fill(bad, float("inf"))
 
 
+@band.register
+def _(op: Lookup, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
+    """The function is straight but at whole numbers: all of them, cut to the interval, at once."""
+    low, high = _over_table(op, lower, upper, slope)
+    size = float(op.values.abs().amax()) + slope.abs() * torch.maximum(lower.abs(), upper.abs())
+    slack = unit_roundoff(lower.dtype) * ((op.ulps + 5) * size + op.absolute)
+    bad = torch.isnan(low) | torch.isnan(high) | ~torch.isfinite(slack)
+    return (low - slack).masked_fill(bad, -float("inf")), (high + slack).masked_fill(bad, float("inf"))
+
+
+def _over_table(op: Lookup, lower: Tensor, upper: Tensor, slope: Tensor | float) -> tuple[Tensor, Tensor]:
+    """The least and the largest f(x) − slope·x, as computed, at the ends and at the whole numbers between."""
+    low, high = op(lower) - slope * lower, op(upper) - slope * upper
+    low, high = torch.minimum(low, high), torch.maximum(low, high)
+    bends = op.bends.to(lower)
+    for part in torch.split(bends, max(1, TABLE_PART // max(1, lower.numel()))):
+        x = torch.minimum(torch.maximum(part, lower[..., None]), upper[..., None])
+        g = op(x) - (slope[..., None] if isinstance(slope, Tensor) else slope) * x
+        low, high = torch.minimum(low, g.amin(dim=-1)), torch.maximum(high, g.amax(dim=-1))
+    return low, high
+
+
+TABLE_PART = 1 << 21
+"""Elements times entries of a table that are looked at together."""
+
+
 def _below(low: Tensor, slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     return round_down(low - _product_error(slope, lower, upper))
 
@@ -173,6 +199,15 @@ def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, 
         return least.nan_to_num(-float("inf"), float("inf"), -float("inf")), most.nan_to_num(
             float("inf"), float("inf"), -float("inf")
         )
+    if isinstance(op, Lookup):
+        low, high = _over_table(op, lower, upper, 0.0)
+        slack = _value_error(op, op.values.abs().amax().to(lower), lower, turning=False)
+        unknown = torch.isnan(low) | torch.isnan(high)
+        low, high = (
+            (low - slack).clamp(*_image(op, lower.dtype)),
+            (high + slack).clamp(*_image(op, lower.dtype)),
+        )
+        return low.masked_fill(unknown, -float("inf")), high.masked_fill(unknown, float("inf"))
     largest = torch.finfo(lower.dtype).max
     low = torch.full_like(lower, float("inf"))
     high = torch.full_like(lower, -float("inf"))

@@ -12,6 +12,7 @@ import onnx
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.external import refuse_external
 from vnnverify.importer.acceptance import takes
+from vnnverify.importer.labels import drop_text
 from vnnverify.importer.liveness import drop_dead, graphs_of, reads_of
 
 __all__ = ["OLDEST_OPSET", "Parsed", "one_line", "parse"]
@@ -29,8 +30,8 @@ class Parsed:
 
 
 def parse(data: bytes) -> Parsed:
-    """The model in these bytes without what its outputs do not depend on. It is valid by onnx's checker, or
-    else because onnxruntime takes it.
+    """The model in these bytes without outputs of text, and without what its outputs do not depend on. It is
+    valid by onnx's checker, or else because onnxruntime takes it.
 
     Raises:
         ModelError: not ONNX, truncated, invalid, cyclic, or with data outside the file.
@@ -43,6 +44,7 @@ def parse(data: bytes) -> Parsed:
     if not proto.graph.node and not proto.graph.output:
         raise ModelError("holds no graph, so it is not an ONNX model, or truncated; export it again")
     refuse_external(proto)
+    drop_text(proto.graph)
     moved = _sort_all(proto)
     dropped = drop_dead(proto)
     if proto.graph.sparse_initializer:

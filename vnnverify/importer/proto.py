@@ -64,6 +64,8 @@ def tensor_spec(info: onnx.ValueInfoProto) -> TensorSpec:
     if not info.type.HasField("tensor_type"):
         raise ModelError(f"{info.name!r} is not a tensor; only models from tensors to tensors can be read")
     tensor = info.type.tensor_type
+    if tensor.elem_type == onnx.TensorProto.STRING:
+        raise ModelError(f"{info.name!r} holds text, which a property cannot speak of")
     if not tensor.HasField("shape"):
         raise ModelError(
             f"the model states no shape of {info.name!r}; declare it in a property of VNN-LIB 2.0, or in the "

@@ -19,6 +19,7 @@ from vnnverify.importer.control import CONTROL, Results
 from vnnverify.importer.element_types import result_types, widened
 from vnnverify.importer.folding import can_fold, fold
 from vnnverify.importer.functions import Body, body_of
+from vnnverify.importer.labels import class_keys, is_map
 from vnnverify.importer.liveness import live_nodes
 from vnnverify.importer.parsing import one_line
 from vnnverify.importer.proto import constant_of, initializers, node_attributes, output_spec, tensor_spec
@@ -44,7 +45,10 @@ def declared_layout(proto: onnx.ModelProto) -> Layout:
         ModelError: there are none.
     """
     inputs = tuple(tensor_spec(v) for v in model_inputs(proto.graph))
-    outputs = tuple(output_spec(v) for v in proto.graph.output)
+    outputs = tuple(
+        TensorSpec(v.name, (), "float32", class_keys(proto.graph, v.name)) if is_map(v) else output_spec(v)
+        for v in proto.graph.output
+    )
     if not inputs:
         raise ModelError("the model has no input besides its weights; there is nothing to verify")
     if not outputs:
@@ -70,7 +74,7 @@ def read_graph(proto: onnx.ModelProto, operators: tuple[OperatorInfo, ...]) -> t
     outputs = tuple(reading.output(spec.name) for spec in declared.outputs)
     graph = Graph(tuple(v for v in inputs if isinstance(v, Value)), outputs, tuple(shared.builder.nodes))
     shaped = (
-        TensorSpec(spec.name, v.shape, spec.dtype or str(reading.type_of(spec.name)))
+        replace(spec, shape=v.shape, dtype=spec.dtype or str(reading.type_of(spec.name)))
         for spec, v in zip(declared.outputs, outputs, strict=True)
     )
     return graph, Layout(declared.inputs, tuple(shaped))

@@ -85,10 +85,19 @@ class Lookup(Elementwise):
 
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """Where two pieces of different slope meet, whatever the slope."""
+        return tuple(torch.full_like(lower, place) for place in self.bends.tolist())
+
+    @property
+    def bends(self) -> Tensor:
+        """The whole numbers at which the slope changes."""
         rise = self.values.diff()
         level = rise.new_zeros(1)
-        bends = (torch.cat((level, rise)) != torch.cat((rise, level))).nonzero()[:, 0]
-        return tuple(torch.full_like(lower, self.least + place) for place in bends.tolist())
+        places = (torch.cat((level, rise)) != torch.cat((rise, level))).nonzero()[:, 0]
+        return places.to(rise.dtype) + self.least
+
+    @property
+    def image(self) -> tuple[float, float]:
+        return float(self.values.min()), float(self.values.max())
 
     @property
     def ulps(self) -> int:

@@ -123,7 +123,11 @@ def _label(node: NodeView, place: Value, labels: list[int]) -> Value:
 @reads("ZipMap", domain=DOMAIN)
 def _zip_map(node: NodeView) -> Operand:
     """The values of the maps in the order of the classes."""
-    return _rows(node)
+    x = _rows(node)
+    count = len(node.attribute("classlabels_strings", []) or node.attribute("classlabels_int64s", []))
+    if count != x.shape[1]:
+        raise node.error(f"has {count} classes for {x.shape[1]} numbers")
+    return x
 
 
 @reads("SVMRegressor", domain=DOMAIN)

@@ -29,17 +29,28 @@ def places_of_maxima(node: NodeView, x: Value, op: MaxPool, shape: Shape) -> Val
     """Positions of the window maxima in the flattened x, of equal ones the first: Σ_k hit_k·place_k.
 
     Raises:
-        UnsupportedModelError: positions in column-major order are asked for.
+        UnsupportedModelError: positions in column-major order are asked for, of voxels.
     """
-    if node.attribute("storage_order", 0):
-        raise node.unsupported("positions in column-major order (storage_order=1)")
     windows = op.groups(x.shape).sort(dim=1).values  # what repeats a member comes after it
     count = windows.shape[1]
     picked = node.add(Select.of(windows, tuple(windows.shape)), x)
     best = node.expanded(as_onnx(node, "ArgMax", picked, axis=1, keepdims=1), picked.shape)
     hits = node.add(Tent(), scaled(node, best, None, -np.arange(count, dtype=np.float64)))
-    terms = node.add(Scale(windows.double(), None), hits)
+    terms = node.add(Scale(_told(node, x.shape)[windows].double(), None), hits)
     return node.reshaped(node.add(ReduceSum((1,), False, 1.0, count), terms), shape)
+
+
+def _told(node: NodeView, shape: Shape) -> Tensor:
+    """What MaxPool calls each place of its flattened input."""
+    places = torch.arange(prod(shape))
+    if not node.attribute("storage_order", 0) or len(shape) == 3:
+        return places
+    if len(shape) != 4:
+        raise node.unsupported("positions in column-major order (storage_order=1) of voxels")
+    height, width = shape[2:]
+    channels = places.reshape(-1, height * width)[:, :1, None]
+    inside = torch.arange(height)[:, None] + height * torch.arange(width)[None]
+    return (channels + inside).reshape(-1)
 
 
 @reads("MaxUnpool")
@@ -64,9 +75,11 @@ def _max_unpool(node: NodeView) -> Operand:
 
 
 def _output_shape(node: NodeView, shape: Shape) -> Shape:
-    given = node.constant(2, "the output shape")
-    if given is not None:
-        return tuple(int(n) for n in given.reshape(-1))
+    """The shape that the windows make.
+
+    Raises:
+        UnsupportedModelError: another is given, where ONNX moves the places to it, and onnxruntime does not.
+    """
     kernel = node.attribute("kernel_shape")
     rank = len(kernel)
     strides, pads = node.attribute("strides", [1] * rank), node.attribute("pads", [0] * (2 * rank))
@@ -74,7 +87,10 @@ def _output_shape(node: NodeView, shape: Shape) -> Shape:
         (n - 1) * s - pads[k] - pads[k + rank] + w
         for k, (n, s, w) in enumerate(zip(shape[2:], strides, kernel, strict=True))
     ]
-    return (*shape[:2], *spatial)
+    found, given = (*shape[:2], *spatial), node.constant(2, "the output shape")
+    if given is not None and tuple(given.reshape(-1).tolist()) != found:
+        raise node.unsupported("an output shape other than that of the windows, which is read in two ways,")
+    return found
 
 
 def _put_by_windows(node: NodeView, x: Value, index: Value, shape: Shape) -> Value:
