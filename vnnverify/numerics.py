@@ -21,10 +21,12 @@ __all__ = [
     "gamma",
     "lower_as",
     "middle",
+    "product_and_error",
     "proves",
     "round_down",
     "round_up",
     "subnormals_flushed",
+    "sum_and_error",
     "unit_roundoff",
     "upper_as",
     "varies",
@@ -106,6 +108,39 @@ def round_down(x: Tensor) -> Tensor:
 def round_up(x: Tensor) -> Tensor:
     """The next larger float of each element."""
     return torch.nextafter(x, x.new_full((), float("inf")))
+
+
+def sum_and_error(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """fl(a + b) and a + b − fl(a + b), without error; NaN for the latter where it overflows.
+
+    Source: Knuth's TwoSum; Higham, section 4.3. A sum of floats is exact where it is subnormal.
+    """
+    total = a + b
+    back = total - a
+    return total, (a - (total - back)) + (b - back)
+
+
+def product_and_error(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """fl(a·b) and a·b − fl(a·b) for float64, the latter without error, or NaN where it may not be: where a
+    product of halves could overflow, or lose bits below the least normal number.
+
+    Source: Dekker's product with Veltkamp's splitting; Ogita, Rump, Oishi, Accurate sum and dot product,
+    SIAM J. Sci. Comput. 2005, algorithms 3.2 and 3.3.
+    """
+    product = a * b
+    (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+    error = a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low)
+    most = torch.maximum(torch.maximum(a.abs(), b.abs()), product.abs())
+    fits = (product.abs() > 2.0**-900) & (most < 2.0**900)
+    zero = ((a == 0) & torch.isfinite(b)) | ((b == 0) & torch.isfinite(a))
+    return product, error.masked_fill(~fits, float("nan")).masked_fill(zero, 0.0)
+
+
+def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """x as a sum of two numbers of 26 bits each."""
+    scaled = x * (2.0**27 + 1)
+    high = scaled - (scaled - x)
+    return high, x - high
 
 
 def varies(lower: Tensor, upper: Tensor) -> Tensor:

@@ -17,7 +17,15 @@ from vnnverify.domains.domain import Domain
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Affine, Elementwise, Enclosed, Maximum, flat
-from vnnverify.numerics import gamma, lower_as, round_down, round_up, upper_as
+from vnnverify.numerics import (
+    gamma,
+    lower_as,
+    product_and_error,
+    round_down,
+    round_up,
+    sum_and_error,
+    upper_as,
+)
 from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.scale import Scale
@@ -51,12 +59,48 @@ def _affine(op: Affine, inputs: Sequence[Interval], node: Node) -> Interval:
         radius = radius + g * op.offset.abs()
     lost = ~torch.isfinite(z)  # a sum that overflows on the way is not as large as that
     low, high = round_down(z - radius), round_up(z + radius)
-    return _without_nan(low.masked_fill(lost, -torch.inf), high.masked_fill(lost, torch.inf))
+    known = _without_nan(low.masked_fill(lost, -torch.inf), high.masked_fill(lost, torch.inf))
+    return _beyond_zero(op, inputs, *known)
+
+
+def _beyond_zero(op: Affine, inputs: Sequence[Interval], lower: Tensor, upper: Tensor) -> Interval:
+    """The bounds, cut at zero where no term of a sum is below it, or none above: an offset and products of
+    values with weights that are >= 0. Roundings of a sum may cross zero, its exact value cannot."""
+    increasing = op.increasing
+    if increasing is False:
+        return lower, upper
+    for end, bound in enumerate((lower, upper)):
+        sign = 1 - 2 * end
+        settled = torch.stack([(sign * flat(pair[end]) >= 0).all(dim=1) for pair in inputs]).all(dim=0)
+        if not bool(settled.any()):
+            continue
+        cut = settled.reshape(-1, *(1,) * (bound.dim() - 1))
+        cut = cut & torch.as_tensor(increasing, device=bound.device)
+        if op.offset is not None:
+            cut = cut & _has_sign(op.offset, sign)
+        if sign > 0:
+            lower = torch.where(cut, lower.clamp(min=0), lower)
+        else:
+            upper = torch.where(cut, upper.clamp(max=0), upper)
+    return lower, upper
+
+
+def _has_sign(offset: Tensor, sign: int) -> Tensor:
+    """Where an offset is >= 0, or <= 0 for a negative sign, before it was cast to float32: what is zero
+    there may have been a smaller number of the sign that the zero has."""
+    if offset.dtype == torch.float64:
+        return sign * offset >= 0
+    return torch.signbit(offset) if sign < 0 else ~torch.signbit(offset)
 
 
 @domain.rule(Scale, Sum, ReduceSum)
 def _end_by_end(op: Scale | Sum | ReduceSum, inputs: Sequence[Interval], node: Node) -> Interval:
-    """Each end of the result comes from one end of each input, so that one infinite end leaves the other."""
+    """Each end of the result comes from one end of each input, so that one infinite end leaves the other.
+
+    An end that is computed without rounding, or by a rounding that has moved it outward, stays where it is:
+    so zero, and where a function such as a ReLU or a Clip ends, are passed on exactly by shifts, by factors
+    such as −1 and by differences. Otherwise it is moved by the bound of all roundings.
+    """
     least, most = zip(*(_ends_for(op, k, pair) for k, pair in enumerate(inputs)), strict=True)
     g = gamma(op.fan_in, least[0].dtype)
     sizes = (op.magnitude(*(x.abs() for x in ends)) for ends in (least, most))
@@ -64,7 +108,42 @@ def _end_by_end(op: Scale | Sum | ReduceSum, inputs: Sequence[Interval], node: N
     error_low, error_high = (g * (size + add) * (1 + 2 * g) for size in sizes)
     low, high = op(*least), op(*most)
     low, high = low.masked_fill(low == torch.inf, -torch.inf), high.masked_fill(high == -torch.inf, torch.inf)
-    return _without_nan(round_down(low - error_low), round_up(high + error_high))
+    lower, upper = round_down(low - error_low), round_up(high + error_high)
+    exact_low, exact_high = _with_error(op, least), _with_error(op, most)
+    if exact_low is not None and exact_high is not None:
+        lower = torch.where(exact_low[1] >= 0, exact_low[0], lower)
+        upper = torch.where(exact_high[1] <= 0, exact_high[0], upper)
+    return _beyond_zero(op, inputs, *_without_nan(lower, upper))
+
+
+def _with_error(op: Scale | Sum | ReduceSum, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
+    """The operator's value in float64, and a number with the sign of what the exact value is beyond it, NaN
+    where that is not known. None where constants are rounded: those of a `Scale` that says so, and all in
+    float32."""
+    if inputs[0].dtype != torch.float64:
+        return None
+    if isinstance(op, Sum):
+        total = inputs[0] if op.signs[0] > 0 else -inputs[0]
+        error = torch.zeros_like(total)
+        for sign, x in zip(op.signs[1:], inputs[1:], strict=True):
+            total, more = sum_and_error(total, x if sign > 0 else -x)
+            error = _same_sign(error, more)
+        return total, error
+    if isinstance(op, Scale) and op.source is None:
+        (total,) = inputs
+        error = torch.zeros_like(total)
+        if op.scale is not None:
+            total, error = product_and_error(total, op.scale.expand_as(total))
+        if op.shift is not None:
+            total, more = sum_and_error(total, op.shift.expand_as(total))
+            error = _same_sign(error, more)
+        return total, error
+    return None
+
+
+def _same_sign(a: Tensor, b: Tensor) -> Tensor:
+    """A number with the sign of both, which one of them may lack; NaN where they contradict each other."""
+    return torch.where(torch.sign(a) * torch.sign(b) < 0, float("nan"), a + b)
 
 
 def _ends_for(op: Scale | Sum | ReduceSum, index: int, pair: Interval) -> Interval:

@@ -27,7 +27,8 @@ def product(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor]) -> tuple[Tensor,
     same = ((x[0] >= 0) & (y[0] >= 0)) | ((x[1] <= 0) & (y[1] <= 0))
     other = ((x[0] >= 0) & (y[1] <= 0)) | ((x[1] <= 0) & (y[0] >= 0))
     low, high = torch.where(same, low.clamp(min=0), low), torch.where(other, high.clamp(max=0), high)
-    return _known(low, high)
+    zero = ((x[0] == 0) & (x[1] == 0)) | ((y[0] == 0) & (y[1] == 0))
+    return _known(*(end.masked_fill(zero & ~end.isnan(), 0) for end in (low, high)))
 
 
 def square(x: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -49,9 +50,7 @@ def matrix_product(x: tuple[Tensor, Tensor], y: tuple[Tensor, Tensor]) -> tuple[
     terms = a * b * y[0].shape[-1]
     for extent in lead:
         terms *= extent
-    if terms > TERMS:
-        return _by_midpoints(x, y)
-    low, high = _in_chunks(x, y, terms)
+    low, high = _by_midpoints(x, y) if terms > TERMS else _in_chunks(x, y, terms)
     positive = (x[0] >= 0).all(dim=-1, keepdim=True) & (y[0] >= 0).all(dim=-2, keepdim=True)
     return torch.where(positive, low.clamp(min=0), low), high
 

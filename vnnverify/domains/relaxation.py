@@ -235,7 +235,10 @@ def _image(op: Elementwise, dtype: torch.dtype) -> tuple[float, float]:
 
 
 def _value_error(op: Elementwise, f: Tensor, x: Tensor, *, turning: bool) -> Tensor:
-    """Error of computing f(x), and for a turning point of placing it."""
+    """Error of computing f(x), and for a turning point of placing it.
+
+    None for f(0) where that is computed as zero: the error is relative, and nothing underflows there.
+    """
     u = unit_roundoff(f.dtype)
     if op.ulps == 0:
         return torch.zeros_like(f)
@@ -243,4 +246,6 @@ def _value_error(op: Elementwise, f: Tensor, x: Tensor, *, turning: bool) -> Ten
     if turning and op.kinks is None:
         slack = slack + FUNCTION_ULPS * u * (1 + f.abs())
         slack = slack + torch.nan_to_num(op.curvature / 2 * (FUNCTION_ULPS * u * x).square())
+    if not turning and op.absolute == 0:
+        slack = slack.masked_fill((x == 0) & (f == 0), 0.0)
     return slack

@@ -96,6 +96,12 @@ class Affine(Op):
         return tuple(grads)
 
     @property
+    def increasing(self) -> Tensor | bool:
+        """Which outputs grow with every input, as all of their weights are >= 0: broadcastable to the ONNX
+        shape of the output. False where it is not known."""
+        return False
+
+    @property
     def fan_in(self) -> int:
         """Products summed per output element: sets the rounding error of `linear`. 0 if it only copies."""
         return 0
@@ -143,6 +149,12 @@ class Elementwise(Op):
     @property
     def image(self) -> tuple[float, float]:
         """Numbers between which f lies everywhere; known without rounding, they cut what bounds overshoot."""
+        return -float("inf"), float("inf")
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        """Numbers, exact, between which (f(x) − f(y))/(x − y) lies for all x != y where f is defined; of a
+        function that grows the first one is >= 0. Infinite where nothing is known."""
         return -float("inf"), float("inf")
 
     @property

@@ -18,6 +18,10 @@ __all__ = ["LeftLinear", "Linear", "SparseLinear", "entries", "is_sparse", "prod
 SPARSE_ELEMENTS, SPARSE_DENSITY = 1 << 16, 1 / 32
 """Elements from which on, and part of them up to which, a sparse matrix is faster than a dense one."""
 
+COMPARED = 1 << 16
+"""Elements of a weight up to which their signs are looked at. The sign of a zero counts: a weight below the
+least float32 keeps it in a cast."""
+
 
 def is_sparse(elements: int, nonzero: int) -> bool:
     """Whether a matrix with so many elements deserves to be kept sparse."""
@@ -68,6 +72,10 @@ class Linear(Affine):
     def sparse(self) -> Tensor:
         """The weight as a sparse (COO) tensor."""
         return self.weight.to_sparse()
+
+    @property
+    def increasing(self) -> Tensor | bool:
+        return (~torch.signbit(self.weight)).all(dim=1) if self.weight.numel() <= COMPARED else False
 
     @property
     def fan_in(self) -> int:
@@ -145,6 +153,10 @@ class LeftLinear(Affine):
 
     def adjoint(self, rows: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         return (_left(self.weight.mT, rows),)
+
+    @property
+    def increasing(self) -> Tensor | bool:
+        return not bool(torch.signbit(self.weight).any()) if self.weight.numel() <= COMPARED else False
 
     @property
     def fan_in(self) -> int:

@@ -20,6 +20,10 @@ class _Wave(Elementwise):
     """Between −1 and 1, as are its derivatives."""
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return -1.0, 1.0
+
+    @property
     def curvature(self) -> float:
         return 1.0
 

@@ -47,6 +47,10 @@ class Relu(_Bent):
         return below, above
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @property
     def ulps(self) -> int:
         """A choice between x and zero rounds nothing."""
         return 0
@@ -76,6 +80,10 @@ class LeakyRelu(_Bent):
         return (piece, chord) if self.alpha <= 1 else (chord, piece)
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return min(self.alpha, 1.0), max(self.alpha, 1.0)
+
+    @property
     def ulps(self) -> int:
         """alpha is rounded to the type of x, then the product."""
         return 2
@@ -95,6 +103,10 @@ class Abs(_Bent):
         """The chord above; below, the slope of the longer piece."""
         _, chord = Elementwise.slopes(self, lower, upper)
         return torch.where((lower < 0) & (upper > 0), torch.sign(lower + upper), chord), chord
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return -1.0, 1.0
 
     @property
     def ulps(self) -> int:
@@ -123,6 +135,10 @@ class Clip(Elementwise):
         return tuple(torch.full_like(lower, kink) for kink in self.kinks or ())
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @property
     def kinks(self) -> tuple[float, ...] | None:
         return tuple(k for k in (self.low, self.high) if abs(k) != float("inf"))
 
@@ -149,6 +165,10 @@ class Tent(Elementwise):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """The three corners, whatever the slope."""
         return tuple(torch.full_like(lower, kink) for kink in (-1.0, 0.0, 1.0))
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return -1.0, 1.0
 
     @property
     def kinks(self) -> tuple[float, ...] | None:

@@ -51,6 +51,10 @@ class Sigmoid(_Sigmoidal):
         return 2 * (torch.log1p(r) - log(2)) - torch.log(slope)
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 0.25
+
+    @property
     def image(self) -> tuple[float, float]:
         return 0.0, 1.0
 
@@ -72,6 +76,10 @@ class Tanh(_Sigmoidal):
         return torch.log1p(r) - torch.log(slope) / 2
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @property
     def image(self) -> tuple[float, float]:
         return -1.0, 1.0
 
@@ -89,6 +97,10 @@ class Erf(_Sigmoidal):
     def where_derivative_is(self, slope: Tensor) -> Tensor:
         """(2/sqrt(pi))·exp(−x²) = slope."""
         return torch.sqrt(-torch.log(slope * (sqrt(pi) / 2)))
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 1.25
 
     @property
     def image(self) -> tuple[float, float]:

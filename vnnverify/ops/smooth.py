@@ -51,6 +51,10 @@ class Exp(_Convex):
         """exp(x) = slope."""
         return (torch.log(slope),)
 
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Elu(Elementwise):
@@ -68,6 +72,10 @@ class Elu(Elementwise):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """alpha·exp(x) = slope, and the kink at zero."""
         return torch.log(slope / self.alpha), torch.zeros_like(lower)
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return (0.0, max(1.0, self.alpha)) if self.alpha >= 0 else (self.alpha, float("inf"))
 
     @property
     def ulps(self) -> int:
@@ -93,6 +101,10 @@ class Softplus(Elementwise):
         return (torch.log(slope) - torch.log1p(-slope),)
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @property
     def ulps(self) -> int:
         return FUNCTION_ULPS
 
@@ -116,6 +128,10 @@ class Log(Elementwise):
         return (torch.reciprocal(slope),)
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
+    @property
     def ulps(self) -> int:
         return FUNCTION_ULPS
 
@@ -133,6 +149,10 @@ class Sqrt(Elementwise):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """1/(2·sqrt(x)) = slope."""
         return ((0.5 / slope).square(),)
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")
 
     @property
     def image(self) -> tuple[float, float]:
@@ -153,6 +173,10 @@ class InverseSqrt(_Convex):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """−x^(−3/2)/2 = slope."""
         return (torch.pow(-2 * slope, -2 / 3),)
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return -float("inf"), 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,6 +212,10 @@ class Power(Elementwise):
         """p·x^(p−1) = slope at one of ±|slope/p|^(1/(p−1)); a superfluous candidate does no harm."""
         x = torch.pow((slope / self.exponent).abs(), 1 / (self.exponent - 1))
         return x, -x
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return -float("inf") if self.exponent % 2 == 0 else 0.0, float("inf")
 
     @property
     def ulps(self) -> int:

@@ -44,6 +44,10 @@ class _Jump(_Steps):
         climb = torch.where(crossing & (upper < -lower), height / -lower, 0)
         return rise, climb
 
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sign(_Jump):
@@ -102,6 +106,10 @@ class Floor(_Steps):
         first, last = torch.floor(lower) + 1, torch.floor(upper)
         return first, round_down(first), last, round_down(last)
 
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ceil(_Steps):
@@ -114,6 +122,10 @@ class Ceil(_Steps):
         """Both sides of the first and of the last jump."""
         first, last = torch.ceil(lower), torch.ceil(upper) - 1
         return first, round_up(first), last, round_up(last)
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +147,10 @@ class Trunc(_Steps):
             *(round_up(point) for point in left),
         )
 
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round(_Steps):
@@ -147,3 +163,7 @@ class Round(_Steps):
         """Both sides of the first and of the last jump."""
         first, last = torch.ceil(lower - 0.5) + 0.5, torch.floor(upper - 0.5) + 0.5
         return first, round_down(first), round_up(first), last, round_down(last), round_up(last)
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")

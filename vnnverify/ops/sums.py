@@ -37,6 +37,10 @@ class Sum(Affine):
         return tuple(rows if sign > 0 else -rows for sign in self.signs)
 
     @property
+    def increasing(self) -> Tensor | bool:
+        return all(sign > 0 for sign in self.signs)
+
+    @property
     def fan_in(self) -> int:
         return len(self.signs)
 
@@ -61,6 +65,10 @@ class ReduceSum(Affine):
     def adjoint(self, rows: Tensor, *shapes: Shape) -> tuple[Tensor, ...]:
         kept = [1 if k in self.axes else extent for k, extent in enumerate(shapes[0])]
         return ((rows * self.factor).reshape(-1, *kept).expand(-1, *shapes[0]),)
+
+    @property
+    def increasing(self) -> Tensor | bool:
+        return self.factor >= 0
 
     @property
     def fan_in(self) -> int:
@@ -98,6 +106,10 @@ class AveragePool(Affine):
         single = (rows * self.weight).reshape(-1, 1, 1, *rows.shape[3:])
         (back,) = self._window(rows).adjoint(single, (1, 1, *shapes[0][2:]))
         return (back.reshape(rows.shape[0], *shapes[0]),)
+
+    @property
+    def increasing(self) -> Tensor | bool:
+        return True
 
     @property
     def fan_in(self) -> int:

@@ -29,6 +29,10 @@ class Atan(Mirrored):
         return torch.sqrt((1 - slope) / slope)
 
     @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    @property
     def image(self) -> tuple[float, float]:
         return -1.6, 1.6
 
@@ -47,6 +51,10 @@ class Softsign(Mirrored):
     def where_derivative_is(self, slope: Tensor) -> Tensor:
         """1/(1 + x)² = slope."""
         return torch.rsqrt(slope) - 1
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 1.0
 
     @property
     def image(self) -> tuple[float, float]:
@@ -72,6 +80,10 @@ class Asin(Mirrored):
         """1/sqrt(1 − x²) = slope."""
         return torch.sqrt(1 - slope.square().reciprocal())
 
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 1.0, float("inf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acos(Mirrored):
@@ -86,6 +98,10 @@ class Acos(Mirrored):
     def where_derivative_is(self, slope: Tensor) -> Tensor:
         """−1/sqrt(1 − x²) = ±slope."""
         return torch.sqrt(1 - slope.square().reciprocal())
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return -float("inf"), -1.0
 
     @property
     def image(self) -> tuple[float, float]:
@@ -105,6 +121,10 @@ class Sinh(Mirrored):
     def where_derivative_is(self, slope: Tensor) -> Tensor:
         """cosh(x) = slope."""
         return torch.acosh(slope)
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 1.0, float("inf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +160,10 @@ class Asinh(Mirrored):
         """1/sqrt(1 + x²) = slope."""
         return torch.sqrt(slope.square().reciprocal() - 1)
 
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acosh(Mirrored):
@@ -154,6 +178,10 @@ class Acosh(Mirrored):
     def where_derivative_is(self, slope: Tensor) -> Tensor:
         """1/sqrt(x² − 1) = slope."""
         return torch.sqrt(1 + slope.square().reciprocal())
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 0.0, float("inf")
 
     @property
     def image(self) -> tuple[float, float]:
@@ -179,3 +207,7 @@ class Atanh(Mirrored):
     def where_derivative_is(self, slope: Tensor) -> Tensor:
         """1/(1 − x²) = slope."""
         return torch.sqrt(1 - slope.reciprocal())
+
+    @property
+    def steepness(self) -> tuple[float, float]:
+        return 1.0, float("inf")

@@ -82,8 +82,12 @@ class Specification:
 
     def open_polytopes(self, lower: Tensor) -> Tensor:
         """Polytopes (batch, P) that sound lower bounds (batch, S) of the margins do not exclude. NaN and
-        infinity exclude nothing."""
-        return self.real & ~(self.member & proves(lower)[:, None, :]).any(dim=2)
+        infinity exclude nothing.
+
+        A strict row asks for a margin below zero: a bound of zero, sound as it is computed, excludes that.
+        """
+        excluding = proves(lower) | (self.strict & (lower == 0))
+        return self.real & ~(self.member & excluding[:, None, :]).any(dim=2)
 
     def best_rows(self, lower: Tensor, open_: Tensor) -> tuple[Tensor, Tensor]:
         """The largest lower bound that a row of each open polytope (batch, P) has, and which row has it.
