@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vnnverify.domains import interval
 from vnnverify.ir import Graph, Node, Value
@@ -12,8 +16,8 @@ from vnnverify.ops.linear import Linear
 from vnnverify.ops.maximum import Max
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.scale import Scale
-from vnnverify.ops.smooth import Exp, Reciprocal
-from vnnverify.ops.sums import ReduceSum, Sum
+from vnnverify.ops.smooth import Exp, Power, Reciprocal, Sqrt
+from vnnverify.ops.sums import AveragePool, ReduceSum, Sum
 from vnnverify.query import Region
 
 
@@ -91,3 +95,96 @@ def test_an_infinite_end_leaves_the_other() -> None:
     )
     lower, upper = interval.bounds(graph, Region(torch.zeros(2).double(), 1e4 * torch.ones(2).double()))
     assert float(lower) == pytest.approx(0, abs=1e-9) and float(upper) == pytest.approx(1 / 3)
+
+
+def numbers(*values: float) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("ops", "ends", "expected"),
+    [
+        ([Scale(numbers(-1.0), None)], (0.0, 0.3), (-0.3, 0.0)),
+        ([Scale(None, numbers(-0.5)), Relu(), Scale(numbers(-1.0), None)], (-1.0, 1.0), (-0.5, 0.0)),
+        ([Scale(None, numbers(-0.1)), Relu()], (-1.0, 0.1), (0.0, 0.0)),
+        ([Scale(numbers(3.0), numbers(-0.25))], (0.0, 0.0), (-0.25, -0.25)),
+        ([Scale(numbers(4.0), None), Scale(numbers(0.25), None)], (-0.1, 0.7), (-0.1, 0.7)),
+    ],
+    ids=["negation", "negated relu", "shift to zero", "zero shifted", "powers of two"],
+)
+def test_ends_that_are_not_rounded_stay(
+    ops: list[Op], ends: tuple[float, float], expected: tuple[float, float]
+) -> None:
+    lower, upper = interval.bounds(chain(*ops, size=1), Region(*(numbers(end) for end in ends)))
+    assert (float(lower), float(upper)) == expected
+
+
+ORDINARY = st.floats(-1e6, 1e6).map(lambda v: v if abs(v) > 1e-30 else 0.0)
+
+
+@settings(deadline=None)
+@given(ORDINARY, ORDINARY, ORDINARY, ORDINARY)
+def test_scaled_ends_enclose_the_exact_ones(a: float, b: float, s: float, t: float) -> None:
+    """Against rational numbers; and an end that a float is, is that float."""
+    lower, upper = sorted((a, b))
+    low, high = interval.bounds(
+        chain(Scale(numbers(s), numbers(t)), size=1), Region(numbers(lower), numbers(upper))
+    )
+    least, most = sorted(Fraction(s) * Fraction(end) + Fraction(t) for end in (lower, upper))
+    assert Fraction(float(low)) <= least <= most <= Fraction(float(high))
+
+
+@settings(deadline=None)
+@given(ORDINARY, ORDINARY, ORDINARY, st.sampled_from([(1, 1, 1), (1, -1, 1), (-1, 1, -1)]))
+def test_ends_of_sums_enclose_the_exact_ones(a: float, b: float, c: float, signs: tuple[int, ...]) -> None:
+    x = [Value(f"x{k}", (1,)) for k in range(3)]
+    y = Value("y", (1,))
+    graph = Graph(tuple(x), (y,), (Node(Sum(signs), tuple(x), y, "sum"),))
+    low, high = interval.bounds(graph, Region(numbers(a, b, c), numbers(a, b, c)))
+    true = sum((s * Fraction(v) for s, v in zip(signs, (a, b, c), strict=True)), Fraction(0))
+    assert Fraction(float(low)) <= true <= Fraction(float(high))
+    if Fraction(float(true)) == true and a + b == Fraction(a) + Fraction(b) == 0:
+        assert float(low) == float(high)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "sum_of",
+    [
+        ReduceSum((0,), True, 1.0, 3),
+        ReduceSum((0,), True, 1 / 3, 3),
+        Linear(torch.tensor([[0.1, 0.0, 0.7]]).double()),
+        Linear(torch.tensor([[0.1, 0.0, 0.7]]).double(), torch.zeros(1).double()),
+    ],
+    ids=["sum", "mean", "product", "product and offset"],
+)
+def test_sums_of_what_is_not_negative_end_at_zero(sum_of: Op, dtype: torch.dtype) -> None:
+    graph = chain(Power(2.0), sum_of, Sqrt(), size=3).to("cpu", dtype)
+    region = Region(-torch.ones(3).double(), torch.ones(3).double())
+    lower, upper = interval.bounds(graph, region)
+    assert float(lower) == 0 and 0 < float(upper) < 2
+
+
+def test_an_average_of_what_is_not_negative_ends_at_zero() -> None:
+    weight = torch.full((2,), 1 / 3, dtype=torch.float64)
+    x, y, z = Value("x", (1, 1, 4)), Value("y", (1, 1, 4)), Value("z", (1, 1, 2))
+    nodes = (
+        Node(Relu(), (x,), y, "relu"),
+        Node(AveragePool((3,), (1,), (0,), (0,), weight), (y,), z, "mean"),
+    )
+    lower, _ = interval.bounds(
+        Graph((x,), (z,), nodes), Region(-torch.ones(4).double(), torch.ones(4).double())
+    )
+    assert lower.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias"), [([-1e-60, 1.0], [0.0]), ([1.0, 1.0], [-1e-60]), ([1.0, -0.5], [0.0])]
+)
+def test_a_sum_with_something_negative_ends_below_zero(weight: list[float], bias: list[float]) -> None:
+    """Also what float32 takes for zero."""
+    graph = chain(Linear(numbers(*weight)[None], numbers(*bias)), size=2)
+    region = Region(torch.zeros(2).double(), torch.ones(2).double())
+    for dtype in (torch.float32, torch.float64):
+        lower, _ = interval.bounds(graph.to("cpu", dtype), region)
+        assert float(lower) < 0

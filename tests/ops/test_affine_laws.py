@@ -105,3 +105,10 @@ def test_adjoint_law_in_both_types(case: Case, dtype: torch.dtype) -> None:
         assert left.dtype == dtype
         size = prod(node.output.shape) + 1
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5 * size)
+
+
+def test_what_grows_with_every_input_has_no_negative_weight(case: Case) -> None:
+    for node in affine_nodes(case):
+        grows = torch.as_tensor(node.op.increasing).expand(node.output.shape).reshape(-1)
+        W = matrix(node, node.op.linear)
+        assert bool((W[grows] >= 0).all())

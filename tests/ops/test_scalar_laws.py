@@ -205,3 +205,25 @@ def test_periodic_ranges_far_from_zero(op: Elementwise, centre: float) -> None:
     low, high = value_range(op, lower, upper)
     assert float(low) <= -1.0
     assert float(high) >= 1.0
+
+
+@each_function
+def test_steepness_bounds_every_difference_quotient(op: Elementwise, ends: tuple[float, float]) -> None:
+    lower, upper = intervals(ends, 3000)
+    apart = upper > lower + 1e-6 * (1 + lower.abs())
+    x, y = lower[apart], upper[apart]
+    rise, (least, most) = (op(y) - op(x)), op.steepness
+    rounding = 1e-12 * (1 + op(x).abs() + op(y).abs())
+    assert bool((rise + rounding >= torch.nan_to_num(least * (y - x), nan=0.0)).all())
+    assert bool((rise - rounding <= torch.nan_to_num(most * (y - x), nan=0.0)).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@each_function
+def test_zero_stays_zero(op: Elementwise, ends: tuple[float, float], dtype: torch.dtype) -> None:
+    """A function that is zero at zero, and no smaller to the right of it, has bounds that start there."""
+    zero, end = torch.zeros(1, dtype=dtype), torch.full((1,), ends[1], dtype=dtype)
+    if ends[0] > 0 or float(op(zero)) != 0 or op.steepness[0] < 0:
+        return
+    low, high = value_range(op, zero, end)
+    assert float(low) == 0 <= float(high)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor
 
-from vnnverify import Query, Verdict
+from vnnverify import Deadline, Query, Verdict
 from vnnverify.domains import interval
 from vnnverify.numerics import varies
 from vnnverify.search import BoxBounds, InputSplit, Specification
@@ -84,3 +86,24 @@ def test_the_best_row_of_each_open_polytope_counts() -> None:
     assert value.tolist() == [[-1.0, -2.0]] and row.tolist() == [[1, 2]]
     value, _ = spec.best_rows(lower, open_ & torch.tensor([[True, False]]))
     assert value.tolist() == [[-1.0, -float("inf")]]
+
+
+def test_a_turn_that_has_no_time_for_another_step_says_so() -> None:
+    """A step that took longer than what is left is not begun with, when its boxes would be lost."""
+    query, _ = specimen(Verdict.UNSAT)
+    first = InputSplit(query, Teller(query), context(query).until(Deadline.after(0.0))).run()
+    assert first.left is not None and first.timed_out
+    second = dataclasses.replace(context(query), parcel=first.left, last_batch=1e9)
+    found = InputSplit(query, Teller(query), second).run()
+    outcome = found.outcome(query, "boxes at float resolution")
+    assert found.open_clauses and "resolution" not in outcome.reason
+
+
+def test_a_strict_row_is_excluded_by_a_bound_of_zero() -> None:
+    member, real = torch.ones(1, 1, 1, dtype=torch.bool), torch.ones(1, 1, dtype=torch.bool)
+    for strict in (False, True):
+        rows = torch.full((1, 1), strict)
+        spec = Specification(torch.ones(1, 1, 1), torch.zeros(1, 1), rows, member, real)
+        open_ = [bool(spec.open_polytopes(torch.tensor([[low]]))) for low in (-1e-9, 0.0, 1e-9)]
+        assert open_ == [True, not strict, False]
+        assert bool(spec.open_polytopes(torch.tensor([[float("nan")]])))

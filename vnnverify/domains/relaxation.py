@@ -191,7 +191,8 @@ def _flat_where_unknown(op: Elementwise, lower: Tensor, upper: Tensor, best: Lin
 
 
 def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-    """Smallest and largest value of f on [lower, upper], rounded outward."""
+    """Smallest and largest value of f on [lower, upper], rounded outward: at the ends, for a function that
+    only grows or only falls, else there or at one of the points where it turns."""
     if isinstance(op, Relu):
         return torch.relu(lower), torch.relu(upper)
     if isinstance(op, NearestWhole):
@@ -212,7 +213,9 @@ def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, 
     low = torch.full_like(lower, float("inf"))
     high = torch.full_like(lower, -float("inf"))
     unknown = torch.zeros_like(lower, dtype=torch.bool)
-    for index, point in enumerate((lower, upper, *op.turning_points(torch.zeros_like(lower), lower, upper))):
+    least, most = op.steepness
+    turns = () if least >= 0 or most <= 0 else op.turning_points(torch.zeros_like(lower), lower, upper)
+    for index, point in enumerate((lower, upper, *turns)):
         inside = (point >= lower) & (point <= upper)
         x = torch.where(inside, point, lower)
         f = op(x)

@@ -13,6 +13,7 @@ from vnnverify.search.input_split import Bounder, BoxBounds, InputSplit
 from vnnverify.search.result import SearchResult
 from vnnverify.search.specification import Specification
 from vnnverify.search.threads import in_threads, worthwhile_threads
+from vnnverify.search.zero_margins import without_zero_margins
 
 __all__ = [
     "ActivationBounder",
@@ -27,5 +28,6 @@ __all__ = [
     "Specification",
     "bound_in_threads",
     "in_threads",
+    "without_zero_margins",
     "worthwhile_threads",
 ]

@@ -27,6 +27,7 @@ from vnnverify.search.handing import HandedOut
 from vnnverify.search.result import SearchResult
 from vnnverify.search.specification import Specification
 from vnnverify.search.whole import WholeInputs
+from vnnverify.search.zero_margins import ZeroMargins
 
 __all__ = ["Bounder", "BoxBounds", "InputSplit"]
 
@@ -87,6 +88,7 @@ class InputSplit:
         self.network: Callable[[Tensor], Tensor] = query.graph.to(ctx.device, ctx.dtype)
         self.whole = WholeInputs.of(query, ctx.device)
         self.spec = Specification.of(query.clauses, query.graph.output_size, ctx.device)
+        self.zero_margins = ZeroMargins(query, ctx.device)
         self.visited = 0
         self.splits = 0
         self.refused = 0
@@ -136,7 +138,7 @@ class InputSplit:
             boxes = boxes.joined(part)
         return SearchResult(
             sorted(stuck | set(boxes.clause.tolist())),
-            timed_out=self.ctx.deadline.expired,
+            timed_out=bool(len(boxes)) or self.ctx.deadline.expired,
             stats=self._stats(len(boxes), worst),
             left=boxes.pack_left(self.query.clauses, stuck),
         )
@@ -185,6 +187,7 @@ class InputSplit:
         open_ = spec.open_polytopes(found.lower)
         if found.excluded is not None:
             open_ &= ~found.excluded
+        open_ &= ~self.zero_margins.excluded(boxes.lower, boxes.upper, boxes.clause, open_)
         boxes.excluded = ~open_
         keep = open_.any(dim=1)
         if found.points is not None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Polytopes that no output reaches because a strict row is nowhere satisfied, though the bound of its margin is
-exactly zero: what ends at zero in exact arithmetic never gets there by bounds that allow for rounding."""
+"""Polytopes that no output reaches because a strict row is nowhere satisfied, though its margin comes down to
+zero: what ends there in exact arithmetic is never shown by bounds that allow for rounding."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from vnnverify.deadline import Deadline
 from vnnverify.domains import interval
 from vnnverify.domains.ordering import Ordering
 from vnnverify.errors import UnsupportedOperator
+from vnnverify.numerics import direct_convolutions
+from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
 from vnnverify.query import Clause, Polytope, Query
 
 __all__ = ["ZeroMargins", "without_zero_margins"]
@@ -21,7 +23,13 @@ __all__ = ["ZeroMargins", "without_zero_margins"]
 FEW_CLAUSES = 16
 """Up to so many clauses, those with strict rows are looked at before any search."""
 
-SHARE, AT_MOST = 0.05, 1.0
+MOST_ELEMENTS = 50_000
+"""Numbers in a network beyond which looking at them one by one is not begun with."""
+
+JUMPS = (Ceil, Floor, Round, Sign, Spike, Step, Trunc)
+"""Where these are, an argument that comes down to zero matters to rows of every kind."""
+
+SHARE, AT_MOST = 0.25, 1.0
 """Of the time left, and seconds, that this may take for all clauses."""
 
 CLOSE = 1e-9
@@ -35,16 +43,21 @@ PATIENCE, WORTH = 512, 64
 
 
 def without_zero_margins(query: Query, ctx: Context) -> Query:
-    """The query without the polytopes whose strict rows nothing satisfies over whole regions: by intervals in
+    """The query without the polytopes with rows that nothing satisfies over whole regions: by intervals in
     float64, which pass on exactly where functions end, and by the order of values, in rational numbers."""
-    if len(query.clauses) > FEW_CLAUSES or not any(map(_strict, query.clauses)):
+    if sum(node.output.size for node in query.graph.nodes) > MOST_ELEMENTS:
+        return query
+    jumps = any(isinstance(node.op, JUMPS) for node in query.graph.nodes)
+    if len(query.clauses) > FEW_CLAUSES or not (jumps or any(map(_strict, query.clauses))):
         return query
     deadline = Deadline.after(min(AT_MOST, SHARE * ctx.deadline.remaining()))
     kept = []
-    for clause in query.clauses:
-        unsafe = clause.unsafe if deadline.expired or not _strict(clause) else _open(query, clause, deadline)
-        if unsafe:
-            kept.append(clause if len(unsafe) == len(clause.unsafe) else Clause(clause.region, unsafe))
+    with torch.no_grad(), direct_convolutions():
+        for clause in query.clauses:
+            asked = (jumps or _strict(clause)) and not deadline.expired
+            unsafe = _open(query, clause, deadline) if asked else clause.unsafe
+            if unsafe:
+                kept.append(clause if len(unsafe) == len(clause.unsafe) else Clause(clause.region, unsafe))
     same = len(kept) == len(query.clauses) and all(map(operator.is_, kept, query.clauses))
     return query if same else query.with_clauses(kept)
 
@@ -58,8 +71,6 @@ def _open(query: Query, clause: Clause, deadline: Deadline) -> tuple[Polytope, .
     try:
         lower, upper = interval.bounds(query.graph, clause.region)
         rest = [p for p in clause.unsafe if not Clause(clause.region, (p,)).excluded_by(lower, upper)]
-        if not any(bool(p.strict.any()) for p in rest):
-            return tuple(rest)
         ordering = Ordering(query.graph, clause.region, lambda: deadline.expired)
     except UnsupportedOperator:  # others have rules that intervals lack
         return clause.unsafe

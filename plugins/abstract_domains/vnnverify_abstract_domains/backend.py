@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from vnnverify import Backend, Clause, Context, Outcome, Query, Support, option
-from vnnverify.domains import interval
+from vnnverify import Backend, Context, Outcome, Query, Support, option
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
 from vnnverify.search import (
@@ -18,6 +16,7 @@ from vnnverify.search import (
     InputSplit,
     Specification,
     in_threads,
+    without_zero_margins,
     worthwhile_threads,
 )
 from vnnverify_abstract_domains.propagation import OutOfTime, least_memory, propagate
@@ -25,9 +24,6 @@ from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig
 
 __all__ = ["BoxBounder", "ZonotopeBackend", "ZonotopeOptions"]
-
-FEW_CLAUSES = 16
-"""Up to so many clauses, those with strict rows are given to intervals first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +109,6 @@ class BoxBounder:
         return too_big
 
 
-def _open_to_intervals(query: Query, ctx: Context) -> Iterator[Clause]:
-    """The clauses with the polytopes that the interval bounds of the outputs leave open. It matters to strict
-    rows: intervals are exact where a function ends, as a sigmoid at 0 and 1, zonotopes up to rounding."""
-    for clause in query.clauses:
-        if ctx.deadline.expired or not any(bool(polytope.strict.any()) for polytope in clause.unsafe):
-            yield clause
-            continue
-        try:
-            lower, upper = interval.bounds(query.graph, clause.region)
-        except UnsupportedOperator:  # zonotopes have rules that intervals lack
-            yield clause
-            continue
-        found = (Clause(clause.region, (polytope,)) for polytope in clause.unsafe)
-        unsafe = tuple(one.unsafe[0] for one in found if not one.excluded_by(lower, upper))
-        if unsafe:
-            yield clause if len(unsafe) == len(clause.unsafe) else Clause(clause.region, unsafe)
-
-
 class ZonotopeBackend(Backend[ZonotopeOptions]):
     """Proves by zonotopes; complete on networks with few varying inputs."""
 
@@ -148,11 +126,10 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
         return Support.yes()
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
-        """Intervals first, where clauses are few; then boxes, halved if few enough inputs vary."""
+        """What needs no search first; then boxes, halved if few enough inputs vary."""
         if ctx.parcel is None:  # whose sub-problems count its clauses as they are
             query = query.with_clauses(c for c in query.clauses if not c.region.empty)
-            if len(query.clauses) <= FEW_CLAUSES:
-                query = query.with_clauses(_open_to_intervals(query, ctx))
+            query = without_zero_margins(query, ctx)
         if not query.clauses:
             return Outcome.unsat(boxes=0)
         if not ctx.deadline.remaining():

@@ -13,7 +13,7 @@ from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Affine
 from vnnverify.numerics import direct_convolutions
 from vnnverify.ops.piecewise import Relu
-from vnnverify.search import InputSplit
+from vnnverify.search import InputSplit, without_zero_margins
 from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.boxes import BoxBounder, DeepBoxBounder, Limits
 from vnnverify_bound_propagation.signs import SignSearch
@@ -63,6 +63,8 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
     def verify(self, query: Query, ctx: Context) -> Outcome:
         """Halves boxes where few inputs vary, splits signs where many do; in between, on curved networks, the
         one for a share of the time, then the other."""
+        if ctx.parcel is None:  # whose sub-problems count its clauses as they are
+            query = without_zero_margins(query, ctx)
         if not query.clauses:
             return Outcome.unsat()
         if ctx.deadline.expired:
