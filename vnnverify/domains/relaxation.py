@@ -213,8 +213,8 @@ def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, 
     low = torch.full_like(lower, float("inf"))
     high = torch.full_like(lower, -float("inf"))
     unknown = torch.zeros_like(lower, dtype=torch.bool)
-    least, most = op.steepness
-    turns = () if least >= 0 or most <= 0 else op.turning_points(torch.zeros_like(lower), lower, upper)
+    falls, grows = op.steepness[1] <= 0, op.steepness[0] >= 0
+    turns = () if falls or grows else op.turning_points(torch.zeros_like(lower), lower, upper)
     for index, point in enumerate((lower, upper, *turns)):
         inside = (point >= lower) & (point <= upper)
         x = torch.where(inside, point, lower)
