@@ -19,7 +19,11 @@ OPSETS = (7, 28)
 ELEMENT_TYPES = ("real", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "bool")
 """Declared element types that are accepted. What is computed with floats is analysed over the reals."""
 
-_WITHOUT_READER = ("Constant", "ConstantOfShape", "EyeLike", "If", "Loop", "Scan", "Shape", "Size")
+_WITHOUT_READER = (
+    "ConcatFromSequence", "Constant", "ConstantOfShape", "EyeLike", "If", "Loop", "Optional",
+    "OptionalGetElement", "OptionalHasElement", "Scan", "SequenceAt", "SequenceConstruct", "SequenceEmpty",
+    "SequenceErase", "SequenceInsert", "SequenceLength", "SequenceMap", "Shape", "Size", "SplitToSequence",
+)  # fmt: skip
 """Read by the importer itself, or nothing but constants."""
 
 

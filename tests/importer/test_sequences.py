@@ -9,9 +9,11 @@ import onnx
 import pytest
 import torch
 
+from vnnverify.capabilities import built_in_operators
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer import read_model
 from vnnverify.importer.agreement import check_against_onnxruntime
+from vnnverify.importer.sequences import SEQUENCES
 
 PLACES = """<ir_version: 9, opset_import: ["" : 18]> g (float[3, 4] x) => (float[a, b] y)
 <int64 zero = {0}, int64 one = {1}, int64 last = {-1}, int64 two = {2}, int64 three = {3}, int64 far = {7},
@@ -112,3 +114,7 @@ def test_computed_place_is_refused(model: Model) -> None:
         UnsupportedModelError, match="a place in a sequence computed from the network's input"
     ):
         read_model(model(body))
+
+
+def test_the_operators_are_listed() -> None:
+    assert {*SEQUENCES, "SequenceMap"} <= set(built_in_operators())

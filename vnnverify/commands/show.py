@@ -12,6 +12,7 @@ from vnnverify.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from vnnverify.coverage import BackendAnswer, ClauseSize, Coverage
+    from vnnverify.query import Query
 
 __all__ = ["command"]
 
@@ -62,6 +63,7 @@ def _coverage(path: str, query: str | None) -> Coverage:
     from vnnverify.importer import read_model
     from vnnverify.importer.census import unsupported_operators
     from vnnverify.loader import build_query
+    from vnnverify.networks import join_networks, read_declared
     from vnnverify.plugins import load_plugins
     from vnnverify.vnnlib import load_property
 
@@ -70,11 +72,17 @@ def _coverage(path: str, query: str | None) -> Coverage:
     prop = None if query is None else load_property(query)
     elements = None if prop is None or prop.networks else prop.inputs
     data = read_model_file(path).data
+    asked: Query | None = None
     try:
-        model = read_model(data, path=path, operators=plugins.operators, elements=elements)
+        if prop is not None and len(prop.networks) == 1:
+            model = read_declared(prop.networks[0], data, path, operators=tuple(plugins.operators))
+            asked = join_networks(prop, [model])
+        else:
+            model = read_model(data, path=path, operators=plugins.operators, elements=elements)
+            if prop is not None:
+                asked = build_query(model, prop)
     except UnsupportedModelError as error:
         return unreadable(str(error), unsupported_operators(data, plugins.operators), plugins)
-    asked = None if prop is None else build_query(model, prop)
     return coverage_of(model, asked, plugins)
 
 

@@ -29,7 +29,7 @@ def command(query: str, model: str, name: str, output: str | None) -> None:
     from vnnverify.vnnlib.translation import translate
 
     found = load_property(query)
-    lines = translate(found, load_model(model, opaque=True).layout, name)
+    lines = translate(found, load_model(model, opaque=True, elements=found.inputs).layout, name)
     if output is not None:
         write_file(output, "".join(f"{line}\n" for line in lines))
         return
