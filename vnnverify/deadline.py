@@ -10,6 +10,10 @@ from dataclasses import dataclass
 __all__ = ["Deadline"]
 
 
+class OutOfTime(Exception):
+    """A computation was given up at its deadline; whoever asked for it goes on without."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """The moment at which work must stop, in seconds of `time.monotonic`."""
@@ -34,6 +38,15 @@ class Deadline:
     def expired(self) -> bool:
         """Whether the moment has come."""
         return time.monotonic() >= self.at
+
+    def check(self) -> None:
+        """Go on.
+
+        Raises:
+            OutOfTime: the moment has come.
+        """
+        if self.expired:
+            raise OutOfTime
 
     def share(self, fraction: float, at_least: float = 0.0) -> Deadline:
         """An earlier deadline: `fraction` of the time left, or `at_least` seconds if that is more."""

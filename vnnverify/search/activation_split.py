@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.backend import Context
+from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import proves
 from vnnverify.search.batch import BatchSize
 from vnnverify.search.threads import in_threads, worthwhile_threads
@@ -161,7 +162,11 @@ class ActivationBounder(Protocol):
     """A domain as the search sees it."""
 
     def bound(self, branches: Branches) -> ActivationBounds:
-        """Bound a batch of sub-problems."""
+        """Bound a batch of sub-problems.
+
+        Raises:
+            OutOfTime: it was given up at the deadline.
+        """
         ...
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:
@@ -230,7 +235,11 @@ class ActivationSplit:
             before = time.monotonic()
             chosen, work = _pop(work, batch.size)
             taken = len(chosen)
-            found = self.bounder.bound(chosen)
+            try:
+                found = self.bounder.bound(chosen)
+            except OutOfTime:
+                work = work.joined(chosen)
+                break
             self.visited += taken
             open_ = ~proves(found.lower)
             witness = self._try(chosen, found, open_)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.backend import Context
+from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query import Query
 from vnnverify.search.batch import BatchSize
@@ -116,7 +117,11 @@ class InputSplit:
             before = time.monotonic()
             chosen, boxes = _pop(boxes, batch.size)
             thin: set[int] = set()
-            children, witness = self._step(chosen, thin)
+            try:
+                children, witness = self._step(chosen, thin)
+            except OutOfTime:
+                boxes = boxes.joined(chosen)
+                break
             if witness is not None:
                 return SearchResult([], witness, stats=self._stats(len(boxes), worst))
             if self.ctx.deadline.expired and (len(children) or thin):  # cut short: not all of it has a bound

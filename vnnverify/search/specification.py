@@ -40,15 +40,17 @@ class Specification:
         strict = torch.zeros(K, S, dtype=torch.bool)
         member = torch.zeros(K, P, S, dtype=torch.bool)
         real = torch.zeros(K, P, dtype=torch.bool)
-        for k, clause in enumerate(clauses):
-            start = 0
-            for p, polytope in enumerate(clause.unsafe):
-                end = start + polytope.b.numel()
-                C[k, start:end], d[k, start:end] = polytope.A, polytope.b
-                strict[k, start:end] = polytope.strict
-                member[k, p, start:end] = True
-                real[k, p] = True
-                start = end
+        each = [(k, p, q) for k, clause in enumerate(clauses) for p, q in enumerate(clause.unsafe)]
+        if each:
+            of, which = (torch.tensor([one[column] for one in each]) for column in (0, 1))
+            real[of, which] = True
+            rows = torch.tensor([q.b.numel() for _, _, q in each])
+            k, p = of.repeat_interleave(rows), which.repeat_interleave(rows)
+            s = torch.arange(len(k)) - torch.searchsorted(k, k)  # places within the clause
+            C[k, s] = torch.cat([q.A for _, _, q in each]).cpu()
+            d[k, s] = torch.cat([q.b for _, _, q in each]).cpu()
+            strict[k, s] = torch.cat([q.strict for _, _, q in each]).cpu()
+            member[k, p, s] = True
         return cls(*(t.to(device) for t in (C, d, strict, member, real)))
 
     def as_type(self, dtype: torch.dtype) -> Specification:

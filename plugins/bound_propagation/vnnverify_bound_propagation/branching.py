@@ -80,6 +80,7 @@ class LineBounder:
         return (inside | ~self.real[goal]).all(dim=1)
 
     def _bound(self, branches: Branches) -> ActivationBounds:
+        self.ctx.deadline.check()
         state, splits = self._with_splits(branches)
         graph = self.tool.graph
         part, fast = Propagator.in_type(torch.float32, graph, state)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.deadline import OutOfTime
 from vnnverify.domains import interval
 from vnnverify.ir import Affine, Value, flat
 from vnnverify.numerics import subnormals_flushed
@@ -277,9 +278,13 @@ class Improvement:
                 torch.tensor([1.0, -1.0]).repeat_interleave(count).to(unit)
             )
             rows = {value: unit.reshape(-1, *value.shape)}
-            found = optimise(
-                (graph, part), (state, fast), rows, unit.new_zeros(2 * count), b.repeat(2), steps, deadline
-            ).lower
+            const = unit.new_zeros(2 * count)
+            try:
+                found = optimise(
+                    (graph, part), (state, fast), rows, const, b.repeat(2), steps, deadline
+                ).lower
+            except OutOfTime:
+                break
             lower[b, e] = torch.fmax(lower[b, e], found[:count])
             upper[b, e] = torch.fmin(upper[b, e], -found[count:])
         shape = state.interval[value][0].shape

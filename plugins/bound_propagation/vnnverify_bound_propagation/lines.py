@@ -220,6 +220,9 @@ def optimise(
         const: (R,) in float64.
         box: (R,) the box of each row.
         splits: by the output of the operator; their multipliers are optimised as well.
+
+    Raises:
+        OutOfTime: the deadline came before there was a bound.
     """
     exact, fast = graphs
     R = const.numel()
@@ -254,7 +257,8 @@ def optimise(
         best = torch.where(better, found.detach(), best)
         for old, new in zip(kept, parameters, strict=True):
             old[better] = new.detach()[better]
-        if step == steps or deadline.expired or not total.requires_grad:
+        deadline.check()
+        if step == steps or not total.requires_grad:
             break  # done, or no row depends on any line
         adam.step(torch.autograd.grad(total, parameters, allow_unused=True), RATE * DECAY**step)
         with torch.no_grad():
@@ -265,5 +269,6 @@ def optimise(
         for old, new in zip(kept, parameters, strict=True):
             new.copy_(old)
         for choice in choices:
+            deadline.check()
             choice.certify(proof, nodes[choice.node.output])
         return Optimised(backward.lower_bounds(exact, proof, start, rows, const), proof)

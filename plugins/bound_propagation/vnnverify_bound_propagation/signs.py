@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Clause, Context, Deadline, Query
+from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import varies
 from vnnverify.search import ActivationResult, ActivationSplit, SearchResult, Specification
 from vnnverify_bound_propagation.activation import DualBounder, Goal
@@ -218,7 +219,11 @@ class SignSearch:
         if not goals:
             return ActivationResult([], stats=stats)
         bounder = LineBounder(tool, own, goals, rows, ctx)
-        result = ActivationSplit(bounder, ctx, max_batch=self.max_batch).run(*bounder.start())
+        try:
+            roots, found = bounder.start()
+        except OutOfTime:
+            return _undecided(goals)
+        result = ActivationSplit(bounder, ctx, max_batch=self.max_batch).run(roots, found)
         clauses = sorted({goals[k].clause for k in result.open_goals})
         return dataclasses.replace(result, open_goals=clauses, stats={**stats, **result.stats})
 
@@ -234,7 +239,15 @@ class SignSearch:
             count = torch.tensor([g.polytope.b.numel() for g in part], device=rows.device)
             goal = torch.arange(len(part), device=rows.device).repeat_interleave(count)
             box = torch.tensor([g.box for g in part], device=rows.device)[goal]
-            found = tool.optimised_margins(state, rows, limit, box, GOAL_STEPS, deadline)
+            try:
+                found = tool.optimised_margins(state, rows, limit, box, GOAL_STEPS, deadline)
+            except OutOfTime:
+                for one in part:
+                    own.append(state.of_box(one.box))
+                    open_.append(one)
+                    rows_of.append(0)
+                worst = -math.inf
+                continue
             for k in range(len(part)):
                 mine = (goal == k).nonzero()[:, 0]
                 best = int(mine[found.lower[mine].argmax()]) if mine.numel() else -1
