@@ -84,12 +84,12 @@ def test_nested_disjunctions_mean_the_text(prop: Build, compiled: Compile, trees
 
 
 @pytest.mark.parametrize("count", [16, 40])
-def test_bands_over_many_outputs_are_two_polytopes(prop: Build, compiled: Compile, count: int) -> None:
+def test_bands_over_many_outputs_are_one_polytope(prop: Build, compiled: Compile, count: int) -> None:
     text = BOX + "".join(f"(assert {band(f'Y_{k}', k - 1, k + 1.5)})" for k in range(count))
     found = prop(2, count, text)
     query = compiled(found)
     (clause,) = query.clauses
-    assert [p.b.numel() for p in clause.unsafe] == [count, count]
+    assert [p.b.numel() for p in clause.unsafe] == [count]
     means_the_text(found, query)
 
 
@@ -131,7 +131,7 @@ def test_bands_over_many_inputs_are_rows_over_one_box(prop: Build, compiled: Com
     box = "".join(f"(assert (>= X_{k} -1))(assert (<= X_{k} 1))" for k in range(n))
     found = prop(n, 1, box + "".join(f"(assert {band(f'X_{k}', -0.5, 0.5)})" for k in range(n)))
     query = compiled(found)
-    assert len(query.clauses) == 2
+    assert len(query.clauses) == 1
     x = torch.where(torch.rand(400, n) < 0.95, 0.75, 0.25).double()
     y = query.graph(x)[:, :1].tolist()
     expected = [found.holds_at(a, b)[0] for a, b in zip(x.tolist(), y, strict=True)]
@@ -144,9 +144,19 @@ def test_inputs_that_only_disjunctions_bound_have_the_hull(prop: Build, compiled
         for k in range(14)
     )
     query = compiled(prop(14, 1, unions))
-    assert len(query.clauses) == 2
-    lower, upper = query.clauses[0].region.lower, query.clauses[0].region.upper
-    assert lower[1:].tolist() == list(range(1, 14)) and upper[1:].tolist() == list(range(4, 17))
+    (clause,) = query.clauses
+    assert clause.region.lower.tolist() == list(range(14))
+    assert clause.region.upper.tolist() == list(range(3, 17))
+
+
+def test_the_longest_disjunction_keeps_polytopes_of_its_own(prop: Build, compiled: Compile) -> None:
+    bands = "".join(f"(assert {band(f'Y_{k}', k - 1, k + 1.5)})" for k in range(10))
+    longest = f"(assert (or {' '.join(f'(<= Y_9 Y_{k})' for k in range(9))}))"
+    found = prop(2, 10, BOX + bands + longest)
+    query = compiled(found)
+    (clause,) = query.clauses
+    assert [p.b.numel() for p in clause.unsafe] == [11] * 9
+    means_the_text(found, query)
 
 
 def test_a_clause_with_too_many_polytopes_becomes_several(prop: Build, compiled: Compile) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 
 from vnnverify.vnnlib.cases import Cases, Rows, as_one_case
-from vnnverify.vnnlib.disjuncts import MULTIPLIED
+from vnnverify.vnnlib.disjuncts import MULTIPLIED, SHORT
 from vnnverify.vnnlib.extents import Extents, narrowed
 from vnnverify.vnnlib.property import Property
 from vnnverify.vnnlib.terms import Terms
@@ -64,10 +64,13 @@ class Combination:
 def _longest_apart(
     prop: Property, unions: Sequence[tuple[Cases, Sequence[int]]], terms: Terms
 ) -> list[Cases]:
-    """The disjunction with most cases as it is, every other as one case: the union of some of its cases."""
-    longest = max(unions, key=lambda pair: len(pair[1]))[0]
+    """The disjunction with most cases as it is, if these are more than `SHORT`, every other as one case: the
+    union of some of its cases."""
+    longest, most = max(unions, key=lambda pair: len(pair[1]))
     return [
-        cases if cases is longest or len(cases) < 2 else as_one_case(prop, cases, kept, terms)
+        cases
+        if (cases is longest and len(most) > SHORT) or len(cases) < 2
+        else as_one_case(prop, cases, kept, terms)
         for cases, kept in unions
     ]
 

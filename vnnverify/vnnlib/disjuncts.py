@@ -14,6 +14,7 @@ __all__ = [
     "MAX_COPIES",
     "MAX_DISJUNCTS",
     "MULTIPLIED",
+    "SHORT",
     "Alternatives",
     "Conjunction",
     "TooManyDisjuncts",
@@ -28,6 +29,9 @@ MAX_DISJUNCTS = 1_000_000
 MULTIPLIED = 64
 """Most disjuncts that several disjunctions are multiplied out to; beyond, all but the longest stay as
 they are."""
+
+SHORT = 2
+"""A longest disjunction of so few disjuncts stays as it is too: the rows of all others would be there twice."""
 
 MAX_COPIES = 100_000_000
 """Most comparisons copied while multiplying out: bounds time and memory."""
@@ -108,7 +112,7 @@ def disjuncts(expr: Expr) -> list[Conjunction]:
     """The conjunctions whose union is `expr`, in the order of the text.
 
     A conjunction of several disjunctions that would come to more than `MULTIPLIED` disjuncts is not
-    multiplied out: all but the longest disjunction become one part of it each.
+    multiplied out: all but the longest disjunction, if that is longer than `SHORT`, become one part each.
 
     Raises:
         TooManyDisjuncts: there are more than `MAX_DISJUNCTS`, or they would repeat too much.
@@ -149,7 +153,7 @@ class _Budget:
     def conjunction(self, parts: list[list[Conjunction]]) -> list[Conjunction]:
         sizes = list(map(len, parts))
         if prod(sizes) > MULTIPLIED:
-            longest = sizes.index(max(sizes))
+            longest = sizes.index(max(sizes)) if max(sizes) > SHORT else -1
             parts = [
                 part if k == longest or len(part) < 2 else [(_alternatives(part),)]
                 for k, part in enumerate(parts)
