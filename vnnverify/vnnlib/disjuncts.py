@@ -31,7 +31,7 @@ MULTIPLIED = 64
 they are."""
 
 SHORT = 2
-"""A longest disjunction of so few disjuncts stays as it is too: the rows of all others would be there twice."""
+"""A longest disjunction of so few disjuncts stays as it is too: other rows would be there twice."""
 
 MAX_COPIES = 100_000_000
 """Most comparisons copied while multiplying out: bounds time and memory."""
