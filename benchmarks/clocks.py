@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -93,7 +94,7 @@ def _cnn(act: Callable[[], nn.Module], channels: int, side: int, depth: int) -> 
 def _mlp(act: Callable[[], nn.Module], inputs: int, width: int, depth: int) -> nn.Module:
     sizes = [inputs, *[width] * depth]
     layers: list[nn.Module] = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in pairwise(sizes):
         layers += [nn.Linear(a, b), act()]
     return nn.Sequential(*layers, nn.Linear(width, 5))
 
