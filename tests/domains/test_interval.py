@@ -188,3 +188,12 @@ def test_a_sum_with_something_negative_ends_below_zero(weight: list[float], bias
     for dtype in (torch.float32, torch.float64):
         lower, _ = interval.bounds(graph.to("cpu", dtype), region)
         assert float(lower) < 0
+
+
+def test_a_constant_is_added_to_each_box_of_a_batch() -> None:
+    x, c, y = Value("x", (1,)), Value("c", (1,)), Value("y", (1,))
+    nodes = (Node(Constant(numbers(0.5)), (), c, "c"), Node(Sum((1, 1)), (x, c), y, "sum"))
+    found = interval.bounds_of_values(
+        Graph((x,), (y,), nodes), numbers(0.0, -1.0)[:, None], numbers(1.0, 1.0)[:, None]
+    )
+    assert [end.flatten().tolist() for end in found[y]] == [[0.5, -0.5], [1.5, 1.5]]

@@ -7,6 +7,7 @@ The table below is the domain. An element is a pair (lower, upper), each (batch,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -67,11 +68,11 @@ def _beyond_zero(op: Affine, inputs: Sequence[Interval], lower: Tensor, upper: T
     """The bounds, cut at zero where no term of a sum is below it, or none above: an offset and products of
     values with weights that are >= 0. Roundings of a sum may cross zero, its exact value cannot."""
     increasing = op.increasing
-    if increasing is False:
+    if not torch.as_tensor(increasing).any():
         return lower, upper
     for end, bound in enumerate((lower, upper)):
         sign = 1 - 2 * end
-        settled = torch.stack([(sign * flat(pair[end]) >= 0).all(dim=1) for pair in inputs]).all(dim=0)
+        settled = reduce(torch.minimum, ((sign * flat(pair[end])).amin(dim=1) for pair in inputs)) >= 0
         if not bool(settled.any()):
             continue
         cut = settled.reshape(-1, *(1,) * (bound.dim() - 1))

@@ -23,6 +23,11 @@ COMPARED = 1 << 16
 least float32 keeps it in a cast."""
 
 
+def _sign_of_bits(weight: Tensor) -> Tensor:
+    """The floats as whole numbers of the same bits, and so of the same sign; a zero may be negative."""
+    return weight.contiguous().view(torch.int64 if weight.dtype == torch.float64 else torch.int32)
+
+
 def is_sparse(elements: int, nonzero: int) -> bool:
     """Whether a matrix with so many elements deserves to be kept sparse."""
     return elements >= SPARSE_ELEMENTS and nonzero <= SPARSE_DENSITY * elements
@@ -75,7 +80,7 @@ class Linear(Affine):
 
     @property
     def increasing(self) -> Tensor | bool:
-        return (~torch.signbit(self.weight)).all(dim=1) if self.weight.numel() <= COMPARED else False
+        return _sign_of_bits(self.weight).amin(dim=1) >= 0 if self.weight.numel() <= COMPARED else False
 
     @property
     def fan_in(self) -> int:
@@ -156,7 +161,7 @@ class LeftLinear(Affine):
 
     @property
     def increasing(self) -> Tensor | bool:
-        return not bool(torch.signbit(self.weight).any()) if self.weight.numel() <= COMPARED else False
+        return bool(_sign_of_bits(self.weight).min() >= 0) if self.weight.numel() <= COMPARED else False
 
     @property
     def fan_in(self) -> int:
