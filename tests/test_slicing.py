@@ -71,3 +71,12 @@ def test_failures_compare_by_what_they_are() -> None:
     far, near = (Failure("differs from onnxruntime", how) for how in ("by 2", "by 1"))
     assert read.same(read) and far.same(near)
     assert not read.same(other) and not read.same(far) and not read.same(None)
+
+
+def test_sequences_are_not_cut_through() -> None:
+    text = """<ir_version: 9, opset_import: ["" : 18]> g (float[3, 4] x) => (float[a] y) <int64 one = {1}> {
+    s = SplitToSequence<axis = 0>(x, one)  r = Relu(x)  t = SequenceInsert(s, r)
+    d = ConcatFromSequence<axis = 0>(t)  z = Unique(d)  y = Relu(z) }"""
+    found = slice_of(onnx.parser.parse_model(text).SerializeToString())
+    assert found is not None
+    assert found.nodes == ("Unique_4",) and "operator Unique" in found.failure.reason

@@ -151,10 +151,12 @@ class _Cutter:
         return found
 
     def failure_of(self, nodes: Iterable[int]) -> Failure | None:
-        """What is wrong with these nodes as a model."""
+        """What is wrong with these nodes as a model; nothing with those that lead to no tensor."""
         chosen = frozenset(nodes)
-        values = self._values(self._parts.inputs_of(chosen))
         outputs = self._parts.outputs_of(chosen)
+        if not outputs:
+            return None
+        values = self._values(self._parts.inputs_of(chosen))
         return self.failure(self._parts.model(chosen, outputs, values[0] if values else None), values)
 
     def failure(self, data: bytes, values: Sequence[Seen]) -> Failure | None:

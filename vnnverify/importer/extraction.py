@@ -99,17 +99,22 @@ class Parts:
         to one, unless it makes a sequence that none reads."""
         chosen = sorted(nodes)
         inside = set(chosen)
-        read = {key for k in chosen for key in reads_of(self._proto.graph.node[k])}
+        read: set[str] = set()
         elsewhere = {v.name for v in self._proto.graph.output}
         for k, node in enumerate(self._proto.graph.node):
             if k not in inside:
                 elsewhere.update(reads_of(node))
         found: list[str] = []
-        for k in chosen:
-            made = [key for key in self._proto.graph.node[k].output if key]
+        for k in reversed(chosen):
+            node = self._proto.graph.node[k]
+            made = [key for key in node.output if key]
             if not any(key in read for key in made):
-                found += [key for key in made if key in elsewhere] or made[:1]
-        return [key for key in found if self._is_tensor(key)]
+                made = [key for key in made if key in elsewhere] or made[:1]
+                made = [key for key in made if self._is_tensor(key)]
+                found = made + found
+            if made:
+                read.update(reads_of(node))
+        return found
 
     def model(
         self, nodes: Iterable[int], outputs: Sequence[str], seen: Mapping[str, np.ndarray] | None = None
