@@ -8,12 +8,25 @@ import re
 from vnnverify.errors import FileError
 from vnnverify.files import read_start
 
-__all__ = ["equal_networks", "is_second", "is_second_file"]
+__all__ = ["equal_networks", "first_statement", "is_second", "is_second_file", "resembles_protobuf"]
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _FIRST = re.compile(r"\ufeff?(?:\s|;[^\r\n]*(?:[\r\n]|\Z))*\(\s*([^\s()]+)\s*<?\s*([^\s()<>]*)")
 _COMMENT = re.compile(r";[^\r\n]*")
 _EQUAL = re.compile(r"\(declare-network\s+(\w+)\s*\(equal-to\s+(\w+)\s*\)")
 _DECLARATIONS = frozenset(("declare-network", "declare-input", "declare-hidden", "declare-output"))
+
+
+def resembles_protobuf(data: bytes) -> bool:
+    """Whether the start of a file may be that of an ONNX model: the tag of a number or message, and
+    characters that no text has."""
+    return bool(data) and data[0] >= 8 and data[0] & 7 in (0, 2) and _CONTROL.search(data) is not None
+
+
+def first_statement(text: str) -> str:
+    """The word that the first statement of a text begins with; nothing if it does not begin with one."""
+    found = _FIRST.match(text)
+    return found[1] if found else ""
 
 
 def is_second(text: str) -> bool:

@@ -213,6 +213,75 @@ def test_misuse_of_other_commands_is_one_line(
     assert re.search(text, refusal(request.getfixturevalue(run)(*arguments)))
 
 
+MIXED_UP = {
+    "swapped": (
+        ["{query}", "{model}"],
+        "{query} is a property and {model} a model: they are swapped; write vnnverify verify {model} ",
+    ),
+    "swapped by name": (
+        ["{model}", "--network", "{query}"],
+        "they are swapped; write vnnverify verify {query} --network {model}",
+    ),
+    "swapped by the network's name": (
+        ["{model}", "--network", "N={query}"],
+        "they are swapped; write vnnverify verify {query} --n",
+    ),
+    "model alone": (
+        ["{model}"],
+        "{model} is a model; which property? write vnnverify verify {model} QUERY.vnnlib",
+    ),
+    "two models": (
+        ["{model}", "{model}"],
+        "{model} is a binary file, as models are, not a property; write vnnverify verify {model} Q",
+    ),
+    "two models by name": (
+        ["{model}", "--network", "{model}"],
+        "{model} is a binary file, as models are, not a property; wr",
+    ),
+    "two properties": (
+        ["{query}", "{query}"],
+        "{query} is a property, not an ONNX model; write vnnverify verify MODEL.onnx {query}",
+    ),
+    "property as network": (
+        ["{query}", "--network", "{query}"],
+        "{query} is a property, not an ONNX model; write",
+    ),
+    "text as model": (
+        ["{text}", "{query}"],
+        "{text} is text, not an ONNX model; write vnnverify verify MODEL.onnx {query}",
+    ),
+    "text as network": (
+        ["{query}", "--network", "{text}"],
+        "{text} is text, not an ONNX model; write vnnverify verify {query} --",
+    ),
+    "text as property": (
+        ["{model}", "{text}"],
+        "{text}:1:1: this is not VNN-LIB: it begins with 'hello', not with (declare-c",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "text"), MIXED_UP.values(), ids=MIXED_UP)
+def test_files_in_wrong_places_are_named(
+    arguments: list[str], text: str, served: Callable[..., Any], tiny: Path, specs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("hello world\n")
+    given = {"model": tiny, "query": specs / "tiny_sat.vnnlib", "text": tmp_path / "a.txt"}
+    done = served("verify", *(argument.format(**given) for argument in arguments))
+    assert text.format(**given) in refusal(done)
+
+
+def test_compressed_files_in_wrong_places_are_named(
+    inside: Callable[..., Any], tiny: Path, specs: Path, tmp_path: Path
+) -> None:
+    model, query = tmp_path / "m.onnx.gz", tmp_path / "p.vnnlib.gz"
+    model.write_bytes(gzip.compress(tiny.read_bytes()))
+    query.write_bytes(gzip.compress((specs / "tiny_sat.vnnlib").read_bytes()))
+    done = inside("verify", query, str(model).removesuffix(".gz"))
+    assert f"{query} is a property and {str(model).removesuffix('.gz')} a model: they are" in refusal(done)
+    assert "is a binary file, as ONNX models are, not VNN-LIB text" in refusal(inside("show", tiny, tiny))
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

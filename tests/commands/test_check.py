@@ -73,7 +73,10 @@ def test_altered_witness_is_invalid(check: Check, old: str, new: str, reason: st
 @pytest.mark.parametrize(
     ("content", "named", "reason"),
     [
-        ("unsat\n", True, "no witness ((X_0 …) …) found; only `sat` results hold one"),
+        ("unsat\n", True, "result: verdict is unsat; only `sat` results hold a witness"),
+        ("timeout\n", True, "result: verdict is timeout; only `sat` results hold a witness"),
+        ("sat\n", True, "result: verdict is sat; it holds no witness; was that written to files"),
+        ("maybe\n", True, "no witness ((X_0 …) …) found; only `sat` results hold one"),
         ("sat\n((X_0 1.0) (Y_0 1.0))\n", True, "the witness has 1 inputs, the model 2"),
         ("sat\n((X_1 1.0) (X_0 1.0))\n", True, "X_1 out of order; expected X_0"),
         ("sat\n((X_0 one) (X_1 1.0))\n", True, "X_0: 'one' is not a number"),

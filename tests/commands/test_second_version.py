@@ -106,13 +106,67 @@ def test_result_of_a_run_is_checked(
     assert done.code == 1 and done.stdout.startswith("invalid: the point lies outside the box")
 
 
+def test_published_texts_have_witnesses_in_the_declared_shape(
+    served: Callable[..., Any], vnnverify: Callable[..., Any], tiny: Path, tmp_path: Path
+) -> None:
+    spec, result = tmp_path / "p.vnnlib", tmp_path / "r.txt"
+    spec.write_text(
+        "; published\n(declare-network tiny-1.2 (declare-input X Real [2]) (declare-output Y Real [2]))\n"
+        "(assert (and (>= X[0] -1) (<= X[0] 1)))\n(assert (and (>= X[1] -1) (<= X[1] 1)))\n"
+        "(assert (>= Y[1] 5e-1))\n"
+    )
+    done = vnnverify("verify", spec, "--network", tiny, "--result-file", result)
+    lines = done.stdout.splitlines()
+    assert (done.code, lines[0], lines[1], lines[4]) == (0, "sat", "X real [2]", "Y real [2]")
+    told = [line for line in done.stderr.splitlines() if "p.vnnlib: " in line]
+    assert [line.partition("p.vnnlib: ")[2] for line in told] == [
+        "the network's name tiny-1.2 is no identifier; used as it is",
+        "the element type Real is read as real",
+        "the version is not stated; read as <2.0>",
+        "numbers without a point are read as those with one",
+        "numbers are read in every form of VNN-LIB 1.0, such as 1e-3",
+        f"input X is declared [2], 'X' of {tiny} has the shape [1, 2]; read as its elements in order",
+        f"output Y is declared [2], 'Y' of {tiny} has the shape [1, 2]; read as its elements in order",
+    ]
+    assert served("check", result, spec, "--network", tiny).stdout == "valid\n"
+    done = served("verify", spec, "--network", tiny, "--strict")
+    assert (done.code, done.stdout) == (2, "")
+    assert (
+        "p.vnnlib:2:1: syntax error at '(declare-network'; VNN-LIB 2.0 wants (vnnlib-version" in done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("timed-out\n", "verdict is timed-out; only `sat` results hold a witness"),
+        ("unknown", "verdict is unknown; only `sat` results hold a witness"),
+        ("unsat\n\n", "verdict is unsat; only `sat` results hold a witness"),
+        ("sat\n", "verdict is sat; it holds no witness; was that written to files, by --serialise-assignm"),
+        ("sat\nX float32 [1,2]\n0.5\n", "the assignment ends after 1 of 2 values"),
+    ],
+)
+def test_results_without_a_witness_are_bad_input(
+    inside: Callable[..., Any],
+    query: Callable[..., Path],
+    tiny: Path,
+    tmp_path: Path,
+    content: str,
+    message: str,
+) -> None:
+    (tmp_path / "r.txt").write_text(content)
+    done = inside("check", tmp_path / "r.txt", query("(>= Y[0,1] 0.5)"), "--network", tiny)
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert f"r.txt: {message}" in done.stderr
+
+
 BAD = {
     "no model": ([], r"no model given for .*p\.vnnlib; add --network MODEL\.onnx"),
     "name": (["--network", "M={tiny}"], r"p\.vnnlib declares no network 'M'; it declares N"),
     "twice": (["--network", "N={tiny}", "--network", "N={tiny}"], "--network N is given twice"),
     "nameless": (["--network", "N={tiny}", "--network", "b.onnx"], "of several models each needs a name"),
     "strict": (
-        ["--network", "N={tiny}", "--strict-types"],
+        ["--network", "N={tiny}", "--strict"],
         r"declares float32, but proofs are about real numbers",
     ),
 }

@@ -89,7 +89,7 @@ def test_equal_comparisons_are_shared_but_assertions_keep_their_places() -> None
         ("(assert (or\n(and (<= X_0 1)\n", 1, 1, "never closed"),
         ("\n  )", 2, 3, "closes nothing"),
         ("(assert (<= X_0 1)))", 1, 20, "closes nothing"),
-        ("hello", 1, 1, "expected (, found 'hello'"),
+        ("hello", 1, 1, "this is not VNN-LIB: it begins with 'hello', not with (declare-const X_0 Real)"),
         ("(<= X_0 1)", 1, 1, "must stand inside (assert"),
         ("(frobnicate)", 1, 1, "unknown command 'frobnicate'"),
         ("(define-fun f () Real 1)", 1, 1, "(define-fun …) is not in VNN-LIB; write out what it stands for"),

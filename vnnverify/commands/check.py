@@ -38,6 +38,7 @@ def command(result: str, query: str | None, networks: tuple[str, ...]) -> int:
     from vnnverify.results.jsonl import read_report
     from vnnverify.results.vnncomp import read_witness
     from vnnverify.results.vnnlib2 import assigned, read_assignment
+    from vnnverify.roles import check_roles
 
     models = read_networks(networks)
     text = read_bytes(result).decode(errors="replace")
@@ -48,12 +49,18 @@ def command(result: str, query: str | None, networks: tuple[str, ...]) -> int:
             raise SpecError(
                 f"verdict is {report.verdict.value}; only `sat` results hold a witness", source=result
             )
+    elif (word := _verdict_alone(text)) is not None:
+        why = "only `sat` results hold a witness"
+        if word == "sat":
+            why = "it holds no witness; was that written to files, by --serialise-assignments?"
+        raise SpecError(f"verdict is {word}; {why}", source=result)
     elif query is not None and is_second_file(query):
         witness = read_assignment(text, result)
     else:
         witness = read_witness(text, result)
     if models is None or query is None:
         raise OptionError(f"{result} does not name its files; give QUERY and --network MODEL")
+    check_roles(models, query, f"vnnverify check {result} {{query}} --network {{model}}")
     question = load_query(models, query, opaque=True)
     if not witness.y and witness.tensors:
         witness = assigned(witness, question.layout.tensors, result)
@@ -65,6 +72,14 @@ def command(result: str, query: str | None, networks: tuple[str, ...]) -> int:
     objection = _objection(witness, replay)
     click.echo(f"invalid: {objection}" if objection else "valid")
     return 1 if objection else 0
+
+
+def _verdict_alone(text: str) -> str | None:
+    """The verdict of a result that says nothing more, or none but `sat` could."""
+    first, _, rest = text.strip().partition("\n")
+    word = first.strip().lower()
+    known = word in ("unsat", "unknown", "timeout", "timed-out", "error") or (word == "sat" and not rest)
+    return word if known else None
 
 
 def _objection(witness: Witness, replay: Replay) -> str:

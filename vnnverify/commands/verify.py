@@ -17,6 +17,7 @@ from vnnverify.job import Job
 from vnnverify.plugins import load_plugins
 from vnnverify.results import Report, ResultWriter, find_writer, require_writable, write_file
 from vnnverify.results.vnnlib2 import Vnnlib2Writer
+from vnnverify.roles import MODEL, check_roles, role_of
 from vnnverify.supervisor import supervise
 from vnnverify.verdict import Verdict
 
@@ -135,8 +136,10 @@ def _files(files: tuple[str, ...], options: tuple[str, ...]) -> tuple[Networks, 
     """Models and query, from either way of naming them."""
     networks = read_networks(options)
     if networks is None and len(files) == 2:
+        check_roles(files[0], files[1], "vnnverify verify {model} {query}")
         return files[0], files[1]
     if networks is not None and len(files) == 1:
+        check_roles(networks, files[0], "vnnverify verify {query} --network {model}")
         if not isinstance(networks, str) and len(networks) == 1 and not is_second_file(files[0]):
             (networks,) = networks.values()  # VNN-LIB 1.0 has no names
         for name, other in () if isinstance(networks, str) else equal_networks(files[0]).items():
@@ -145,6 +148,10 @@ def _files(files: tuple[str, ...], options: tuple[str, ...]) -> tuple[Networks, 
                     f"network {name} is equal-to {other} and takes its model; drop --network {name}=…"
                 )
         return networks, files[0]
+    if len(files) == 1 and role_of(files[0]) == MODEL:
+        raise OptionError(
+            f"{files[0]} is a model; which property? write vnnverify verify {files[0]} QUERY.vnnlib"
+        )
     if len(files) == 1:
         raise OptionError(f"no model given for {files[0]}; add --network MODEL.onnx")
     raise OptionError("give one QUERY and --network MODEL, or MODEL and QUERY")

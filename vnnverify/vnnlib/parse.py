@@ -162,13 +162,19 @@ class _Parser:
                     items.append(built)
             elif kind == 9:
                 if not stack:
-                    raise self.fail(f"expected (, found {match[9][:40]!r}", match.start())
+                    raise self.fail(self.outside(match[9]), match.start())
                 items.append(_Word(match[9], match.start()))
             elif kind == 10:
                 raise self.fail(f"the quotation that {match[10]} opens here never ends", match.start())
         if stack:
             raise self.fail("this parenthesis is never closed", stack[1][0] if len(stack) > 1 else offset)
         return Script(tuple(self.declarations), tuple(self.assertions), tuple(self.offsets), tuple(self.used))
+
+    def outside(self, word: str) -> str:
+        """What is wrong with a word that stands in no parentheses."""
+        if self.declarations or self.assertions:
+            return f"expected (, found {word[:40]!r}"
+        return f"this is not VNN-LIB: it begins with {word[:40]!r}, not with (declare-const X_0 Real)"
 
     def comparison(self, match: re.Match[str]) -> Compare:
         """The comparison of two leaves that a token holds in one."""

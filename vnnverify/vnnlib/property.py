@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vnnverify.dialect import is_second
+from vnnverify.dialect import is_second, resembles_protobuf
 from vnnverify.errors import SpecError
 from vnnverify.files import read_bytes
 from vnnverify.vnnlib.ast import Expr, Variable
@@ -116,6 +116,9 @@ def load_property(path: str | os.PathLike[str], *, strict: bool = False) -> Prop
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start]
+        if resembles_protobuf(data):
+            message = "is a binary file, as ONNX models are, not VNN-LIB text; is it in the model's place?"
+            raise SpecError(message, source=os.fspath(path)) from error
         raise SpecError(
             f"not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8",
             line=before.count(b"\n") + 1,
