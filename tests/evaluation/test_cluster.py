@@ -64,7 +64,7 @@ def test_every_instance_is_decided_once_though_a_node_is_lost(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    model, query = "models_onnx/tiny.onnx", "specs/tiny_sat.vnnlib"
+    model, query = "models_onnx/tiny.onnx", "specs/tiny_unsat.vnnlib"
     instances = [Instance(i, "f", str(ROOT), model, query, 60.0) for i in range(11)]
     instances.append(Instance(11, "f", str(ROOT), "models_onnx/none.onnx", query, 60.0))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
