@@ -283,6 +283,39 @@ case(
     1,
     "float[2,1] w = {1, 1}, float[1] c = {2}",
 )
+case(
+    "logarithm of a sum of exponentials",
+    "a = Exp(x) b = ReduceSum(a, k) c = Log(b) d = ReduceMax<axes = [1]>(x) y = Sub(c, d)",
+    ((-3, 3), (-3, 3), (-3, 3)),
+    "(< Y_0 0)",
+    "(<= Y_0 0.1)",
+    1,
+    "int64[1] k = {1}",
+)
+case(
+    "sizes of a sum",
+    "a = Abs(x) b = ReduceSum(a, k) c = ReduceSum(x, k) d = Abs(c) y = Sub(b, d)",
+    (SIGNED, SIGNED, SIGNED),
+    "(< Y_0 0)",
+    "(<= Y_0 0)",
+    1,
+    "int64[1] k = {1}",
+)
+case(
+    "size from two relus",
+    "n = Neg(x) a = Relu(x) b = Relu(n) c = Add(a, b) d = Abs(x) y = Sub(c, d)",
+    (SIGNED,),
+    "(> Y_0 0)",
+    "(>= Y_0 0)",
+)
+case(
+    "sum of two relus",
+    "y = Relu(x)",
+    (SIGNED, SIGNED),
+    "(and (<= (+ Y_0 Y_1) 0) (> Y_0 0))",
+    "(<= (+ Y_0 Y_1) 0)",
+    2,
+)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from fractions import Fraction
 
-from vnnverify.domains.ordering.structure import ONE, ZERO, Element, Structure
+from vnnverify.domains.ordering.structure import ONE, ZERO, Element, Structure, is_exact
 
 __all__ = ["Form"]
 
@@ -44,6 +44,25 @@ class Form:
         found = Form(self._structure)
         found.add_all(self, factor)
         return found
+
+    def expand(self) -> None:
+        """Substitute what is a sum, down to what is none."""
+        node_of = self._structure.node
+        while True:
+            sums = [e for e in self.terms if e[0] in node_of and is_exact(node_of[e[0]].op)]
+            if not sums:
+                return
+            for element in sums:
+                factor = self.terms.pop(element, ZERO)
+                if factor:
+                    self.substitute(element, factor)
+
+    def substitute(self, element: Element, factor: Fraction) -> None:
+        """Add factor times what an element of an exact affine node is computed from."""
+        terms, constant = self._structure.row(element)
+        self.constant += factor * constant
+        for source, weight in terms:
+            self.add(source, factor * weight)
 
     def coefficient(self, element: Element) -> Fraction:
         """How often the form holds an element: of what that is a copy of, or scaled, or adds up, the part

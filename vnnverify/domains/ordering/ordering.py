@@ -19,6 +19,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable
 from fractions import Fraction
+from itertools import permutations
+
+from torch import Tensor
 
 from vnnverify.domains import interval
 from vnnverify.domains.ordering import pairs
@@ -30,6 +33,7 @@ from vnnverify.inequalities import Inequality, contradictory
 from vnnverify.ir.graph import Graph
 from vnnverify.ir.op import Elementwise, Maximum, flat
 from vnnverify.ops.piecewise import Abs, Relu
+from vnnverify.ops.smooth import Exp, Log
 from vnnverify.ops.steps import Sign, Step
 from vnnverify.query import Polytope, Region
 
@@ -75,28 +79,50 @@ class Ordering:
         found = interval.bounds_of_values(graph, lower, upper)
         self._ends = {v: (flat(low)[0], flat(high)[0]) for v, (low, high) in found.items()}
         self._answers: dict[Hashable, bool] = {}
+        self._cases_first = False
 
     def excludes(self, polytope: Polytope) -> bool:
-        """Whether no output is in the polytope, as one of its rows is nowhere satisfied."""
-        for row, strict in enumerate(polytope.strict.tolist()):
-            used = polytope.A[row].nonzero()[:, 0].tolist()
-            terms = [(self._outputs[k], Fraction(float(polytope.A[row, k]))) for k in used]
-            bound = Fraction(float(polytope.b[row]))
-            if self.not_negative(terms, -bound - (0 if strict else ABOVE_ZERO * (1 + abs(bound)))):
-                return True
+        """Whether no output is in the polytope, as one of its rows is nowhere satisfied, or one together with
+        another that cancels one of its terms."""
+        rows = [dict(_numbers(row)) for row in polytope.A]
+        bounds = [Fraction(b) for b in polytope.b.tolist()]
+        strict = polytope.strict.tolist()
+        if any(self._nowhere(*row) for row in zip(rows, bounds, strict, strict=True)):
+            return True
+        if len(rows) > CASES:
+            return False
+        for first, second in permutations(range(len(rows)), 2):
+            factors = {-a / rows[second][k] for k, a in rows[first].items() if k in rows[second]}
+            for factor in sorted(f for f in factors if f > 0):
+                sum_of_both = dict(rows[first])
+                for k, a in rows[second].items():
+                    sum_of_both[k] = sum_of_both.get(k, ZERO) + factor * a
+                bound = bounds[first] + factor * bounds[second]
+                if self._nowhere(sum_of_both, bound, strict[first] or strict[second]):
+                    return True
         return False
+
+    def _nowhere(self, row: dict[int, Fraction], bound: Fraction, strict: bool) -> bool:
+        """Whether a row Σ row[k]·output k <= bound, or <, holds nowhere."""
+        terms = [(self._outputs[k], a) for k, a in row.items()]
+        return self.not_negative(terms, -bound - (0 if strict else ABOVE_ZERO * (1 + abs(bound))))
 
     def not_negative(self, terms: Iterable[tuple[Element, Fraction]], constant: Fraction) -> bool:
         """Whether Σ coefficient·element + constant >= 0 at every point of the region. False may also mean
         that it is not known."""
-        self._effort.begin(EFFORT)
-        try:
-            form = Form(self.structure, constant)
-            for element, coefficient in terms:
-                form.add(element, coefficient)
-            return self.holds(form, DEPTH)
-        except Spent:
-            return False
+        asked = list(terms)
+        for self._cases_first in (False, True):
+            self._answers = {key: True for key, found in self._answers.items() if found}
+            self._effort.begin(EFFORT)
+            try:
+                form = Form(self.structure, constant)
+                for element, coefficient in asked:
+                    form.add(element, coefficient)
+                if self.holds(form, DEPTH):
+                    return True
+            except Spent:
+                pass
+        return False
 
     def ends(self, element: Element) -> tuple[float, float]:
         """The ends of an element's interval."""
@@ -119,21 +145,18 @@ class Ordering:
 
     def _walk(self, form: Form, depth: int) -> bool:
         """Rewrite a form, in place, until it is about inputs alone."""
-        node_of, rank = self.structure.node, self.structure.rank
+        node_of = self.structure.node
         while True:
             inner = [e for e in form.terms if e[0] in node_of]
             if not inner:
                 return self._least_of_inputs(form)
-            value = max((e[0] for e in inner), key=rank.__getitem__)
+            value = max(inner, key=lambda e: self._turn(e, form.terms[e]))[0]
             for element in [e for e in inner if e[0] is value]:
                 coefficient = form.terms.pop(element, ZERO)
                 if not coefficient:
                     continue
                 if is_exact(node_of[value].op):
-                    terms, add = self.structure.row(element)
-                    form.constant += coefficient * add
-                    for source, weight in terms:
-                        form.add(source, coefficient * weight)
+                    form.substitute(element, coefficient)
                     continue
                 coefficient = pairs.set_against_others(self, form, element, coefficient, depth)
                 if not coefficient:
@@ -145,6 +168,13 @@ class Ordering:
                     return False
             if self._by_ends(form):
                 return True
+
+    def _turn(self, element: Element, coefficient: Fraction) -> tuple[bool, int, bool, int]:
+        """The greater, the sooner a term is rewritten: of what is as deep, that which cases settle comes
+        first, as lines are chosen by what the others have left; or that comes before all else."""
+        exact, depth, place = self.structure.rank[element[0]]
+        settled = self._subtracted(element, coefficient)
+        return exact, depth + (settled and self._cases_first) * len(self.structure.rank), settled, place
 
     def _by_ends(self, form: Form) -> bool:
         """Whether the intervals of the form's elements show it."""
@@ -181,6 +211,8 @@ class Ordering:
         if isinstance(node.op, Maximum):
             if self._put_member(form, element, coefficient, depth):
                 return True
+        elif isinstance(node.op, Log) and coefficient > 0 and self._put_exponent(form, element, coefficient):
+            return True
         elif isinstance(node.op, Elementwise):
             line = self._line(form, element, coefficient, depth)
             if line is not None:
@@ -262,6 +294,27 @@ class Ordering:
         form.add(best, coefficient)
         return True
 
+    def _put_exponent(self, form: Form, element: Element, coefficient: Fraction) -> bool:
+        """Below the logarithm of a sum of exponentials, with weights of one at least, lies each exponent. Of
+        those, one that cancels; False if there is none."""
+        node_of = self.structure.node
+        argument = Form(self.structure)
+        argument.add((node_of[element[0]].inputs[0], element[1]), ONE)
+        argument.expand()
+        if argument.constant < 0:
+            return False
+        exponents = []
+        for source, weight in argument.terms.items():
+            node = node_of.get(source[0])
+            if weight < 1 or node is None or not isinstance(node.op, Exp):
+                return False
+            exponents.append((node.inputs[0], source[1]))
+        best = min(exponents, key=form.coefficient, default=None)
+        if best is None or form.coefficient(best) >= 0:
+            return False
+        form.add(best, coefficient)
+        return True
+
     def _beats(self, member: Element, members: list[Element], depth: int) -> bool:
         return all(pairs.ordered(self, member, other, depth) for other in members if other != member)
 
@@ -294,3 +347,8 @@ class Ordering:
     def _subtracted(self, element: Element, coefficient: Fraction) -> bool:
         node = self.structure.node.get(element[0])
         return node is not None and coefficient < 0 and isinstance(node.op, Maximum | Abs | Relu)
+
+
+def _numbers(row: Tensor) -> list[tuple[int, Fraction]]:
+    used = row.nonzero()[:, 0].tolist()
+    return [(k, Fraction(float(row[k]))) for k in used]
