@@ -37,6 +37,7 @@ BOUNDED = ("exact", "relaxed/cases", "relaxed", "by parts")  # best first; then 
 NEWEST = 99
 """An opset that no reader is bound to yet."""
 
+OUTPUTS = {"Split": ["Y", "Z"], "TopK": ["Y", "Z"], "DynamicQuantizeLinear": ["Y", "S", "Z"]}
 CASTS = {"truth": TensorProto.BOOL, "whole": TensorProto.INT64, "byte": TensorProto.INT8}
 
 VECTOR, MATRIX, IMAGE = (1, 4), (4, 3), (1, 4, 6, 6)
@@ -59,6 +60,7 @@ class Form:
     attributes: dict[str, Any]
     opset: int
     kind: str = ""  # "whole", "byte" or "truth": what the variables are cast to first
+    before: str = ""  # an operator that the variables go through first
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -78,13 +80,14 @@ class Form:
     def _model(self) -> ModelProto:
         names = [f"in{k}" if part is not None else "" for k, part in enumerate(self.inputs)]
         named = list(zip(names, self.inputs, strict=True))
-        outputs = ["Y", "Z"] if self.op in ("Split", "TopK") else ["Y"]
+        outputs = OUTPUTS.get(self.op, ["Y"])
         read, casts = list(names), []
         for k, part in enumerate(self.inputs):
-            if self.kind and isinstance(part, tuple):
+            if (self.kind or self.before) and isinstance(part, tuple):
                 read[k] = f"cast{k}"
+                to = {"to": CASTS[self.kind]} if self.kind else {}
                 casts.append(
-                    helper.make_node("Cast", [names[k]], [read[k]], name=read[k], to=CASTS[self.kind])
+                    helper.make_node(self.before or "Cast", [names[k]], [read[k]], name=read[k], **to)
                 )
         graph = helper.make_graph(
             [*casts, helper.make_node(self.op, read, outputs, name="node", **self.attributes)],
@@ -100,8 +103,16 @@ class Form:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
 
-def form(op: str, *inputs: Any, when: str = "", opset: int = 13, kind: str = "", **attributes: Any) -> Form:
-    return Form(op, when, inputs, attributes, opset, kind)
+def form(
+    op: str,
+    *inputs: Any,
+    when: str = "",
+    opset: int = 13,
+    kind: str = "",
+    before: str = "",
+    **attributes: Any,
+) -> Form:
+    return Form(op, when, inputs, attributes, opset, kind, before)
 
 
 def numbers(*shape: int) -> np.ndarray:
@@ -138,8 +149,12 @@ def forms() -> Iterator[Form]:
 
 
 def _logic() -> Iterator[Form]:
-    yield form("Cast", VECTOR, when="to a float type", to=TensorProto.FLOAT)
+    yield form("Cast", VECTOR, when="to float32 or float64", to=TensorProto.FLOAT)
     yield form("Cast", VECTOR, when="to whole numbers", to=TensorProto.INT64)
+    yield form("Cast", VECTOR, when="to bytes", to=TensorProto.UINT8)
+    yield form("Cast", VECTOR, when="to whole numbers of 4 bits", to=TensorProto.INT4, opset=21)
+    yield form("Cast", VECTOR, when="to float16 or bfloat16", to=TensorProto.FLOAT16)
+    yield form("Cast", VECTOR, when="to a float of 8 bits", to=TensorProto.FLOAT8E4M3FN, opset=19)
     yield form("Cast", VECTOR, when="to truth values", to=TensorProto.BOOL)
     yield form("CastLike", VECTOR, np.array(0), when="whole numbers", opset=15)
     for op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"):
@@ -148,8 +163,10 @@ def _logic() -> Iterator[Form]:
     for op in ("And", "Or", "Xor"):
         yield form(op, VECTOR, VECTOR, kind="truth")
     yield form("Not", VECTOR, kind="truth")
-    yield form("IsNaN", VECTOR, when="not of a pole or a mask")
-    yield form("IsInf", VECTOR, when="not of a pole or a mask")
+    yield form("IsNaN", VECTOR, when="where operators alone tell")
+    yield form("IsNaN", VECTOR, when="elsewhere", before="Sqrt")
+    yield form("IsInf", VECTOR, when="where operators alone tell")
+    yield form("IsInf", VECTOR, when="elsewhere", before="Exp")
     for op in ("ArgMax", "ArgMin"):
         yield form(op, VECTOR, axis=1)
         yield form(op, (3, 2), when="of two", axis=1)
@@ -222,6 +239,7 @@ def _recurrent() -> Iterator[Form]:
 def _quantized() -> Iterator[Form]:
     scale, zero, byte = np.array(0.1, np.float32), np.array(1, np.int8), np.ones((4, 3), np.int8)
     yield form("QuantizeLinear", VECTOR, scale, zero)
+    yield form("DynamicQuantizeLinear", VECTOR)
     yield form("DequantizeLinear", VECTOR, scale, np.array(1), kind="whole")
     yield form("MatMulInteger", VECTOR, byte, kind="byte", when="constant right")
     yield form("ConvInteger", IMAGE, np.ones((2, 4, 3, 3), np.int8), kind="byte", when="constant kernel")

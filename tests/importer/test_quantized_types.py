@@ -12,6 +12,7 @@ import torch
 from chains import chain, run
 from onnx import TensorProto, helper
 
+from vnnverify.domains import interval
 from vnnverify.errors import ModelError
 from vnnverify.importer import read_model
 
@@ -132,3 +133,46 @@ def test_back_to_another_float(kind: int) -> None:
     ]
     scale = helper.make_tensor("t", kind, [], [0.3])
     agreeing(chain(nodes, {"s": np.array(0.3, np.float32), "t": scale}))
+
+
+def test_quantised_by_its_range() -> None:
+    """In the middle between two bytes onnxruntime goes by its own roundings, which bounds hold for."""
+    node = helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"])
+    nodes = [
+        node,
+        helper.make_node("Cast", ["q"], ["a"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["z"], ["b"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["s", "zero"], ["c"]),
+        helper.make_node("Unsqueeze", ["b", "zero"], ["d"]),
+        helper.make_node("Concat", ["a", "c", "d"], ["y"], axis=0),
+    ]
+    model = chain(nodes, {"zero": np.array([0])})
+    points = np.array(
+        [[0, 2, -3, -2.5, 1.34, 0.5], [1, -1, 0.5, 0.2, 0, 0.1], [-1, -2, -5, -3, 0, -2], [3, 1, 2, 5, 7, 4]],
+        np.float32,
+    )  # fmt: skip
+    graph = read_model(model.SerializeToString()).graph
+    expected = torch.from_numpy(run(model, points))
+    found = graph(torch.from_numpy(points).double())
+    assert bool(((found - expected).abs() <= 2 + 1e-6).all())  # the zero point and the quotient may differ
+    torch.testing.assert_close(found[2:], expected[2:], rtol=1e-6, atol=1e-6)
+    box = torch.from_numpy(points).double()
+    low, high = interval.bounds_of_values(graph, box - 1e-9, box + 1e-9)[graph.outputs[0]]
+    assert bool(((low <= expected) & (expected <= high))[:, [0, 1, 2, 3, 4, 5, 7]].all())
+    nothing = torch.zeros(1, 6, dtype=torch.float64)
+    low, high = interval.bounds_of_values(graph, nothing, nothing)[graph.outputs[0]]
+    assert bool((low[0, 6:7] <= 1).all() & (high[0, 6:7] >= 1).all())
+
+
+@pytest.mark.parametrize("kind", ["INT8", "UINT8"])
+def test_quotients_that_are_rounded_into_the_middle(kind: str) -> None:
+    """0.15/0.1 in float32 is 1.5, though less over the reals: the even one of two is 2."""
+    tenths = (np.arange(-6, 18) + np.float32(0.5)).astype(np.float32) * np.float32(0.1)
+    points = tenths.reshape(-1, 6)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s"], ["q"], output_dtype=getattr(TensorProto, kind)),
+        helper.make_node("Cast", ["q"], ["y"], to=TensorProto.FLOAT),
+    ]
+    model = chain(nodes, {"s": np.array(0.1, np.float32)})
+    found = read_model(model.SerializeToString()).graph(torch.from_numpy(points).double()).numpy()
+    np.testing.assert_array_equal(found, run(model, points))

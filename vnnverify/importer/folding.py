@@ -9,19 +9,16 @@ are numpy's: they wrap alike, and there may be thousands of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from math import prod
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
 
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer.builder import REMEDY
-from vnnverify.importer.element_types import is_narrow, result_types, widened, wider
 from vnnverify.importer.parsing import one_line
-from vnnverify.importer.proto import holds_infinity, node_attributes
+from vnnverify.importer.proto import holds_infinity
+from vnnverify.importer.runtime import outputs_of
 
 __all__ = ["FOLD_LIMIT", "can_fold", "evaluate", "fold"]
 
@@ -49,7 +46,10 @@ def fold(node: onnx.NodeProto, inputs: list[np.ndarray | None], opset: int, name
         UnsupportedModelError: it cannot be evaluated.
     """
     place = f"node {name!r} ({node.op_type})"
-    size = _result_size(node.op_type, inputs)
+    try:
+        size = _result_size(node.op_type, inputs)
+    except (ArithmeticError, LookupError, TypeError, ValueError):  # inputs that do not fit the operator
+        size = 0.0
     if size * 8 > FOLD_LIMIT:
         raise ModelError(f"{place}: asks for a constant of {size:.3g} elements; refused")
     results = evaluate(node, inputs, opset, place)
@@ -77,76 +77,11 @@ def evaluate(
         if whole and node.op_type in _ARITHMETIC and known[0].dtype == known[1].dtype:
             with np.errstate(over="ignore"):
                 return [np.asarray(_ARITHMETIC[node.op_type](*known), dtype=known[0].dtype)]
-        return _computed(node, inputs, opset)
+        return outputs_of(node, inputs, opset)
     except Exception as error:  # onnxruntime raises what its C++ raises
         raise UnsupportedModelError(
             f"{place}: cannot be evaluated on its constants ({one_line(error)}); {REMEDY}"
         ) from error
-
-
-def _computed(node: onnx.NodeProto, inputs: Sequence[np.ndarray | None], opset: int) -> list[np.ndarray]:
-    """The outputs by a session of this node alone. What numpy has no type for goes in and comes out wider."""
-    types = [None if x is None else x.dtype for x in inputs]
-    kinds = result_types(node, opset, node_attributes(node.attribute, node.name), types)
-    outputs = [key for key in node.output if key]
-    rows = _session(_alone(node, types, kinds, opset)).run(
-        None, {f"in{k}": widened(x) for k, x in enumerate(inputs) if x is not None}
-    )
-    made = [kind for key, kind in zip(node.output, kinds, strict=True) if key]
-    if not all(isinstance(row, np.ndarray) for row in rows) or len(rows) != len(outputs):
-        raise TypeError("it makes something else than tensors")
-    return [row.astype(kind) if is_narrow(kind) else row for row, kind in zip(rows, made, strict=True)]
-
-
-def _alone(
-    node: onnx.NodeProto, types: Sequence[np.dtype | None], kinds: Sequence[np.dtype], opset: int
-) -> bytes:
-    """A model of the node with names of its own, so that equal nodes make equal models."""
-    given = [f"in{k}" if kind is not None else "" for k, kind in enumerate(types)]
-    found = [f"out{k}" if key else "" for k, key in enumerate(node.output)]
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    copy.name = copy.doc_string = ""
-    del copy.input[:], copy.output[:]
-    copy.input.extend(given)
-    copy.output.extend(found)
-    before, after, results = [], [], list(found)
-    for k, kind in enumerate(types):
-        if kind is not None and is_narrow(kind):
-            copy.input[k] = f"narrow{k}"
-            before.append(helper.make_node("Cast", [given[k]], [f"narrow{k}"], to=_number_of(kind)))
-    for k, kind in enumerate(kinds):
-        if found[k] and is_narrow(kind):
-            results[k] = f"wide{k}"
-            after.append(helper.make_node("Cast", [found[k]], [results[k]], to=_number_of(wider(kind))))
-    graph = helper.make_graph(
-        [*before, copy, *after],
-        "fold",
-        [
-            helper.make_tensor_value_info(key, _number_of(wider(kind)), None)
-            for key, kind in zip(given, types, strict=True)
-            if kind is not None
-        ],
-        [onnx.ValueInfoProto(name=key) for key in results if key],
-    )
-    opsets = [helper.make_opsetid("", opset)]
-    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString())
-
-
-def _number_of(kind: np.dtype) -> int:
-    return TensorProto.STRING if kind.kind in "USO" else helper.np_dtype_to_tensor_dtype(kind)
-
-
-@lru_cache(maxsize=64)
-def _session(model: bytes) -> Any:
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    settings.enable_cpu_mem_arena = False
-    settings.log_severity_level = 4
-    return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
 
 
 def _result_size(op_type: str, inputs: list[np.ndarray | None]) -> float:
@@ -158,8 +93,8 @@ def _result_size(op_type: str, inputs: list[np.ndarray | None]) -> float:
     if op_type == "ConstantOfShape":
         return float(np.prod(first.astype(np.float64)))
     if op_type == "Range" and second is not None and len(inputs) > 2 and inputs[2] is not None:
-        step = float(inputs[2])
-        return abs((float(second) - float(first)) / step) if step else 0.0
+        start, limit, step = (float(x.reshape(())) for x in (first, second, inputs[2]))
+        return abs((limit - start) / step) if step else 0.0
     if second is None:
         return 0.0
     if op_type in ("Expand", "Tile"):

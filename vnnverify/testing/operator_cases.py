@@ -18,12 +18,14 @@ from vnnverify.ops.choice import Choice
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.linear import LeftLinear, Linear, SparseLinear, entries
+from vnnverify.ops.finite import NotFinite
 from vnnverify.ops.masked import Masked
 from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
 from vnnverify.ops.order import Pick, TopPlaces, TopValues
 from vnnverify.ops.periodic import Cos, Sin
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu, Tent
 from vnnverify.ops.requantized import Lookup, NearestWhole
+from vnnverify.ops.rounding import Rounded, Within
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, InverseSqrt, Log, Power, Reciprocal, Softplus, Sqrt
@@ -105,6 +107,7 @@ def _elementwise() -> Iterator[OperatorCase]:
     functions: tuple[Op, ...] = (Relu(), LeakyRelu(0.25), Abs(), Clip(-1.0, 2.0), Sigmoid(), Tanh(), Erf())
     functions += (Exp(), Elu(1.5), Softplus(), Sign(), Floor(), Sin(), Cos(), Tent(), Spike())
     functions += (Ceil(), Round(), Trunc(), Step(), NearestWhole(), _table())
+    functions += (Rounded(2, -2, 64.0), Within(-99.0, 99.0))
     for op in functions:
         yield OperatorCase(op.kind, op, vector)
     functions = (Gelu(), GeluTanh(), Silu(), Mish(), HardSwish(), Atan(), Softsign(), Sinh(), Cosh(), Asinh())
@@ -134,6 +137,8 @@ def _others() -> Iterator[OperatorCase]:
     yield OperatorCase("ArgMax/last", ArgMax(0, True, last=True), ((3, 2),))
     yield OperatorCase("TopValues", TopValues(1, 2), ((3, 4),))
     yield OperatorCase("TopPlaces", TopPlaces(0, 2), ((3, 4),))
+    test = NotFinite(nan=False, positive=True, negative=True, largest=2.0, limit=1.0)
+    yield OperatorCase("NotFinite", test, ((4,), (2,)))
     yield OperatorCase("Masked", Masked(torch.tensor([False, True, False, True])), ((4,),))
     yield OperatorCase("Pick", Pick(), ((2, 3, 2), (2, 4, 2)), -1.0, 2.0)
     yield OperatorCase("Choice", Choice(), ((4,), (4,), (4,)), -1.0, 2.0)

@@ -3,24 +3,31 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.element_types import is_whole, whole_range
-from vnnverify.importer.readers.arithmetic import divided, scaled
+from vnnverify.importer.readers.arithmetic import divided, negated, scaled, scaled_by
 from vnnverify.importer.readers.casts import named_type, rounded
+from vnnverify.importer.readers.composition import as_onnx
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Shape, Value
 from vnnverify.ops.bilinear import Mul
-from vnnverify.ops.piecewise import Clip
+from vnnverify.ops.piecewise import Clip, Relu
+from vnnverify.ops.requantized import NearestWhole
 from vnnverify.ops.rounding import Within
 from vnnverify.ops.smooth import Reciprocal
-from vnnverify.ops.steps import Round
 from vnnverify.ops.sums import Sum
 
 __all__: list[str] = []
 
 _SINGLE = np.dtype(np.float32)
+_LARGEST = float(np.finfo(np.float32).max)
+_ERROR = 2.0**-21
+"""Relative error of a quotient in float32 whose divisor is computed: four roundings, of which the last counts
+twice."""
 
 
 def _along_axis(node: NodeView, found: np.ndarray, shape: Shape) -> np.ndarray:
@@ -63,7 +70,8 @@ def _quantized(node: NodeView, x: Value, scale: Operand, zero: Operand | None, k
     if not is_whole(kind):  # whose zero points onnxruntime takes no notice of
         return rounded(node, quotient, _SINGLE, kind, bool(node.attribute("saturate", 1)))
     low, high = whole_range(kind)
-    whole = node.add(Round(), quotient)
+    reach = (high - low) * _ERROR if isinstance(scale, Value) else 0.0
+    whole = node.add(NearestWhole(reach), quotient)
     if high - low < 16:  # which onnxruntime first makes whole numbers of 32 bits of
         whole = node.add(Within(-(2.0**31), 2.0**31), whole)
     return node.add(Clip(float(low), float(high)), _moved(node, whole, zero, 1))
@@ -101,3 +109,22 @@ def _dequantize(node: NodeView) -> Operand:
     else:
         found = scaled(node, shifted, scale, None)
     return rounded(node, found, _SINGLE, named_type(node, "output_dtype", kind))
+
+
+@reads("DynamicQuantizeLinear")
+def _quantize_by_range(node: NodeView) -> list[Operand]:
+    """Bytes over the range of all elements and zero. Of elements that are all zero nothing is known.
+
+    The quotients are rounded to float32 more than once, and often lie in the middle between two bytes: as
+    the zero point of a range that is symmetric.
+    """
+    x = node.variable()
+    high = node.add(Relu(), as_onnx(node, "ReduceMax", x, keepdims=0))
+    below = node.add(Relu(), negated(node, as_onnx(node, "ReduceMin", x, keepdims=0)))
+    span = node.add(Within(0.0, _LARGEST), node.add(Sum((1, 1)), high, below))
+    scale = scaled_by(node, span, Fraction(1, 255))
+    inverse = node.add(Reciprocal(), scale)
+    nearest, byte = NearestWhole(256 * _ERROR), Clip(0.0, 255.0)
+    zero = node.add(byte, node.add(nearest, node.add(Mul(), below, inverse)))
+    near = node.add(nearest, node.add(Mul(), *node.aligned(x, inverse)))
+    return [node.add(byte, _moved(node, near, zero, 1)), scale, zero]
