@@ -45,6 +45,15 @@ def agreeing(model: onnx.ModelProto, points: np.ndarray, *, most_unknown: int = 
     np.testing.assert_array_equal(found[known], expected[known])
 
 
+@pytest.mark.parametrize("source", BYTES)
+def test_truth_of_floats_of_eight_bits_is_refused(source: str) -> None:
+    """onnxruntime takes small numbers for true, which are rounded to zero."""
+    model = cast(source, "BOOL")
+    assert run(model, np.full((1, len(POINTS)), 1e-9, np.float32)).all()
+    with pytest.raises(UnsupportedModelError, match="and then at once to bool"):
+        read_model(model.SerializeToString())
+
+
 @pytest.mark.parametrize("target", WHOLE)
 @pytest.mark.parametrize("source", FLOATS)
 def test_floats_to_whole_numbers(source: str, target: str) -> None:

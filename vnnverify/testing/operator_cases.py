@@ -16,9 +16,9 @@ from vnnverify.ops.arrangement import Concat, Expand, Pad, Reshape, Select, Tran
 from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.conv import Conv, ConvTranspose
+from vnnverify.ops.finite import NotFinite
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.linear import LeftLinear, Linear, SparseLinear, entries
-from vnnverify.ops.finite import NotFinite
 from vnnverify.ops.masked import Masked
 from vnnverify.ops.maximum import Max, MaxPool, ReduceMax
 from vnnverify.ops.order import Pick, TopPlaces, TopValues

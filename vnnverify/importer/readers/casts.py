@@ -46,6 +46,7 @@ def _cast(node: NodeView) -> Operand:
         proto = helper.make_node("Cast", ["x"], ["y"], to=helper.np_dtype_to_tensor_dtype(to))
         return evaluate(proto, [x], node.opset, node.title)[0]
     assert x is not None and given is not None
+    _refuse_what_is_left_out(node, x, given, to)
     if to.kind == "b":
         return _is_true(node, x, is_whole(given))
     if not is_whole(to):
@@ -107,6 +108,18 @@ def rounded(node: NodeView, x: Value, given: np.dtype, to: np.dtype, saturate: b
     return node.add(Rounded(digits, least, largest + half), x)
 
 
+def _refuse_what_is_left_out(node: NodeView, x: Value, given: np.dtype, to: np.dtype) -> None:
+    """Of two casts in a row, where the second is to bytes or truth values, onnxruntime leaves out the first.
+
+    Raises:
+        UnsupportedModelError: the first one has rounded x.
+    """
+    made = node.builder.producer(x)
+    left_out = to.kind == "b" if given.itemsize == 1 else to.name in ("int8", "uint8")
+    if left_out and made is not None and isinstance(made.op, Rounded):
+        raise node.unsupported(f"a cast to {given} and then at once to {to}")
+
+
 def _cut_once(node: NodeView, x: Value, to: np.dtype) -> Value:
     """Of two casts in a row from floats to ever shorter whole numbers, onnxruntime leaves out the first: they
     are the same only for numbers of 32 bits."""
@@ -119,16 +132,9 @@ def _cut_once(node: NodeView, x: Value, to: np.dtype) -> Value:
 
 
 def _cut(node: NodeView, x: Value, given: np.dtype, to: np.dtype) -> Value:
-    """Floats cut towards zero, or of 2 and 4 bits rounded with halves away from zero, then wrapped.
-
-    Raises:
-        UnsupportedModelError: they have just been rounded to 16 bits, which onnxruntime leaves out.
-    """
+    """Floats cut towards zero, or of 2 and 4 bits rounded with halves away from zero, then wrapped."""
     low, high = whole_range(to)
     short = high - low < 16
-    made = node.builder.producer(x)
-    if to.itemsize == 1 and not short and made is not None and isinstance(made.op, Rounded):
-        raise node.unsupported(f"a cast to {given} and then at once to {to}")
     cut = _halves_away(node, x) if short else node.add(Trunc(), x)
     if fits(*reach(node.builder, cut), to):
         return cut
