@@ -109,15 +109,22 @@ def rounded(node: NodeView, x: Value, given: np.dtype, to: np.dtype, saturate: b
 
 
 def _refuse_what_is_left_out(node: NodeView, x: Value, given: np.dtype, to: np.dtype) -> None:
-    """Of two casts in a row, where the second is to bytes or truth values, onnxruntime leaves out the first.
+    """Of two casts in a row, where the second is to bytes, onnxruntime leaves out the first; and a negative
+    zero of 8 bits counts as true.
 
     Raises:
-        UnsupportedModelError: the first one has rounded x.
+        UnsupportedModelError: the first one has rounded x, or truth is asked for.
     """
     made = node.builder.producer(x)
-    left_out = to.kind == "b" if given.itemsize == 1 else to.name in ("int8", "uint8")
-    if left_out and made is not None and isinstance(made.op, Rounded):
+    if (
+        to.name in ("int8", "uint8")
+        and given.itemsize > 1
+        and made is not None
+        and isinstance(made.op, Rounded)
+    ):
         raise node.unsupported(f"a cast to {given} and then at once to {to}")
+    if to.kind == "b" and given.name in _BYTES:
+        raise node.unsupported(f"the truth value of {given}")
 
 
 def _cut_once(node: NodeView, x: Value, to: np.dtype) -> Value:
