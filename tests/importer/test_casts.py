@@ -206,3 +206,20 @@ def test_powers_of_whole_numbers_that_overflow_are_unknown(exponent: float) -> N
     kind = np.float32 if isinstance(exponent, float) else np.int32
     model = chain(nodes, {"e": np.array(exponent, kind)}, kind=TensorProto.INT32, to=TensorProto.DOUBLE)
     agreeing(model, np.array([[-3, 0, 7, 1000, 46340, 70000]]), most_unknown=2)
+
+
+@pytest.mark.parametrize("how", ["constant", "cast", "like"])
+@pytest.mark.parametrize("base", ["FLOAT", "DOUBLE", "INT32", "INT64"])
+def test_powers(base: str, how: str) -> None:
+    """Of negative numbers too, by exponents of any type."""
+    points = np.array([[-2.0, -0.5, 0, 1, 3, -3]], dtype=np.float32)
+    start = helper.make_node("Cast", ["x"], ["a"], to=getattr(TensorProto, base))
+    end = helper.make_node("Cast", ["p"], ["y"], to=TensorProto.DOUBLE)
+    cast = {
+        "constant": helper.make_node("Identity", ["e"], ["f"]),
+        "cast": helper.make_node("Cast", ["e"], ["f"], to=TensorProto.FLOAT),
+        "like": helper.make_node("CastLike", ["e", "a"], ["f"]),
+    }
+    for exponent in (0, 1, 2, 3, 5):
+        nodes = [start, cast[how], helper.make_node("Pow", ["a", "f"], ["p"]), end]
+        agreeing(chain(nodes, {"e": np.array(exponent)}, to=TensorProto.DOUBLE, opset=17), points)
