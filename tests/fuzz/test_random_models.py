@@ -12,6 +12,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from enclosure import escape
 from random_models import RandomModel, random_model
 
 from vnnverify.errors import ModelError
@@ -22,7 +23,7 @@ from vnnverify.loader import build_query
 from vnnverify.validate import judges_of
 from vnnverify.vnnlib import parse_property
 
-FEW, MANY = 250, 10_000
+FEW, MANY = 200, 10_000
 
 
 def check(seed: int, points: int) -> str:
@@ -46,7 +47,23 @@ def check(seed: int, points: int) -> str:
         raise AssertionError(
             f"seed {seed}, {drawn.kinds}: the guard let pass what differs: {found.ours} {found.theirs}"
         )
+    lost = _escaped(rng, drawn, model, points, intervals_only=seed % 5 > 0)
+    assert not lost, f"seed {seed}, {drawn.kinds}: {lost}"
     return "open" if guard.reservation or found is not None else "agrees"
+
+
+def _escaped(
+    rng: np.random.Generator, drawn: RandomModel, model: Model, points: int, *, intervals_only: bool
+) -> str:
+    """What bounds over a part of the box do not hold there."""
+    x = rng.uniform(drawn.lower, drawn.upper, drawn.size)
+    radius = rng.choice([0.0, 0.01, 0.1, 1.0]) * (drawn.upper - drawn.lower)
+    lower, upper = np.maximum(x - radius, drawn.lower), np.minimum(x + radius, drawn.upper)
+    share = rng.uniform(size=(points, drawn.size))
+    share[:2] = [[0.0], [1.0]]
+    ends = torch.from_numpy(lower), torch.from_numpy(upper)
+    inside = torch.from_numpy(np.clip(lower + share * (upper - lower), lower, upper))
+    return escape(model.graph, *ends, inside, intervals_only=intervals_only)
 
 
 def _text(model: Model, drawn: RandomModel) -> str:

@@ -213,6 +213,36 @@ def test_overflow_of_the_runtime_leaves_it_open(make_model: Make, ask: Ask, chec
     assert guard.reservation.startswith("onnxruntime's own arithmetic overflows at node 'big' (Mul) within")
 
 
+@pytest.mark.parametrize("before, after", [("Reciprocal", "IsNaN"), ("Asin", "Hardmax")])
+def test_numbers_left_inside_the_model_leave_it_open(
+    before: str, after: str, make_model: Make, ask: Ask, check: Check
+) -> None:
+    """1/0 is infinite to a runtime, and of NaN it makes what it likes."""
+    nodes = [node(before, ["x"], ["h"]), node(after, ["h"], ["t"]), node("Cast", ["t"], ["y"], to=1)]
+    guard = check(ask(make_model(nodes, 4), -3.0, 3.0))
+    assert guard.objection == ""
+    assert "arithmetic leaves the finite numbers at" in guard.reservation
+
+
+@pytest.mark.parametrize(
+    "kind, constants, shape",
+    [
+        ("InstanceNormalization", ["one", "one"], (1, 1, 1)),
+        ("InstanceNormalization", ["one", "one"], (1, 1, 3)),
+        ("LayerNormalization", ["scale"], (1, 1, 3)),
+    ],
+)
+def test_moments_of_large_numbers_raise_no_alarm(
+    kind: str, constants: list[str], shape: tuple[int, ...], make_model: Make, ask: Ask, check: Check
+) -> None:
+    values = {"one": np.array([1.3], np.float32), "scale": np.array([1.0, -2.7, 0.3], np.float32)}
+    model = make_model(
+        [node(kind, ["x", *constants], ["y"])], 3, {key: values[key] for key in constants}, shape=shape
+    )
+    for radius in (0.01, 1.0, 30.0):
+        assert check(ask(model, 130.1 - radius, 130.1 + radius)).objection == ""
+
+
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_deep_network_raises_no_alarm(size: int, make_model: Make, ask: Ask, check: Check) -> None:
     rng = np.random.default_rng(size)

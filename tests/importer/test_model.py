@@ -211,3 +211,18 @@ def test_constants_in_every_form(build: Build) -> None:
     ]
     model = read_model(build(nodes, {"x": [1, 2]}, {"y": [1, 2]}).SerializeToString())
     assert model.graph(torch.zeros(1, 2, dtype=torch.float64)).tolist() == [[111.0, 122.0]]
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT, TensorProto.DOUBLE])
+def test_what_is_constant_of_any_input_keeps_its_type(build: Build, dtype: int) -> None:
+    """x^0 is one, and what follows takes numbers of x's type only."""
+    kind = helper.tensor_dtype_to_np_dtype(dtype)
+    nodes = [
+        helper.make_node("Pow", ["x", "zero"], ["one"]),
+        helper.make_node("Greater", ["one", "half"], ["more"]),
+        helper.make_node("Cast", ["more"], ["m"], to=dtype),
+        helper.make_node("Add", ["x", "m"], ["y"]),
+    ]
+    constants = {"zero": np.array(0, kind), "half": np.array([0.5], kind)}
+    data = build(nodes, {"x": [1, 2]}, {"y": [1, 2]}, constants, kind=dtype).SerializeToString()
+    assert read_model(data).graph(torch.zeros(1, 2, dtype=torch.float64)).tolist() == [[1.0, 1.0]]

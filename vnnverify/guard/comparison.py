@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vnnverify.guard.rounding import FLOOR, SINGLE, observed_rounding, scattered, tensor_scale
 from vnnverify.ir import Graph
-from vnnverify.numerics import AGREEMENT
+from vnnverify.numerics import AGREEMENT, unit_roundoff
 from vnnverify.query import Judge, Layout, ModelFile
 
 __all__ = ["Comparison", "Finding", "FindingKind"]
@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 COARSE = 1e-2
 """Where rounding may move an output by more than this share of its tensor, that it does not move by more
 says nothing about whether the graph is the model."""
+LARGEST = {
+    unit_roundoff(kind): torch.finfo(kind).max for kind in (torch.float16, torch.float32, torch.float64)
+}
+"""The largest number of a type, by its unit roundoff."""
 
 
 class FindingKind(enum.Enum):
@@ -31,7 +35,7 @@ class FindingKind(enum.Enum):
 
     MISREAD = "misread"  # the graph computes something else than the model
     CONTRADICTION = "contradiction"  # the runtime does not agree with itself
-    OVERFLOW = "overflow"  # the runtime's own arithmetic leaves the numbers
+    OVERFLOW = "overflow"  # the model's own arithmetic leaves the numbers of its type
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +129,8 @@ class Comparison:
             return None
         output = int((worst - room).nan_to_num(nan=0.0, posinf=1e300).argmax())
         kind = self._kind(ours, theirs, room, output)
+        if kind is FindingKind.MISREAD and self._overflows(point):
+            kind = FindingKind.OVERFLOW
         return Finding(kind, point, output, float(ours[output]), tuple(theirs[:, output].tolist()))
 
     def _count(self, told: Tensor) -> None:
@@ -140,16 +146,31 @@ class Comparison:
             return FindingKind.OVERFLOW
         return FindingKind.MISREAD
 
-    def _room(self, point: Tensor, scale: Tensor) -> Tensor:
-        """How far each output (m,) may differ for all that rounding may do."""
+    def _overflows(self, point: Tensor) -> bool:
+        """Whether some value inside the model is no finite number of a type as narrow as the narrowest it
+        computes in: NaN and infinity count differently in a runtime."""
+        most = LARGEST.get(self._roundoff, LARGEST[SINGLE])
+        return any(
+            not bool((value.abs() <= most).all())
+            for graph, part in self._parts(point)
+            for value in graph.evaluate(part[None]).values()
+        )
+
+    def _parts(self, point: Tensor) -> Iterator[tuple[Graph, Tensor]]:
+        """The graph of each model, without simplifications, and its inputs (n,)."""
         if self._raw is None:
             self._raw = [model.unsimplified() for model in self._models]
         given = point if self._columns is None else point[self._columns]
-        parts, start = [], 0
+        start = 0
         for graph in self._raw:
-            part = given[start : start + graph.input_size]
+            yield graph, given[start : start + graph.input_size]
             start += graph.input_size
-            parts.append(scattered(graph, part, self._roundoff, self._generator))
+
+    def _room(self, point: Tensor, scale: Tensor) -> Tensor:
+        """How far each output (m,) may differ for all that rounding may do."""
+        parts = [
+            scattered(graph, part, self._roundoff, self._generator) for graph, part in self._parts(point)
+        ]
         room = torch.cat(parts)[: self._width] if parts else torch.zeros(self._width, dtype=torch.float64)
         return room + FLOOR * SINGLE * (self._roundoff / SINGLE) * scale
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from math import prod
+from math import isfinite, prod
 
 import torch
 from torch import Tensor
@@ -164,8 +164,9 @@ class Guard:
             values = " but ".join(f"{value:.6g} by {name}" for value, name in zip(theirs, names, strict=True))
             return f"onnxruntime contradicts itself at {place}: {values}; there is no one answer"
         if finding.kind is FindingKind.OVERFLOW:
+            what = "overflows" if isfinite(ours) and not isfinite(theirs[0]) else "leaves the finite numbers"
             return (
-                f"onnxruntime's own arithmetic overflows at {place} within the region ({theirs[0]:.6g} "
+                f"onnxruntime's own arithmetic {what} at {place} within the region ({theirs[0]:.6g} "
                 f"instead of {ours:.6g}), so that no proof about real numbers counts; a smaller box may be "
                 "decided"
             )

@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from vnnverify.guard.moments import cancelled
 from vnnverify.ir import Elementwise, Graph
 from vnnverify.numerics import unit_roundoff
 
@@ -67,6 +68,7 @@ def scattered(graph: Graph, x: Tensor, roundoff: float, generator: torch.Generat
     point = x[None]
     with torch.no_grad():
         exact = graph.evaluate(point)
+        subtracted = cancelled(graph, exact)
         noise: dict[int, Tensor | float] = {}
         for index, (node, small) in enumerate(zip(graph.nodes, narrow.nodes, strict=True)):
             args = [exact[v].float() for v in node.inputs]
@@ -76,6 +78,8 @@ def scattered(graph: Graph, x: Tensor, roundoff: float, generator: torch.Generat
             size = _size(wide)
             if isinstance(node.op, Elementwise) and node.op.ulps > 1:
                 size = max(size, 1.0)  # computed with absolute errors near its tails
+            if index in subtracted:
+                local = max(float(local), SINGLE * subtracted[index])
             least = LEAST_NOISE * SINGLE * size
             noise[index] = NOISE * max(float(local), least) * roundoff / SINGLE if local > 0 else 0.0
         farthest = torch.zeros(graph.output_size, dtype=torch.float64)

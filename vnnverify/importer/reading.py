@@ -212,7 +212,13 @@ class _Reading:
             found = reader(view)
             if isinstance(found, Value):
                 found = held(view, found, made[0])
-        return [found] if isinstance(found, Value | np.ndarray) else found, made
+        results = [found] if isinstance(found, Value | np.ndarray) else found
+        return [
+            result.astype(kind)
+            if isinstance(result, np.ndarray) and kind is not None and not domain
+            else result
+            for result, kind in zip(results, made, strict=False)
+        ], made
 
     def _inside(
         self,
