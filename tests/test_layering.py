@@ -106,6 +106,14 @@ def test_module_imports_nothing_heavy(module: str) -> None:
 
 def test_every_public_name_is_there() -> None:
     assert [name for name in vnnverify.__all__ if not hasattr(vnnverify, name)] == []
+
+
+def test_public_names_are_listed_before_they_are_loaded() -> None:
+    code = "import json, sys, vnnverify; print(json.dumps([dir(vnnverify), 'torch' in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    listed, loaded = json.loads(done.stdout)
+    assert set(vnnverify.__all__) <= set(listed) and "__doc__" in listed
+    assert listed == sorted(set(listed)) and not loaded
     with pytest.raises(AttributeError, match="module 'vnnverify' has no attribute 'nothing'"):
         vnnverify.nothing  # noqa: B018
 

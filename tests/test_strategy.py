@@ -411,11 +411,16 @@ def test_options_reach_those_they_are_meant_for(options: dict[str, str], wired: 
     assert loaded["beaded"].options == beaded
 
 
+THEIRS = "; options of wired, beaded: count, length"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"colour": "red"}, "unknown option 'colour'; wired, beaded know: count, length"),
-        ({"lathe.count": "3"}, "unknown option 'lathe.count'; wired, beaded know: count, length"),
+        ({"colour": "red"}, f"unknown option 'colour'{THEIRS}"),
+        ({"lenght": "3"}, f"unknown option 'lenght'; did you mean 'length'?{THEIRS}"),
+        ({"wird.count": "3"}, f"unknown option 'wird.count'; did you mean 'wired.count'?{THEIRS}"),
+        ({"lathe.speed": "3"}, f"unknown option 'lathe.speed'{THEIRS}"),
         ({"beaded.length": "3"}, "unknown option 'length'; this backend has: count"),
         ({"count": "0"}, "option count=0: must be at least 1"),
     ],

@@ -159,7 +159,7 @@ OVERRUNS = ("spins", "spins_in_c", "ignores_sigterm", "hangs_at_load")
 ENDS: dict[str, tuple[Verdict, str]] = {
     "leaves_a_child": (Verdict.UNKNOWN, "leaves_a_child: the child has it"),
     "crashes": (Verdict.ERROR, "(killed by SIGSEGV; a crash in native code)"),
-    "is_killed": (Verdict.ERROR, "(killed by SIGKILL; out of memory?)"),
+    "is_killed": (Verdict.ERROR, "(killed by SIGKILL; by another program, "),
     "allocates": (Verdict.ERROR, "allocates: failed: MemoryError"),
     "exits_at_once": (Verdict.ERROR, "the worker process ended without an answer (exit code 0)"),
     "closes_files": (Verdict.ERROR, "the worker process ended without an answer"),

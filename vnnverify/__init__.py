@@ -87,6 +87,11 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    """The public names, loaded or not, so that completion and `dir` show them."""
+    return sorted({*__all__, *globals()})
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULE:
         return getattr(import_module(f"vnnverify.{_MODULE[name]}"), name)

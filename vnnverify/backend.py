@@ -19,6 +19,7 @@ from vnnverify.errors import OptionError
 from vnnverify.query import Clause, Query, Replay
 from vnnverify.sharing import Parcel, Team
 from vnnverify.sizes import MIB, parse_size
+from vnnverify.suggestion import did_you_mean
 from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = [
@@ -205,7 +206,8 @@ class Backend(ABC, Generic[O]):
         for key, text in given.items():
             if key not in fields:
                 known = ", ".join(sorted(fields)) or "none"
-                raise OptionError(f"unknown option {key!r}; this backend has: {known}")
+                meant = did_you_mean(key, fields)
+                raise OptionError(f"unknown option {key!r}{meant}; this backend has: {known}")
             values[key] = _parse_value(key, text, types[key], fields[key].metadata)
         return cls.options_type(**values)
 

@@ -17,6 +17,7 @@ import pluggy
 from vnnverify import hookspecs
 from vnnverify.errors import PluginError
 from vnnverify.hookspecs import API_VERSION, BackendInfo, CommandInfo, OperatorInfo
+from vnnverify.suggestion import did_you_mean
 
 if TYPE_CHECKING:
     from vnnverify.backend import Backend
@@ -60,7 +61,9 @@ class Plugins:
             if failure.plugin.replace("-", "_") == name.replace("-", "_"):
                 raise PluginError(f"backend {name!r}: its plugin is broken: {failure.reason}")
         known = ", ".join(sorted(self.backends)) or "none"
-        raise PluginError(f"no backend called {name!r}; installed: {known}")
+        raise PluginError(
+            f"no backend called {name!r}{did_you_mean(name, self.backends)}; installed: {known}"
+        )
 
     def backend_class(self, name: str) -> type[Backend[Any]]:
         """The class behind the backend called `name`, imported now.

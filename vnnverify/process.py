@@ -21,6 +21,7 @@ from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import IO, Any
 
+from vnnverify.ending import ending, kills_for_memory
 from vnnverify.job import Job
 
 __all__ = ["GRACE", "WorkerProcess"]
@@ -87,6 +88,7 @@ class WorkerProcess:
         self._memory = memory
         self._leads = not member and hasattr(os, "killpg")
         self._number = 0
+        self._memory_kills = kills_for_memory()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "vnnverify.worker", "--tied", *settings],
             stdin=subprocess.PIPE,
@@ -227,7 +229,7 @@ class WorkerProcess:
         if not line:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE)
-        cause, why = _ending(self._process.returncode)
+        cause, why = ending(self._process.returncode, self._memory_kills, kills_for_memory())
         reason = f"the worker process ended without an answer ({why})"
         return {"verdict": "error", "reason": reason, "cause": cause}
 
@@ -240,18 +242,6 @@ class WorkerProcess:
             return record["explanation"]
         self.fit = False
         return None
-
-
-def _ending(code: int | None) -> tuple[str, str]:
-    """The cause and the words for the end of a process."""
-    if code is None:
-        return "exit", "it closed its output"
-    if code >= 0:
-        return "exit", f"exit code {code}"
-    name = signal.Signals(-code).name
-    if name == "SIGKILL":
-        return "killed", f"killed by {name}; out of memory?"
-    return "crash", f"killed by {name}" + ("; a crash in native code" if name == "SIGSEGV" else "")
 
 
 def _resident(pid: int) -> int:

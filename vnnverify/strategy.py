@@ -25,6 +25,7 @@ from vnnverify.plugins import Plugins
 from vnnverify.query import Query
 from vnnverify.runner import replayed, run
 from vnnverify.sharing import Parcel, Team
+from vnnverify.suggestion import did_you_mean
 from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = ["Standing", "Step", "automatic", "decide", "load_backends", "sequence"]
@@ -131,7 +132,7 @@ def load_backends(
         try:
             kind = plugins.backend_class(name)
             fields = {f.name for f in dataclasses.fields(kind.options_type)}
-            known |= fields
+            known |= fields | {f"{name}.{field}" for field in fields}
             given: dict[str, str] = {}
             for key, text in ordered:
                 owner, _, short = key.rpartition(".")
@@ -145,9 +146,10 @@ def load_backends(
             logger.warning("%s; going on without it", error)
     unused = sorted(set(options) - used)
     if unused:
-        names_known = ", ".join(sorted(known)) or "no option"
+        names_known = ", ".join(sorted(key for key in known if "." not in key)) or "none"
+        meant = did_you_mean(unused[0], known)
         raise OptionError(
-            f"unknown option {unused[0]!r}; {', '.join(loaded) or 'nobody'} know: {names_known}"
+            f"unknown option {unused[0]!r}{meant}; options of {', '.join(loaded) or 'nobody'}: {names_known}"
         )
     return loaded
 

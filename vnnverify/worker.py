@@ -36,12 +36,11 @@ from vnnverify.condition import condition, cores
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError, VnnverifyError
 from vnnverify.job import Job, Progress
-from vnnverify.verdict import Guarantee, Verdict
+from vnnverify.verdict import Verdict
 from vnnverify.watchdog import Answering, LastWord, watched
 
 if TYPE_CHECKING:
     from vnnverify.backend import Backend, Context, Result
-    from vnnverify.hookspecs import BackendInfo
     from vnnverify.loader import Models
     from vnnverify.plugins import Plugins
     from vnnverify.query import Query
@@ -300,7 +299,7 @@ class _Asked:
     backends: Mapping[str, Backend[Any]]
     steps: list[Step]
     hashes: Mapping[str, str]
-    installed: Mapping[str, BackendInfo]
+    plugins: Plugins
 
     @property
     def order(self) -> list[str]:
@@ -326,7 +325,7 @@ def _read_job(job: Job, plugins: Plugins, models: Models) -> _Asked:
     steps = sequence(named) if named else automatic(query, others)
     backends = load_backends(plugins, [step.backend for step in steps], job.options, required=bool(named))
     steps = [step for step in steps if step.backend in backends]
-    return _Asked(query, backends, steps, _hashes(job, models), plugins.backends)
+    return _Asked(query, backends, steps, _hashes(job, models), plugins)
 
 
 def _with_cause(query: Query, result: Result) -> Result:
@@ -341,14 +340,13 @@ def _with_cause(query: Query, result: Result) -> Result:
 
 def _explanation(asked: _Asked, result: Result, job: Job, deadline: Deadline) -> dict[str, Any] | None:
     """Why the result is undecided; None if finding out failed, which costs no verdict."""
+    from vnnverify.coverage import untried_backends
     from vnnverify.explain import explain
 
-    untried = [
-        name
-        for name, info in asked.installed.items()
-        if name not in result.stats and info.guarantee != Guarantee.STATISTICAL.value
-    ]
     try:
+        untried = untried_backends(
+            asked.plugins, result.residual or asked.query, [*result.stats, *asked.order]
+        )
         found = explain(asked.query, result, job, deadline, backends=asked.backends, untried=untried)
     except Exception:  # fence: an explanation is no part of the answer
         logger.debug("the explanation failed", exc_info=True)

@@ -171,6 +171,8 @@ def test_bad_file_is_one_line(
 MISUSE: dict[str, tuple[list[str], str]] = {
     "backend": (["--backend", "nope"], "no backend called 'nope'; installed: .*milp"),
     "second backend": (["--backend", "milp,nope"], "no backend called 'nope'; installed: .*milp"),
+    "mistyped backend": (["--backend", "mlip"], r"no backend called 'mlip'; did you mean 'milp'\?;"),
+    "mistyped format": (["--format", "jsn"], r"no result format 'jsn'; did you mean 'json'\?; there are: "),
     "option": (["--bogus"], "No such option '--bogus'.*; see `vnnverify verify --help`"),
     "negative limit": (["--timeout", "-1"], "'--timeout': -1.0 .*zero or more; see `vnnverify verify"),
     "limit NaN": (["--timeout", "nan"], "'--timeout': nan .*zero or more"),
@@ -199,7 +201,22 @@ def test_misuse_is_one_line(
 @pytest.mark.parametrize(
     ("run", "arguments", "text"),
     [
-        ("vnnverify", ["nope"], "No such command 'nope'; see `vnnverify --help`"),
+        ("vnnverify", ["nope"], "no command called 'nope'; see `vnnverify --help`"),
+        (
+            "inside",
+            ["veryfy"],
+            r"no command called 'veryfy'; did you mean 'verify'\?; see `vnnverify --help`",
+        ),
+        (
+            "inside",
+            ["m.onnx", "q.vnnlib"],
+            r"m\.onnx is a file, not a command; did you mean 'vnnverify verify m\.onnx q\.vnnlib'\?; see",
+        ),
+        (
+            "inside",
+            ["q.vnnlib.gz"],
+            r"q\.vnnlib\.gz is a file, not a command; did you mean 'vnnverify verify ",
+        ),
         ("inside", ["verify"], "Missing argument 'QUERY | MODEL QUERY'; see `vnnverify verify --help`"),
         ("inside", ["verify", "a.vnnlib"], r"no model given for a\.vnnlib; add --network MODEL\.onnx"),
         ("inside", ["backends", "nope"], "no backend called 'nope'; installed: .*milp"),
@@ -285,7 +302,7 @@ def test_compressed_files_in_wrong_places_are_named(
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["-o", "bogus=1"], "unknown option 'bogus'; milp know: .*tolerance"),
+        (["-o", "bogus=1"], "unknown option 'bogus'; options of milp: .*tolerance"),
         (["-o", "milp.bogus=1"], "unknown option 'bogus'; this backend has: .*tolerance"),
         (["-o", "tolerance=wide"], "option tolerance='wide': expected float"),
         (["--device", "cuda:99"], "--device cuda:99: torch finds [0-9]+ CUDA devices here; use --device cpu"),

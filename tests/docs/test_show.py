@@ -39,7 +39,8 @@ def model(nodes: list[onnx.NodeProto], *, domain: str = "") -> onnx.ModelProto:
 
 
 def test_nodes_summary_and_agreement() -> None:
-    lines = show(TINY).splitlines()
+    header, *lines = show(TINY).splitlines()
+    assert header.split() == ["node", "operator", "output", "parameters", "bounded"]
     nodes = load_model(TINY).graph.nodes
     rows, rest = lines[: len(nodes)], lines[len(nodes) :]
     assert [row.split()[1] for row in rows] == [node.op.kind for node in nodes]

@@ -18,8 +18,8 @@ from vnnverify.explain.advice import Attempt, advise
 @dataclass(frozen=True, slots=True)
 class Options:
     memory: int = option(64, help="MiB")
-    rods: int = option(9, help="rods")
-    split_inputs: int = option(16, help="inputs")
+    rods: int = option(9, help="rods", maximum=40)
+    split_inputs: int = option(16, help="inputs", maximum=40)
 
 
 class Abacus(Backend[Options]):
@@ -59,6 +59,8 @@ TIMEOUT = Verdict.TIMEOUT
         ({"turns": after(verdict="error")}, ["-vv: for the traceback of abacus, which failed"]),
         ({"turns": after("8 GiB, memory=64")}, ["-o abacus.memory=256: a larger memory budget for abacus"]),
         ({"turns": after("too few, rods=9")}, ["-o abacus.rods=36: a larger limit for abacus"]),
+        ({"turns": after("too few, rods=30")}, ["-o abacus.rods=40: a larger limit for abacus"]),
+        ({"turns": after("too few, rods=40")}, []),
         ({"turns": after("beads=9")}, []),
         (
             {"turns": after("boxes at float resolution")},
@@ -73,6 +75,7 @@ TIMEOUT = Verdict.TIMEOUT
             {"turns": after(seconds=0.5, open_clauses=1), "varying": 784},
             ["a smaller region: 784 inputs vary; fewer, or a smaller radius, are easier"],
         ),
+        ({"turns": after(seconds=0.5, open_clauses=1), "varying": 50}, []),
         ({"turns": after("no rods", seconds=0.0, open_clauses=1), "varying": 30}, []),
         ({"untried": ("soroban", "suanpan")}, ["--backend soroban,suanpan: not tried yet"]),
         (

@@ -14,6 +14,7 @@ import click  # noqa: E402
 
 from vnnverify import __version__  # noqa: E402
 from vnnverify.errors import PluginError, VnnverifyError  # noqa: E402
+from vnnverify.suggestion import did_you_mean  # noqa: E402
 
 __all__ = ["app", "main"]
 
@@ -47,6 +48,22 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise _Interrupted from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names.
+
+        Raises:
+            UsageError: there is none; the message says which may be meant.
+        """
+        name = args[0]
+        if name.startswith("-") or self.get_command(ctx, name) is not None:
+            return super().resolve_command(ctx, args)
+        if name.removesuffix(".gz").endswith((".onnx", ".vnnlib")):
+            ctx.fail(f"{name} is a file, not a command; did you mean 'vnnverify verify {' '.join(args)}'?")
+        known = [*self.list_commands(ctx), *_ALIASES]
+        return ctx.fail(f"no command called {name!r}{did_you_mean(name, known)}")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*_COMMANDS, *_plugin_commands()})

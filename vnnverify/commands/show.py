@@ -11,20 +11,28 @@ import click
 from vnnverify.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
-    from vnnverify.coverage import BackendAnswer, ClauseSize, Coverage
+    from vnnverify.coverage import BackendAnswer, ClauseSize, Coverage, NodeGroup
     from vnnverify.query import Query
 
 __all__ = ["command"]
 
 _CLAUSES, _POLYTOPES = 5, 12
 """How many are listed one by one."""
+_ROWS = 60
+"""Nodes beyond which those of a module share a row."""
+_KINDS = 3
+"""Operators that such a row names."""
+_WIDEST = 40
+"""Characters of a name that are shown, the last ones."""
+_HEADER = ("node", "operator", "output", "parameters", "bounded")
 
 
 @click.command("show")
 @click.argument("model")
 @click.argument("query", required=False)
-@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
-def command(model: str, query: str | None, as_json: bool) -> int:
+@click.option("--all", "each", is_flag=True, help="A row for each node, however many there are.")
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object, with each node.")
+def command(model: str, query: str | None, each: bool, as_json: bool) -> int:
     """Show what MODEL is made of, how each operator is bounded, and which backends can work on it.
 
     \b
@@ -47,7 +55,7 @@ def command(model: str, query: str | None, as_json: bool) -> int:
         for name, count in found.unsupported.items():
             click.echo(f"  unsupported: {name} ({count} nodes)")
     else:
-        _model(found)
+        _model(found, each=each)
     if found.clauses is not None:
         _clauses(found.clauses)
     click.echo("backends")
@@ -86,11 +94,17 @@ def _coverage(path: str, query: str | None) -> Coverage:
     return coverage_of(model, asked, plugins)
 
 
-def _model(found: Coverage) -> None:
-    for node in found.nodes:
-        shape = "×".join(str(n) for n in node.shape) or "scalar"
-        row = f"{node.name[:40]:<40} {node.operator:<14} {shape:<18} {node.parameters:>10,}"
-        click.echo(f"{row}  {node.bounded}")
+def _model(found: Coverage, *, each: bool) -> None:
+    from vnnverify.coverage import groups
+
+    shown = groups(found.nodes, len(found.nodes) if each else _ROWS)
+    rows = [_HEADER, *map(_row, shown)]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(_HEADER))]
+    for row in rows:
+        cells = (f"{cell:{'<<<><'[k]}{widths[k]}}" for k, cell in enumerate(row))
+        click.echo("  ".join(cells).rstrip())
+    if len(shown) < len(found.nodes):
+        click.echo(f"({len(found.nodes)} nodes in {len(shown)} rows by module; --all shows each)")
     click.echo(
         f"{found.inputs} inputs, {found.outputs} outputs, {len(found.nodes)} nodes, "
         f"{found.parameters:,} parameters"
@@ -103,6 +117,16 @@ def _model(found: Coverage) -> None:
         word = "agrees to" if found.agreement <= found.needed else "differs by"
         points = "(largest relative difference, 4 random points)"
         click.echo(f"onnxruntime {word} {found.agreement:.1e} {points}")
+
+
+def _row(group: NodeGroup) -> tuple[str, ...]:
+    """A group of nodes as the cells of a row; the shape is that of the last output."""
+    kinds = [kind if count == 1 else f"{count} {kind}" for kind, count in group.operators.items()]
+    more = [f"{len(kinds) - _KINDS} more"] if len(kinds) > _KINDS else []
+    shape = "×".join(map(str, group.nodes[-1].shape)) or "scalar"
+    name = group.name if len(group.name) <= _WIDEST else f"…{group.name[1 - _WIDEST :]}"
+    operators = ", ".join([*kinds[:_KINDS], *more])
+    return name, operators, shape, f"{group.parameters:,}", ", ".join(group.bounded)
 
 
 def _clauses(clauses: tuple[ClauseSize, ...]) -> None:

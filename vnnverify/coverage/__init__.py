@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of a model can be worked with: how each node is bounded, and which backends take it."""
 
-from vnnverify.coverage.answers import BackendAnswer, provers
+from vnnverify.coverage.answers import BackendAnswer, provers, untried_backends
+from vnnverify.coverage.groups import NodeGroup, groups
 from vnnverify.coverage.model import ClauseSize, Coverage, NodeCoverage, coverage_of, unreadable
 from vnnverify.coverage.treatment import treatment
 
@@ -10,8 +11,11 @@ __all__ = [
     "ClauseSize",
     "Coverage",
     "NodeCoverage",
+    "NodeGroup",
     "coverage_of",
+    "groups",
     "provers",
     "treatment",
     "unreadable",
+    "untried_backends",
 ]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,9 +16,10 @@ from vnnverify.ir import Graph
 from vnnverify.plugins import Plugins
 from vnnverify.query import Clause, Layout, Polytope, Query, Region, Source
 from vnnverify.validate import OnnxSource
+from vnnverify.verdict import Guarantee
 from vnnverify.vnnlib import Property
 
-__all__ = ["BackendAnswer", "answers", "black_box_answers", "provers", "unit_query"]
+__all__ = ["BackendAnswer", "answers", "black_box_answers", "provers", "unit_query", "untried_backends"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,16 @@ def answers(plugins: Plugins, query: Query) -> tuple[BackendAnswer, ...]:
     """What each installed backend says about a query, by name."""
     found = ((name, _support(plugins, name, query)) for name in sorted(plugins.backends))
     return tuple(BackendAnswer(name, bool(support), support.reason) for name, support in found)
+
+
+def untried_backends(plugins: Plugins, query: Query, tried: Collection[str]) -> list[str]:
+    """The backends that take a query and may decide it, but for those `tried`."""
+    may_decide = (
+        name
+        for name, info in plugins.backends.items()
+        if name not in tried and info.guarantee != Guarantee.STATISTICAL.value
+    )
+    return [name for name in may_decide if _support(plugins, name, query)]
 
 
 def black_box_answers(plugins: Plugins) -> tuple[BackendAnswer, ...]:

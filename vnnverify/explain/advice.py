@@ -74,11 +74,13 @@ def _failures(attempt: Attempt) -> Iterator[str]:
 def _limits(attempt: Attempt) -> Iterator[str]:
     """Where a backend names an option that stopped it, a larger value."""
     for name, turn in _last(attempt.turns):
-        fields = _options(attempt.backends.get(name))
+        backend = attempt.backends.get(name)
+        fields = _options(backend)
         for option, value in _SETTING.findall(turn["reason"]):
-            if option in fields:
+            larger = min(LONGER * int(value), _maximum(backend, option))
+            if option in fields and larger > int(value):
                 what = "a larger memory budget" if option == "memory" else "a larger limit"
-                yield f"-o {name}.{option}={LONGER * int(value)}: {what} for {name}"
+                yield f"-o {name}.{option}={larger}: {what} for {name}"
 
 
 def _other_backends(attempt: Attempt) -> Iterator[str]:
@@ -89,9 +91,11 @@ def _other_backends(attempt: Attempt) -> Iterator[str]:
 def _splits(attempt: Attempt) -> Iterator[str]:
     """Where a backend would halve the input box if it may, leave to do so."""
     for name, turn in _last(attempt.turns):
-        allowed = _options(attempt.backends.get(name)).get("split_inputs", math.inf)
+        backend = attempt.backends.get(name)
+        allowed = _options(backend).get("split_inputs", math.inf)
+        most = min(MANY_INPUTS, _maximum(backend, "split_inputs"))
         took_part = turn.get("seconds") and turn.get("open_clauses")
-        if took_part and allowed < attempt.varying <= MANY_INPUTS:
+        if took_part and allowed < attempt.varying <= most:
             option = f"-o {name}.split_inputs={attempt.varying}"
             yield f"{option}: branch on the input box, in which {attempt.varying} inputs vary"
 
@@ -138,6 +142,15 @@ def _options(backend: Backend[Any] | None) -> dict[str, Any]:
     if backend is None or not dataclasses.is_dataclass(backend.options):
         return {}
     return {f.name: getattr(backend.options, f.name) for f in dataclasses.fields(backend.options)}
+
+
+def _maximum(backend: Backend[Any] | None, option: str) -> float:
+    """The largest value that a backend takes for an option."""
+    if backend is None or not dataclasses.is_dataclass(backend.options):
+        return math.inf
+    known = {f.name: f.metadata.get("maximum") for f in dataclasses.fields(backend.options)}
+    most = known.get(option)
+    return math.inf if most is None else most
 
 
 def _open(turn: Mapping[str, Any]) -> int:

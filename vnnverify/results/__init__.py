@@ -14,6 +14,7 @@ from vnnverify.results.report import Report, ResultWriter, Witness
 from vnnverify.results.text import TextWriter
 from vnnverify.results.vnncomp import VnncompWriter
 from vnnverify.results.vnnlib2 import Vnnlib2Writer
+from vnnverify.suggestion import did_you_mean
 
 __all__ = [
     "Explanation",
@@ -36,7 +37,8 @@ def find_writer(name: str, more: Iterable[ResultWriter] = ()) -> ResultWriter:
         w.name: w for w in (*more, JsonWriter(), TextWriter(), VnncompWriter(), Vnnlib2Writer())
     }
     if name not in writers:
-        raise OptionError(f"no result format {name!r}; there are: {', '.join(sorted(writers))}")
+        meant = did_you_mean(name, writers)
+        raise OptionError(f"no result format {name!r}{meant}; there are: {', '.join(sorted(writers))}")
     return writers[name]
 
 

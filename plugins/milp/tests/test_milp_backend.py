@@ -35,3 +35,10 @@ def test_numbers_that_the_solver_takes_for_infinite_are_left_open(reach: float) 
     found = Milp().verify(query, context(query))
     assert found.verdict is Verdict.UNKNOWN
     assert "too large for the solver" in found.reason or "no finite bounds" in found.reason
+
+
+def test_the_solver_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    network = Network.of(([[1.0], [-1.0]], [0.5, 0.0]), ([[1.0, 1.0]], [0.0]))
+    query = query_of(network.to_onnx(), [Clause(box([-1.0], [1.0]), (halfspaces(([-1.0], -3.0)),))])
+    assert Milp().verify(query, context(query)).verdict is Verdict.UNSAT
+    assert capfd.readouterr() == ("", "")

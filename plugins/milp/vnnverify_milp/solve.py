@@ -115,10 +115,17 @@ class _Interrupt:
             event.interrupt()
 
 
+class _Quiet(highspy.Highs):
+    """A solver that prints nothing: its banner would come where it is given its callbacks, as it is made."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        self.silent()
+        super().enableCallbacks()
+
+
 def _solver(problem: Problem, deadline: Deadline, threads: int, *, integer: bool) -> highspy.Highs:
     highspy.Highs.resetGlobalScheduler(True)  # else the first run's number of threads is binding
-    solver = highspy.Highs()
-    solver.silent()
+    solver = _Quiet()
     for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "mip_feasibility_tolerance"):
         solver.setOptionValue(name, SOLVER_TOLERANCE)
     solver.setOptionValue("mip_abs_gap", 0.0)
