@@ -6,7 +6,10 @@ from __future__ import annotations
 import os
 import threading
 
-__all__ = ["condition", "cores"]
+__all__ = ["WATCHDOG", "condition", "cores"]
+
+WATCHDOG = "watchdog"
+"""Name of the thread that sees to a job's answer. It is the job's own, and may take a moment to end."""
 
 
 def cores() -> int:
@@ -23,7 +26,11 @@ def condition() -> tuple[object, ...]:
     import torch
 
     least = torch.full((1,), 5e-324, dtype=torch.float64)
-    threads = sorted(t.name for t in threading.enumerate() if not isinstance(t, threading._DummyThread))
+    threads = sorted(
+        t.name
+        for t in threading.enumerate()
+        if not isinstance(t, threading._DummyThread) and t.name != WATCHDOG
+    )
     return (
         torch.get_default_dtype(),
         torch.is_grad_enabled(),

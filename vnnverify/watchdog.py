@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
+from vnnverify.condition import WATCHDOG
 from vnnverify.deadline import Deadline
 
 __all__ = ["Answering", "LastWord", "watched"]
@@ -59,6 +60,7 @@ def watched(answering: Answering, deadline: Deadline, last_word: LastWord) -> It
 
     timer = threading.Timer(max(0.0, deadline.remaining()) + LATE, speak)
     timer.daemon = True
+    timer.name = WATCHDOG
     if deadline.remaining() < threading.TIMEOUT_MAX / 2:
         timer.start()
     try:
