@@ -21,19 +21,22 @@ class Draft:
         self.rng, self.opset, self.name, self.shape = rng, opset, name, tuple(shape)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, np.ndarray] = {}
+        self.earlier: list[tuple[str, tuple[int, ...]]] = []  # values before the last and their shapes
+        self.kind: Any = np.float32  # of the last value
 
     def copy(self) -> Draft:
         other = copy.copy(self)
         other.nodes, other.constants = list(self.nodes), dict(self.constants)
+        other.earlier = list(self.earlier)
         return other
 
     @property
     def rank(self) -> int:
         return len(self.shape)
 
-    def const(self, value: Any, kind: Any = np.float32) -> str:
+    def const(self, value: Any, kind: Any = None) -> str:
         name = f"c{len(self.constants)}"
-        self.constants[name] = np.asarray(value, dtype=kind)
+        self.constants[name] = np.asarray(value, dtype=self.kind if kind is None else kind)
         return name
 
     def add(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> list[str]:
@@ -466,7 +469,7 @@ def _resize(d: Draft) -> None:
             sizes = [n if k < 2 else max(1, int(n * factors[k])) for k, n in enumerate(d.shape)]
             inputs = [d.name, empty, empty, d.const(sizes, np.int64)]
         else:
-            inputs = [d.name, empty, d.const(factors)]
+            inputs = [d.name, empty, d.const(factors, np.float32)]
         d.add(
             "Resize", *inputs, mode=mode, coordinate_transformation_mode=where,
             nearest_mode=nearest if mode == "nearest" else None, antialias=antialias,

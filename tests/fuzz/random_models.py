@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
+from further_operators import FURTHER
 from onnx import TensorProto, helper, numpy_helper
 from operators import CATALOGUE, Draft
 
@@ -39,19 +40,21 @@ def random_model(rng: np.random.Generator, operators: Sequence[str] = ()) -> Ran
     """
     shape = SHAPES[rng.integers(len(SHAPES))]
     draft = Draft(rng, int(OPSETS[rng.integers(len(OPSETS))]), "x", shape)
-    names = list(operators or CATALOGUE)
+    catalogue = CATALOGUE | FURTHER
+    names = list(operators or catalogue)
     kinds: list[str] = []
     for _ in range(int(rng.integers(1, 5))):
         kind = names[rng.integers(len(names))]
         kept = draft.copy()
         try:
-            CATALOGUE[kind](draft)
+            catalogue[kind](draft)
             known = _inferred(draft, shape)
         except (ValueError, IndexError, TypeError):
             known = None
         if known is None or not 0 < int(np.prod(known)) <= LARGEST:
             draft = kept
             continue
+        draft.earlier.append((kept.name, kept.shape))
         draft.shape = known
         kinds.append(kind)
     if not kinds:
@@ -105,6 +108,3 @@ def _session(data: bytes) -> Any:
         return onnxruntime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
     except Exception:  # onnxruntime raises what its C++ raises
         return None
-
-
-Maker = Callable[[Draft], None]
