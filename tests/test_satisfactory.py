@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
+from vnnverify.answering import verify
 from vnnverify.capabilities import CAPABILITIES
 from vnnverify.deadline import Deadline
 from vnnverify.errors import VnnverifyError
 from vnnverify.job import Job
-from vnnverify.worker import verify
 
 pytest.importorskip("vnntest", reason="vnnlib-satisfactory is not installed")
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]

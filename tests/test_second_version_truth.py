@@ -12,13 +12,13 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from vnnverify.answering import verify
 from vnnverify.deadline import Deadline
 from vnnverify.job import Job
 from vnnverify.loader import load_query
 from vnnverify.query import Query
 from vnnverify.vnnlib import load_property
 from vnnverify.vnnlib.merging import merge_equal_inputs
-from vnnverify.worker import verify
 
 SAMPLES = 20_000
 SECONDS = 3.0

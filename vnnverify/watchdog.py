@@ -67,3 +67,5 @@ def watched(answering: Answering, deadline: Deadline, last_word: LastWord) -> It
         yield
     finally:
         timer.cancel()
+        if timer.is_alive():
+            timer.join()  # a warm worker has no more threads after a job than before

@@ -102,8 +102,8 @@ def _verify_here(job: Job, timeout: float, started: float, progress: Told | None
     """The job done in this process, which keeps its number of threads."""
     import torch
 
+    from vnnverify.answering import answers
     from vnnverify.deadline import Deadline
-    from vnnverify.worker import answers
 
     def told(record: dict[str, Any]) -> None:
         if progress is not None:
