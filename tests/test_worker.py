@@ -38,8 +38,9 @@ def test_search_tells_how_it_stands_once_a_second(caplog: pytest.LogCaptureFixtu
     stages = [said["stage"] for said in told]
     assert stages[0] == "query" and stages[-1] == "turn"
     searches = [said["details"] for said in told if said["stage"] == "search"]
-    assert 1 <= len(searches) <= 5 and set(searches[0]) == {"visited", "open", "bound"}
-    pattern = r"[\d,]+ sub-problems visited, [\d,]+ open, lowest bound -?[\d.e-]+"
+    assert 1 <= len(searches) <= 5 and set(searches[0]) == {"backend", "visited", "open", "bound"}
+    assert searches[0]["backend"] == "zonotope"
+    pattern = r"zonotope: [\d,]+ sub-problems visited, [\d,]+ open, lowest bound -?[\d.e-]+"
     assert sum(bool(re.fullmatch(pattern, r.getMessage())) for r in caplog.records) == len(searches)
 
 

@@ -132,9 +132,9 @@ def answers(
         query = asked.query
         spared = min(EXPLAINING, EXPLAINING_SHARE * deadline.remaining()) if job.explain else 0.0
         ctx = make_context(query, Deadline(deadline.at - spared), **_where(job))
-        ctx = dataclasses.replace(ctx, tell=_standing(job, tell))
         _tell_query(job, query, asked.order, ctx, tell)
         standing = Standing()
+        ctx = dataclasses.replace(ctx, tell=_standing(job, tell, standing))
         with _workers(job, kept, ctx) as workers:
             team = (lambda name: None) if workers is None else workers.turn
             report = _reporter(job, tell)
@@ -236,48 +236,44 @@ def _explanation(asked: _Asked, result: Result, job: Job, deadline: Deadline) ->
 def _tell_query(
     job: Job, query: Query, backends: list[str], ctx: Context, tell: Callable[[dict[str, Any]], object]
 ) -> None:
-    logger.info(
-        "%d inputs, %d outputs, %d nodes, %d clauses; trying %s on %s",
-        query.graph.input_size,
-        query.graph.output_size,
-        len(query.graph.nodes),
-        len(query.clauses),
-        ", ".join(backends),
-        ctx.device,
-    )
+    details = {
+        "inputs": query.graph.input_size,
+        "outputs": query.graph.output_size,
+        "nodes": len(query.graph.nodes),
+        "clauses": len(query.clauses),
+        "backends": list(dict.fromkeys(backends)),
+    }
+    logger.info("%s on %s", Progress("query", details), ctx.device)
     if job.progress:
-        details = {
-            "inputs": query.graph.input_size,
-            "outputs": query.graph.output_size,
-            "nodes": len(query.graph.nodes),
-            "clauses": len(query.clauses),
-            "backends": list(dict.fromkeys(backends)),
-        }
         tell({"progress": {"stage": "query", "details": details}})
 
 
 def _reporter(job: Job, tell: Callable[[dict[str, Any]], object]) -> Callable[[str, Result], None]:
     """What is done at the end of each turn: it is logged, and told if the job asks for it."""
+    from vnnverify.results.text import counters
 
     def report(name: str, result: Result) -> None:
         """What came of one turn of the backend of this name."""
         verdict, seconds, reason = result.verdict.value, result.seconds, result.reason
-        logger.info("%s: %s in %.2f s %s %s", name, verdict, seconds, reason, result.stats)
+        left = None if result.residual is None else len(result.residual.clauses)
+        details = {
+            "backend": name,
+            "verdict": verdict,
+            "seconds": round(seconds, 3),
+            "reason": reason,
+            "open_clauses": 0 if result.verdict is Verdict.UNSAT else left,
+        }
+        said = str(Progress("turn", details)), counters(result.stats)
+        logger.info("%s", "; ".join(part for part in said if part))
         if job.progress:
-            left = None if result.residual is None else len(result.residual.clauses)
-            details = {
-                "backend": name,
-                "verdict": verdict,
-                "seconds": round(seconds, 3),
-                "reason": reason,
-                "open_clauses": 0 if result.verdict is Verdict.UNSAT else left,
-            }
             tell({"progress": {"stage": "turn", "details": details}})
 
     return report
 
 
-def _standing(job: Job, tell: Callable[[dict[str, Any]], object]) -> Callable[[int, int, float], None]:
+def _standing(
+    job: Job, tell: Callable[[dict[str, Any]], object], standing: Standing
+) -> Callable[[int, int, float], None]:
     """What is made of how a search stands: once a second it is logged, and told if the job asks for it."""
     latest = time.monotonic()
 
@@ -288,7 +284,8 @@ def _standing(job: Job, tell: Callable[[dict[str, Any]], object]) -> Callable[[i
         if now - latest < TELLS_EVERY:
             return
         latest = now
-        progress = Progress("search", {"visited": visited, "open": left, "bound": plain(bound)})
+        details = {"backend": standing.running, "visited": visited, "open": left, "bound": plain(bound)}
+        progress = Progress("search", details)
         logger.info("%s", progress)
         if job.progress:
             tell({"progress": {"stage": progress.stage, "details": progress.details}})

@@ -53,8 +53,8 @@ class Progress:
     each backend's turn as it ends.
 
     `details` hold, of a query, `inputs`, `outputs`, `nodes`, `clauses` and the list `backends`; of a search,
-    sub-problems `visited` and `open`, and the lowest `bound` (None: none that is finite); of a turn,
-    `backend`, `verdict`, `seconds`, `reason` and `open_clauses`.
+    its `backend`, sub-problems `visited` and `open`, and the lowest `bound` (None: none that is finite); of a
+    turn, `backend`, `verdict`, `seconds`, `reason` and `open_clauses`.
     """
 
     stage: str  # "query", "search" or "turn"
@@ -70,6 +70,7 @@ class Progress:
             )
         if self.stage == "search":
             bound = "no bound" if about["bound"] is None else f"lowest bound {about['bound']:.4g}"
-            return f"{about['visited']:,} sub-problems visited, {about['open']:,} open, {bound}"
+            visited, left = f"{about['visited']:,} sub-problems visited", f"{about['open']:,} open"
+            return f"{about['backend']}: {visited}, {left}, {bound}"
         said = f": {about['reason']}" if about["reason"] else ""
         return f"{about['backend']}: {about['verdict']} in {about['seconds']:.2f} s{said}"

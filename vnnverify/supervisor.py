@@ -8,7 +8,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 from vnnverify import errors
 from vnnverify.errors import VnnverifyError
@@ -28,6 +28,7 @@ def supervise(
     *,
     progress: Callable[[Progress], None] | None = None,
     cancelled: threading.Event | None = None,
+    stderr: IO[bytes] | None = None,
 ) -> Report:
     """Run the job in a process group of its own and return its report in any case.
 
@@ -38,6 +39,7 @@ def supervise(
         timeout: seconds of wall time in all, counted from `started` (`time.monotonic`).
         progress: called in this thread with what the worker tells; what it raises ends the run.
         cancelled: set by another thread to end the run.
+        stderr: where the worker writes what it has to say; None: where this process does.
 
     Raises:
         VnnverifyError: the worker found the input to be bad.
@@ -49,7 +51,7 @@ def supervise(
             progress(Progress(**record, seconds=time.monotonic() - started))
 
     left = max(0.0, started + timeout - time.monotonic())
-    with WorkerProcess() as worker:
+    with WorkerProcess(stderr=stderr) as worker:
         job = dataclasses.replace(job, seconds=left, progress=progress is not None)
         record = worker.ask(job, left + GRACE, told, cancelled)
     return make_report(job, timeout, time.monotonic() - started, record)

@@ -31,6 +31,7 @@ from vnnverify.answering import Kept, answers, contribution, prepare
 from vnnverify.deadline import Deadline
 from vnnverify.errors import VnnverifyError
 from vnnverify.job import Job
+from vnnverify.messages import MessageFormatter
 from vnnverify.watchdog import Answering, watched
 
 __all__ = ["main"]
@@ -110,7 +111,9 @@ def _warm(kept: Kept) -> dict[str, Any]:
 
 def _work(job: Job, received: float, kept: Kept, answer: TextIO) -> None:
     """Answer one job."""
-    logging.basicConfig(format="%(name)s: %(message)s", stream=sys.stderr)
+    speaking = logging.StreamHandler(sys.stderr)
+    speaking.setFormatter(MessageFormatter())
+    logging.basicConfig(handlers=[speaking])
     logging.getLogger().setLevel(_level(job.verbosity))
 
     deadline = Deadline(received + job.seconds)

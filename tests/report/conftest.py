@@ -69,7 +69,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     (mine / "results" / "2.json").write_text(JsonWriter().write(open_report), encoding="utf-8")
     first = [
         record(0, Verdict.SAT, 1.0, result="results/0.json", query="specs/mnist_mlp_sat.vnnlib"),
-        record(1, Verdict.SAT, 2.0, witness=Witness((0.25, -1.0), (3.0,))),
+        record(1, Verdict.SAT, 2.0, witness=Witness((0.3279227018356323, -1.0), (3.0,))),
         record(2, Verdict.TIMEOUT, 60.0, result="results/2.json", reason="zonotope: </script> 3 open"),
         record(3, Verdict.UNSAT, 0.5, expected=Verdict.SAT),
         record(4, Verdict.ERROR, 0.5, cause="crash", reason="killed by SIGSEGV"),

@@ -152,3 +152,21 @@ def test_fits_a_telephone(browser: Any) -> None:
 
 def test_nothing_is_complained_about(browser: Any) -> None:
     assert browser.get_log("browser") == []
+
+
+def test_numbers_of_a_witness_stay_whole_on_a_phone(browser: Any) -> None:
+    search(browser, "")
+    size = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        button = "document.querySelector('tr.row[data-index=\"1\"] button')"
+        run(browser, f"{button}.click()")
+        assert run(browser, "return document.documentElement.scrollWidth") == 375
+        cells = "[...document.querySelectorAll('tr.detail .numbers td:nth-child(2)')]"
+        assert run(browser, f"return {cells}.map(c => c.innerText)") == ["3", "0.3279227018356323", "-1"]
+        assert run(
+            browser, f"return {cells}.every(c => c.clientHeight < 36 && c.scrollWidth <= c.clientWidth)"
+        )
+        run(browser, f"{button}.click()")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

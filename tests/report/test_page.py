@@ -61,12 +61,32 @@ def test_rows_and_their_partners(page: str) -> None:
     assert found["points"] == list(range(len(found["rows"]) - 1))
 
 
+def test_totals_of_the_runs_stand_apart_from_the_families(page: str, folders: tuple[Path, Path]) -> None:
+    def names(section: str, text: str) -> list[str]:
+        part = text.split(f'<section id="{section}">')[1].split("</section>")[0]
+        return re.findall(r"<th>([^<]*)</th>", part)
+
+    assert names("runs", page) == ["mine", "theirs"]
+    assert names("families", page) == ["alpha", "beta", "all"]
+    assert "<h2>Families of mine</h2>" in page
+    alone = build_page([read_run(folders[0])])
+    assert '<section id="runs">' not in alone and names("families", alone) == ["alpha", "beta", "all"]
+    assert "<h2>Families</h2>" in alone
+
+
 def test_witness_as_picture_and_as_numbers(page: str) -> None:
     details = data(page)["details"]
     image = details[0]["witness"]["image"]
     assert image["size"] == [28, 28] and {"original", "witness", "difference"} <= image.keys()
-    assert details[1]["witness"] == {"x": [[0.25], [-1.0]], "nx": 2, "y": [3.0], "ny": 1}
+    assert details[1]["witness"] == {"x": [[0.3279227018356323], [-1.0]], "nx": 2, "y": [3.0], "ny": 1}
     assert "witness" not in details[5]
+
+
+def test_property_in_words(page: str) -> None:
+    details = data(page)["details"]
+    expected = "no input within the 1568 bounds gives (Y_0 ≥ Y_9 or "
+    assert details[0]["asks"].startswith(expected)
+    assert "asks" not in details[1]  # its file is not there
 
 
 def test_png_reads_back() -> None:

@@ -119,7 +119,7 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         explain=given["verbose"] > 0 or given["as_json"],
         workers=given["workers"],
     )
-    report = supervise(job, given["timeout"], ctx.obj["started"])
+    report = _supervised(job, ctx.obj["started"], live=sys.stderr.isatty() and not job.explain)
     folder = given["folder"] if second and report.witness is not None else None
     try:
         if folder is not None:
@@ -130,6 +130,16 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         style = "json" if given["as_json"] else stdout
         _print(report, Vnnlib2Writer(assignment=False) if folder else find_writer(style))
     return 1 if report.verdict is Verdict.ERROR else 0
+
+
+def _supervised(job: Job, started: float, *, live: bool) -> Report:
+    """The report on a job; a `live` one shows how it gets on."""
+    if not live:
+        return supervise(job, job.seconds, started)
+    from vnnverify.commands.progress import progress_line
+
+    with progress_line(job.seconds, started) as (tell, stderr):
+        return supervise(job, job.seconds, started, progress=tell, stderr=stderr)
 
 
 def _files(files: tuple[str, ...], options: tuple[str, ...]) -> tuple[Networks, str]:

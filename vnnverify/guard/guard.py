@@ -54,6 +54,7 @@ class Guard:
         self._pending = self._points()
         self._begun = False
         self._finding: Finding | None = None
+        self._logged = 0  # points that were spoken of
         self.objection = ""
         self.reservation = ""
 
@@ -96,10 +97,12 @@ class Guard:
                 return witness
         found = self._comparison
         if found is not None:
-            logger.info(
-                "compared with the model at %d points, %d say nothing, in %.3f s",
-                found.compared, found.silent, self._spent,
-            )  # fmt: skip
+            if found.compared + found.silent > self._logged:
+                self._logged = found.compared + found.silent
+                logger.info(
+                    "compared with the model at %d points, of which %d say nothing, in %.2f s",
+                    self._logged, found.silent, self._spent,
+                )  # fmt: skip
             if not self.objection and not self.reservation and not found.compared:
                 why = _why_silent(found)
                 self.reservation = f"the graph cannot be compared with the model: {why}; no proof counts"

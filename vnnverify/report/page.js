@@ -136,11 +136,11 @@
     left.append(make("p", r.w ? `${sentence} Expected: ${d.expected}.` : sentence, r.w ? "flag" : ""));
     if (d.reason) left.append(make("p", d.reason));
     const facts = [
-      ["network", d.model], ["property", d.query],
+      ["network", d.model], ["property", d.query], ["it says", d.asks],
       ["seconds", d.timeout ? `${r.s} of ${d.timeout}` : String(r.s)], ["expected", d.expected],
       ["cause", d.cause], ["result file", d.file], ["finished", d.finished],
     ].filter(([, value]) => value);
-    if (compared && r.o) facts.splice(3, 0, [data.names[1], `${r.o[0]} in ${r.o[1]} s`]);
+    if (compared && r.o) facts.splice(facts.findIndex(([name]) => name === "seconds") + 1, 0, [data.names[1], `${r.o[0]} in ${r.o[1]} s`]);
     left.append(make("h3", "Instance"), list(facts));
     if (d.why) right.append(make("h3", "Why it is open"), list(d.why));
     if (d.turns) {

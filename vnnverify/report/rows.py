@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vnnverify.errors import VnnverifyError
 from vnnverify.evaluation.record import Record
 from vnnverify.report.pictures import box_of, image_shape, pictures
 from vnnverify.results.report import Report, Witness
 from vnnverify.results.runs import Run, instance_name, report_of, witness_of
 from vnnverify.results.tables import subproblems
 from vnnverify.results.text import explained
+from vnnverify.vnnlib.property import load_property
+from vnnverify.vnnlib.words import in_words
 
 __all__ = ["Gathering", "row"]
 
 PICTURE_BYTES = 8 << 20
 """Bytes that all images of a page may take; witnesses after that are shown as numbers."""
+PROPERTY_BYTES = 4 << 20
+"""Bytes of properties that are read to tell what they ask; those after that are named only."""
 LISTED = 40
 """Inputs and outputs of a witness that are listed."""
 _SAID = ("verdict", "seconds", "reason", "open_clauses")
@@ -51,6 +57,8 @@ class Gathering:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._left = PICTURE_BYTES
+        self._texts = PROPERTY_BYTES
+        self._words: dict[Path, str] = {}
 
     def details(self, record: Record) -> dict[str, Any]:
         """What is shown of an instance that is opened; empty parts are left out."""
@@ -58,6 +66,7 @@ class Gathering:
         found: dict[str, Any] = {
             "model": record.model,
             "query": record.query,
+            "asks": self._asked(Path(record.folder) / record.query),
             "timeout": record.timeout if math.isfinite(record.timeout) else None,
             "expected": None if record.expected is None else record.expected.value,
             "cause": record.cause,
@@ -69,6 +78,19 @@ class Gathering:
             "witness": self._witness(record, report),
         }
         return {key: value for key, value in found.items() if value not in (None, "", [])}
+
+    def _asked(self, path: Path) -> str:
+        """What must not happen, in words; empty if the file is not there or too much was read already."""
+        if path in self._words:
+            return self._words[path]
+        found = path if path.is_file() else path.with_name(f"{path.name}.gz")
+        words = ""
+        if found.is_file() and found.stat().st_size <= self._texts:
+            self._texts -= found.stat().st_size
+            with contextlib.suppress(VnnverifyError):
+                words = in_words(load_property(found))
+        self._words[path] = words
+        return words
 
     def _witness(self, record: Record, report: Report | None) -> dict[str, Any] | None:
         if record.verdict.value != "sat":

@@ -11,7 +11,7 @@ from vnnverify.results.explanation import Explanation
 from vnnverify.results.report import Report
 from vnnverify.verdict import Guarantee, Verdict
 
-__all__ = ["TextWriter", "explained"]
+__all__ = ["TextWriter", "counters", "explained"]
 
 _MEANING = {
     Verdict.UNSAT: ("green", "property holds: no input in the region is unsafe"),
@@ -92,8 +92,12 @@ def _tried(report: Report) -> Iterator[tuple[str, str, str]]:
     """A row for each backend: the seconds of its turns, and what it said last, in words if it has any."""
     for name, each in _turns(report):
         seconds = " + ".join(f"{turn['seconds']:.2f}" for turn in each if "seconds" in turn)
-        counters = ", ".join(f"{k}={_short(v)}" for k, v in each[-1].items() if k not in _SAID)
-        yield name, f"{seconds} s" if seconds else "", each[-1].get("reason") or counters
+        yield name, f"{seconds} s" if seconds else "", each[-1].get("reason") or counters(each[-1])
+
+
+def counters(turn: Mapping[str, Any]) -> str:
+    """What a backend counted in a turn, on one line."""
+    return ", ".join(f"{k}={_short(v)}" for k, v in turn.items() if k not in _SAID)
 
 
 def _explained(why: Explanation | None) -> Iterator[tuple[str, str]]:

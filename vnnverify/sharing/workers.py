@@ -138,6 +138,7 @@ class _Member:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._process = WorkerProcess(threads=threads, warm=True, member=True)
         self.idle = False
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -149,6 +150,7 @@ class _Member:
     def stop(self) -> None:
         """End the process, whatever it does."""
         self.idle = False
+        self._stopped = True
         self._jobs.put(None)
         self._process.stop()
         self._thread.join()
@@ -167,7 +169,8 @@ class _Member:
             else:
                 why = str(record.get("reason", record.get("input_error", "")))
                 self._returned(Returned(job.number, None))
-        logger.info("a worker is gone: %s", why)
+        if not self._stopped:
+            logger.info("a worker is gone: %s", why)
 
 
 def _read(number: int, record: dict[str, Any]) -> Returned:
