@@ -33,6 +33,8 @@ EXPLAINING = 0.5
 """Seconds that an explanation may take; so many are kept of the time for it …"""
 EXPLAINING_SHARE = 0.05
 """… but no larger share of it than this."""
+ASKING = 0.2
+"""Seconds after which no further backend is asked, for an explanation, whether it takes the query."""
 EXPLAINING_LATE = 0.1
 """Seconds that it may take when the limit has passed."""
 
@@ -222,10 +224,11 @@ def _explanation(asked: _Asked, result: Result, job: Job, deadline: Deadline) ->
     from vnnverify.coverage import untried_backends
     from vnnverify.explain import explain
 
+    def untried() -> list[str]:
+        tried = [*result.stats, *asked.order]
+        return untried_backends(asked.plugins, result.residual or asked.query, tried, Deadline.after(ASKING))
+
     try:
-        untried = untried_backends(
-            asked.plugins, result.residual or asked.query, [*result.stats, *asked.order]
-        )
         found = explain(asked.query, result, job, deadline, backends=asked.backends, untried=untried)
     except Exception:  # fence: an explanation is no part of the answer
         logger.debug("the explanation failed", exc_info=True)

@@ -90,7 +90,7 @@ def test_expired_deadline_leaves_out_what_needs_computing(query: Query) -> None:
 
 def test_nobody_had_a_turn(query: Query) -> None:
     result = decide(query, [], {}, make_context(query, Deadline.never()))
-    found = explain(query, result, JOB, Deadline.never(), backends={}, untried=("abacus",))
+    found = explain(query, result, JOB, Deadline.never(), backends={}, untried=lambda: ("abacus",))
     assert found.open_clauses == (0, 1, 2)
     assert found.advice == ("--backend abacus: not tried yet",)
 

@@ -10,6 +10,7 @@ from functools import partial
 import torch
 
 from vnnverify.backend import Support
+from vnnverify.deadline import Deadline
 from vnnverify.errors import PluginError
 from vnnverify.importer import Model
 from vnnverify.ir import Graph
@@ -37,14 +38,15 @@ def answers(plugins: Plugins, query: Query) -> tuple[BackendAnswer, ...]:
     return tuple(BackendAnswer(name, bool(support), support.reason) for name, support in found)
 
 
-def untried_backends(plugins: Plugins, query: Query, tried: Collection[str]) -> list[str]:
-    """The backends that take a query and may decide it, but for those `tried`."""
+def untried_backends(plugins: Plugins, query: Query, tried: Collection[str], deadline: Deadline) -> list[str]:
+    """The backends that take a query and may decide it, but for those `tried` and those that there is no time
+    to ask: to ask is to import."""
     may_decide = (
         name
         for name, info in plugins.backends.items()
         if name not in tried and info.guarantee != Guarantee.STATISTICAL.value
     )
-    return [name for name in may_decide if _support(plugins, name, query)]
+    return [name for name in may_decide if not deadline.expired and _support(plugins, name, query)]
 
 
 def black_box_answers(plugins: Plugins) -> tuple[BackendAnswer, ...]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ def explain(
     deadline: Deadline,
     *,
     backends: Mapping[str, Backend[Any]],
-    untried: Sequence[str] = (),
+    untried: Callable[[], Sequence[str]] = tuple,
 ) -> Explanation:
     """Why `strategy.decide` could not decide the query.
 
@@ -40,7 +40,7 @@ def explain(
         job: what was asked for; its seed makes the sampled inputs repeatable.
         deadline: past it, what takes computing is left out.
         backends: those that could have had a turn.
-        untried: other backends that prove or refute.
+        untried: says which other backends may decide it; asked last, as that may take long.
     """
     rest = result.residual or query
     origins = places(rest.clauses, query)
@@ -52,7 +52,7 @@ def explain(
         verdict=result.verdict,
         turns=turns,
         backends=backends,
-        untried=untried,
+        untried=untried(),
         varying=rest.varying,
         seconds=job.seconds,
         dtype=job.dtype,
