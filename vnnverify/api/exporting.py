@@ -138,7 +138,7 @@ def _exported(module: torch.nn.Module, x: torch.Tensor) -> bytes:
     if find_spec("onnxscript") is None:
         raise ModelError(
             f"{type(module).__name__} cannot be exported by tracing ({_line(first.__cause__ or first)}); "
-            "the package onnxscript lets torch export it in another way"
+            "torch has another way with the package onnxscript: pip install 'vnnverify[export]'"
         ) from first
     try:
         with _silence():
@@ -172,9 +172,16 @@ def _call_exporter(module: torch.nn.Module, x: torch.Tensor, *, dynamo: bool) ->
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        exporter(
-            module, (x,), buffer, input_names=["x"], output_names=["y"], dynamo=dynamo, external_data=False
-        )
+        with contextlib.redirect_stdout(io.StringIO()):
+            exporter(
+                module,
+                (x,),
+                buffer,
+                input_names=["x"],
+                output_names=["y"],
+                dynamo=dynamo,
+                external_data=False,
+            )
     finally:
         logger.setLevel(level)
     return buffer.getvalue()

@@ -28,8 +28,8 @@ _HEADER = ("node", "operator", "output", "parameters", "bounded")
 
 
 @click.command("show")
-@click.argument("model")
-@click.argument("query", required=False)
+@click.argument("model", type=click.Path(readable=False))
+@click.argument("query", type=click.Path(readable=False), required=False)
 @click.option("--all", "each", is_flag=True, help="A row for each node, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object, with each node.")
 def command(model: str, query: str | None, each: bool, as_json: bool) -> int:

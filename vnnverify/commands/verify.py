@@ -35,9 +35,11 @@ def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
 
 
 @click.command("verify")
-@click.argument("files", nargs=-1, required=True, metavar="QUERY | MODEL QUERY")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(readable=False), metavar="QUERY | MODEL QUERY"
+)
 @click.option(
-    "--network", "networks", multiple=True, metavar="[NAME=]MODEL",
+    "--network", "networks", multiple=True, type=click.Path(readable=False), metavar="[NAME=]MODEL",
     help="The ONNX model (.gz is fine); one for each network of a VNN-LIB 2.0 text.",
 )  # fmt: skip
 @click.option(
@@ -69,7 +71,12 @@ def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
     "--strict", "--strict-types", "strict", is_flag=True,
     help="Keep to the letter of VNN-LIB 2.0: refuse other words and shapes, and texts about floats.",
 )  # fmt: skip
-@click.option("--result-file", metavar="FILE", help="Also write the result to FILE, atomically.")
+@click.option(
+    "--result-file",
+    type=click.Path(readable=False),
+    metavar="FILE",
+    help="Also write the result to FILE, atomically.",
+)
 @click.option("--format", "style", metavar="NAME", help="Format of FILE [default: that of stdout].")
 @click.option(
     "--serialise-assignments", "--assignments", "folder", metavar="FOLDER",
