@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 import vnnverify
 from vnnverify.deadline import Deadline
 from vnnverify.guard import Disagreement, Guard
+from vnnverify.guard.comparison import Comparison
 from vnnverify.importer import Model
 from vnnverify.ir import Graph, Op
 from vnnverify.ops.linear import Linear
@@ -241,6 +242,23 @@ def test_moments_of_large_numbers_raise_no_alarm(
     )
     for radius in (0.01, 1.0, 30.0):
         assert check(ask(model, 130.1 - radius, 130.1 + radius)).objection == ""
+
+
+def test_sum_that_one_order_adds_exactly_raises_no_alarm(make_model: Make, ask: Ask) -> None:
+    numbers = [-79.2582, -59.8131, -92.1157, 187.1150, 158.8947, -114.7139]
+    x = torch.tensor([numbers]).double()
+    nodes = [
+        node("ReduceSum", ["x"], ["s"], keepdims=1),
+        node("Abs", ["s"], ["a"]),
+        node("Log", ["a"], ["y"]),
+    ]
+    model = make_model(nodes, 6)
+    query = ask(model, -200.0, 200.0)
+    for shift in range(32):
+        found, _ = Comparison(model.graph, model.layout, [model]).at(
+            x.roll(shift) + shift * 2.0**-16, query.source.judges
+        )
+        assert found is None
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])

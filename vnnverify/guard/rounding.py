@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from math import floor, log2
 
 import torch
 from torch import Tensor
 
 from vnnverify.guard.moments import cancelled
-from vnnverify.ir import Elementwise, Graph
+from vnnverify.ir import Affine, Elementwise, Graph, Op
 from vnnverify.numerics import unit_roundoff
 
 __all__ = ["observed_rounding", "scattered", "tensor_scale"]
@@ -78,10 +79,11 @@ def scattered(graph: Graph, x: Tensor, roundoff: float, generator: torch.Generat
             size = _size(wide)
             if isinstance(node.op, Elementwise) and node.op.ulps > 1:
                 size = max(size, 1.0)  # computed with absolute errors near its tails
+            local = max(float(local), _of_terms(node.op, small.op, args))
             if index in subtracted:
-                local = max(float(local), SINGLE * subtracted[index])
+                local = max(local, SINGLE * subtracted[index])
             least = LEAST_NOISE * SINGLE * size
-            noise[index] = NOISE * max(float(local), least) * roundoff / SINGLE if local > 0 else 0.0
+            noise[index] = NOISE * max(local, least) * roundoff / SINGLE if local > 0 else 0.0
         farthest = torch.zeros(graph.output_size, dtype=torch.float64)
         middle = graph.join_outputs(exact)[0]
         values = graph.split_inputs(point.expand(SAMPLES, -1))
@@ -94,6 +96,26 @@ def scattered(graph: Graph, x: Tensor, roundoff: float, generator: torch.Generat
         moved = graph.join_outputs(values)
         farthest = (moved - middle).abs().nan_to_num(nan=float("inf")).amax(dim=0)
     return SCATTER * farthest
+
+
+def _of_terms(op: Op, narrow: Op, args: Sequence[Tensor]) -> float:
+    """What a sum of many terms is probably off by in some order, if it is not exact in every one: a unit
+    roundoff of the sum of the terms' absolute values, over the root of their number. In the order of one
+    evaluation it may happen to be exact.
+
+    Source: Higham and Mary, A New Approach to Probabilistic Rounding Error Analysis, 2019.
+    """
+    if not isinstance(op, Affine) or not isinstance(narrow, Affine) or op.fan_in <= 2:
+        return 0.0
+    total = op.magnitude(*(a.abs().double() for a in args))
+    size = _size(total)
+    spacing = (
+        2.0 * SINGLE * 2.0 ** floor(log2(size)) if size > 0 else 1.0
+    )  # of float32 numbers as large as it
+    on_grid = all(bool((torch.remainder(a.double(), spacing) == 0).all()) for a in args)
+    if on_grid and bool((narrow.magnitude(*(a.abs() for a in args)).double() == total).all()):
+        return 0.0
+    return SINGLE * size / float(op.fan_in) ** 0.5
 
 
 def _size(z: Tensor) -> float:

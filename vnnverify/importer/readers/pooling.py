@@ -60,7 +60,8 @@ class _Window:
 
 def _windows(node: NodeView, extent: Sequence[int]) -> Iterator[_Window]:
     """What the attributes may mean: onnxruntime pads for a kernel whose dilation it leaves out, or not, and
-    for strides beyond the kernel it crops, or does not. `ceil_mode` is turned into padding after.
+    for strides beyond the kernel it crops, or does not. `ceil_mode` is turned into padding after, and so is
+    what a kernel larger than the image lacks.
     """
     kernel = tuple(node.attribute("kernel_shape"))
     strides = tuple(node.attribute("strides", [1] * len(kernel)))
@@ -76,15 +77,18 @@ def _windows(node: NodeView, extent: Sequence[int]) -> Iterator[_Window]:
                     count -= 1
                 grown.append(max(a, (count - 1) * s + r - n - b))
             after = tuple(grown)
+        # a window beyond the image is one if what it lacks is less than a stride: quotients round to zero
+        after = tuple(max(a, r - n - b) for n, r, b, a in zip(extent, reach, before, after, strict=True))
         node.within_limit([n + b + a for n, b, a in zip(extent, before, after, strict=True)])
         yield _Window(kernel, strides, dilations, before, after)
 
 
-def _is_plain(node: NodeView) -> bool:
+def _is_plain(node: NodeView, window: _Window) -> bool:
     """Whether the attributes leave no doubt: nothing is padded, dilated or rounded up."""
     odd = any(d != 1 for d in node.attribute("dilations", ())) or any(node.attribute("pads", ()))
     return (
         not odd
+        and not any(window.after)
         and not node.attribute("ceil_mode", 0)
         and node.attribute("auto_pad", "NOTSET") in ("NOTSET", "VALID")
     )
@@ -112,7 +116,7 @@ def _agreed(
     windows = list(_windows(node, extent))
     if any(window.is_alone for window in windows):
         raise node.unsupported("a window that lies in the padding alone")
-    if _is_plain(node):
+    if _is_plain(node, windows[0]):
         return windows[0]
     image, found = _sampled(node, extent)
     for window in windows:
@@ -149,7 +153,9 @@ def _average_pool(node: NodeView) -> Operand:
         return sums.shape == found.shape and np.allclose(found * _counts(node, window, ones), sums, 1e-4)
 
     w = _agreed(node, extent, agrees)
-    count = np.full(w.sums(ones).shape, float(prod(w.kernel))) if _is_plain(node) else _counts(node, w, ones)
+    count = (
+        np.full(w.sums(ones).shape, float(prod(w.kernel))) if _is_plain(node, w) else _counts(node, w, ones)
+    )
     count = count[0, 0]
     if any(d != 1 for d in w.dilations):  # the same sums, by a convolution of each channel alone
         return divided(node, _summed(node, x, w), count)
