@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from math import floor, log2
+from math import floor, log2, sqrt
 
 import torch
 from torch import Tensor
@@ -115,7 +115,7 @@ def _of_terms(op: Op, narrow: Op, args: Sequence[Tensor]) -> float:
     on_grid = all(bool((torch.remainder(a.double(), spacing) == 0).all()) for a in args)
     if on_grid and bool((narrow.magnitude(*(a.abs() for a in args)).double() == total).all()):
         return 0.0
-    return SINGLE * size / float(op.fan_in) ** 0.5
+    return SINGLE * size / sqrt(op.fan_in)
 
 
 def _size(z: Tensor) -> float:
