@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from big_m import SLACK, Rows, solve
-from dense_network import Array, Network, Zonotope, evaluate, read_network
+from dense_network import Array, Network, Zonotope, evaluate, read_network, side_by_side
 
 from vnnverify.loader import load_query
 from vnnverify.query import Polytope, Query, Region
@@ -29,10 +29,11 @@ CUTS = 400  # bisections of a low-dimensional box before what is left goes to Hi
 FEW = 40  # undecided ReLUs that HiGHS takes as they are
 
 
-def exposed_inputs(query: Query) -> list[int]:
-    """Inputs that the normal form repeats behind the outputs, for rows that mix X and Y."""
-    nodes = [node for node in query.graph.nodes if node.name == "property"]
-    return [int(i) for node in nodes for i in getattr(node.op, "index", ())]
+def exposed_inputs(query: Query, outputs: int) -> list[int]:
+    """Inputs that the normal form repeats behind the network's outputs, for rows that mix X and Y."""
+    x = torch.linspace(1.0, 2.0, query.graph.input_size, dtype=torch.float64)
+    repeated = query.graph(x[None])[0, outputs:]
+    return [int((x == value).nonzero()) for value in repeated]
 
 
 def rows_of(polytope: Polytope, outputs: int, exposed: list[int], inputs: int) -> Rows:
@@ -82,7 +83,9 @@ def leaves(network: Network, region: Region, rows: Rows) -> Iterator[tuple[Array
 def verdict(model: Path, prop: Path) -> str:
     """The verdict found here: sat, unsat or open."""
     query = load_query(str(model), str(prop))
-    network, exposed = read_network(model), exposed_inputs(query)
+    copies = len(query.layout.inputs)  # of a network with one input
+    network = side_by_side(read_network(model), copies, query.layout.columns)
+    exposed = exposed_inputs(query, len(network[-1][1]))
     if sampled(query, network, exposed):
         return "sat"
     answers = set()

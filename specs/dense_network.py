@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-__all__ = ["Array", "Network", "Zonotope", "evaluate", "read_network"]
+__all__ = ["Array", "Network", "Zonotope", "evaluate", "read_network", "side_by_side"]
 
 Array = NDArray[np.float64]
 Network = list[tuple[Array, Array]]  # (W, b) of each layer, a ReLU between each two
@@ -36,6 +36,17 @@ def read_network(path: Path) -> Network:
             shape = tuple(columns[:1].shape)
             offset = bias[:, None, None].expand(shape[1:]).reshape(-1)
             found.append((columns.flatten(1).T.numpy().copy(), offset.numpy().copy()))
+    return found
+
+
+def side_by_side(network: Network, copies: int, columns: tuple[int, ...] | None) -> Network:
+    """Copies of a network as one, of all inputs in turn; `columns` says which input each of those is."""
+    found: Network = [(np.kron(np.eye(copies), W), np.tile(b, copies)) for W, b in network]
+    if columns is not None:
+        first, b = found[0]
+        shared = np.zeros((len(b), max(columns) + 1))
+        np.add.at(shared.T, list(columns), first.T)
+        found[0] = shared, b
     return found
 
 

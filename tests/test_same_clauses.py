@@ -26,11 +26,6 @@ BIG = 64 << 20
 """Bytes of a model beyond which reading it takes too long for a test."""
 
 
-def shipped() -> list[tuple[str, str]]:
-    with (ROOT / "specs" / "instances.csv").open(newline="") as file:
-        return [(row[0], row[1]) for row in csv.reader(file) if row[1].endswith(".vnnlib")]
-
-
 def published() -> list[tuple[str, str, str]]:
     if not PUBLISHED.is_dir():
         return []
@@ -72,14 +67,6 @@ def assert_same(model: Path, one: Path, two: Path) -> None:
     x = first.clauses[0].region.sample(8, torch.Generator().manual_seed(0)) if first.clauses else None
     if x is not None:
         assert torch.equal(first.graph(x), second.graph(x))
-
-
-@pytest.mark.parametrize(("model", "prop"), shipped(), ids=lambda text: Path(text).stem)
-def test_shipped_properties_translated(model: str, prop: str, tmp_path: Path) -> None:
-    layout = load_model(str(ROOT / model)).layout
-    two = tmp_path / "two.vnnlib"
-    two.write_text("\n".join(translate(load_property(ROOT / prop), layout)))
-    assert_same(ROOT / model, ROOT / prop, two)
 
 
 @pytest.mark.skipif(not published(), reason="the published pairs are not at hand, in ../shared/published-2.0")

@@ -4,13 +4,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vnnverify.declared import Networks
+from vnnverify.errors import OptionError
 
-__all__ = ["Job", "Progress"]
+__all__ = ["LARGEST_SEED", "Job", "Progress", "parse_device"]
+
+LARGEST_SEED = 2**63 - 1
+
+
+def parse_device(text: str, option: str) -> str:
+    """The device, as torch calls it, or `auto`.
+
+    Raises:
+        OptionError: it is none. The message begins with `option`, which it was given by.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", text):
+        raise OptionError(f"{option} {text}: expected auto, cpu, cuda or cuda:N")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

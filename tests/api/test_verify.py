@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -25,6 +26,7 @@ from vnnverify.results.jsonl import read_report
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "models_onnx" / "tiny.onnx"
 SPECS = ROOT / "specs"
+SAT = SPECS / "tiny_sat.vnnlib"
 HARD = (ROOT / "models_onnx" / "controller.onnx", SPECS / "controller_hard.vnnlib")
 QUICK: dict[str, Any] = {
     "timeout": 60.0,
@@ -91,6 +93,69 @@ def test_several_models_by_name() -> None:
         vnnverify.verify({"f": TINY, "g": TINY}, Property.box([0, 0], [1, 1]).keeps_class(0), **QUICK)
 
 
+def test_two_runs_of_one_model_and_of_two() -> None:
+    box = Property.box([[-1, -1]], [[1, 1]])
+    assert vnnverify.verify(TINY, box.monotone(0, 0, tolerance=0.01), **QUICK).holds
+    result = vnnverify.verify(TINY, box.monotone((0, 0), 1), **QUICK)
+    assert result.holds is False and result.witness is not None
+    inputs, outputs = result.witness.inputs, result.witness.outputs
+    assert list(inputs) == ["X_f", "X_g"] and list(outputs) == ["Y_f", "Y_g"]
+    assert inputs["X_f"].shape == (1, 2) and inputs["X_f"].dtype == np.float32
+    assert inputs["X_g"][0, 0] >= inputs["X_f"][0, 0] and inputs["X_g"][0, 1] == inputs["X_f"][0, 1]
+    assert outputs["Y_g"][0, 1] < outputs["Y_f"][0, 1]
+    proto = onnx.load(TINY)
+    same = vnnverify.verify({"f": TINY, "g": proto}, box.equal_outputs(0.01), **QUICK)
+    assert same.holds
+    next(n for n in proto.graph.node if n.op_type == "Gemm").attribute.add(name="alpha", type=1, f=2.0)
+    other = vnnverify.verify({"g": TINY, "f": proto}, box.equal_outputs(0.01), **QUICK)
+    assert other.holds is False
+    for model, prop, message in (
+        ({"f": TINY, "g": TINY}, box.monotone(0, 0), "two runs of one model; give that one alone"),
+        (TINY, box.equal_outputs(), "about two networks; give {'f': model, 'g': other}"),
+        ({"f": TINY, "h": TINY}, box.equal_outputs(), "about two networks; give {'f': model, 'g': other}"),
+    ):
+        with pytest.raises(OptionError, match=re.escape(message)):
+            vnnverify.verify(model, prop, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "classes", "message"),
+    [
+        (
+            torch.nn.Linear(3, 4),
+            (2, 3),
+            None,
+            "outputs of shape [2, 4], and a class is one of all of them; ver",
+        ),
+        (
+            torch.nn.Linear(3, 1),
+            (2, 3),
+            None,
+            "outputs of shape [2, 1], and a class is one of all of them; ver",
+        ),
+        (
+            torch.nn.Linear(3, 4),
+            (1, 5, 3),
+            None,
+            "outputs of shape [1, 5, 4], and a class is one of all of them",
+        ),
+        (torch.nn.Linear(3, 4), (2, 3), 8, ""),
+        (torch.nn.Linear(3, 4), (1, 3), None, ""),
+        (torch.nn.Linear(3, 4), (3,), None, ""),
+    ],
+)
+def test_a_class_is_that_of_one_input(
+    module: torch.nn.Module, shape: tuple[int, ...], classes: int | None, message: str
+) -> None:
+    prop = Property.linf_ball(np.zeros(shape), 0.0).keeps_class(0, classes=classes)
+    if not message:
+        assert vnnverify.verify(module, prop, **QUICK).verdict.decided
+        return
+    with pytest.raises(SpecError, match=re.escape(message)) as caught:
+        vnnverify.verify(module, prop, **QUICK)
+    assert ("verify each of the 2 inputs on its own" in str(caught.value)) is (shape[0] == 2)
+
+
 def test_module_is_exported_and_left_as_it_was() -> None:
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Dropout(0.5), torch.nn.Linear(4, 3))
@@ -145,14 +210,28 @@ def test_module_whose_code_depends_on_data_is_not_traced(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("model", "prop", "how", "kind", "message"),
     [
-        ("none.onnx", SPECS / "tiny_sat.vnnlib", {}, FileError, "none.onnx: no such file"),
-        (b"junk", SPECS / "tiny_sat.vnnlib", {}, ModelError, "^model.onnx: not an ONNX model"),
+        ("none.onnx", SAT, {}, FileError, "none.onnx: no such file"),
+        (b"junk", SAT, {}, ModelError, "^model.onnx: not an ONNX model"),
         (TINY, "(assert", {}, SpecError, "^property.vnnlib:1"),
         (TINY, Property.box([0], [1]).never([1.0, 0.0], 0), {}, SpecError, "declares 1 inputs X"),
         (7, "x.vnnlib", {}, OptionError, "a model is a path, bytes, .* not int"),
         (TINY, 7, {}, OptionError, "a property is a path, VNN-LIB text or a vnnverify.Property, not int"),
         (torch.nn.Linear(2, 1), "x.vnnlib", {}, OptionError, "its input_shape is needed"),
-        (TINY, SPECS / "tiny_sat.vnnlib", {"options": {"luck": 7}}, OptionError, "unknown option 'luck'"),
+        (TINY, SAT, {"options": {"luck": 7}}, OptionError, "unknown option 'luck'"),
+        (TINY, SAT, {"options": "luck=7"}, OptionError, "options='luck=7': expected a d"),
+        (TINY, SAT, {"timeout": -1}, OptionError, "timeout=-1: expected seconds, zero o"),
+        (TINY, SAT, {"timeout": np.nan}, OptionError, "timeout=nan: expected seconds"),
+        (TINY, SAT, {"timeout": None}, OptionError, "timeout=None: .*math.inf for no l"),
+        (TINY, SAT, {"timeout": "9"}, OptionError, "timeout='9': expected seconds"),
+        (TINY, SAT, {"device": "gpu"}, OptionError, "device gpu: expected auto, cpu, cud"),
+        (TINY, SAT, {"device": None}, OptionError, "device None: expected auto, cpu, c"),
+        (TINY, SAT, {"dtype": torch.float32}, OptionError, "dtype=torch.float32: expec"),
+        (TINY, SAT, {"seed": -1}, OptionError, "seed=-1: expected a whole number"),
+        (TINY, SAT, {"seed": 2**63}, OptionError, "seed=.*: expected a whole number"),
+        (TINY, SAT, {"workers": 1.5}, OptionError, "workers=1.5: expected a whole nu"),
+        (TINY, SAT, {"backend": 7}, OptionError, "backend=7: expected names"),
+        (SAT, TINY, {}, OptionError, r"swapped; write vnnverify.verify\('.*tiny.onnx'"),
+        (TINY, TINY, {}, OptionError, "tiny.onnx is a binary file, as models are, not a property"),
     ],
 )  # fmt: skip
 def test_bad_input_raises(

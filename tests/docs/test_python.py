@@ -37,7 +37,7 @@ def test_the_blocks_run_in_order(page: Callable[[str], str]) -> None:
 def test_keywords_and_methods_that_are_named_exist(page: Callable[[str], str]) -> None:
     text = page("docs/python.md")
     keywords = inspect.signature(vnnverify.verify).parameters
-    assert set(re.findall(r"`(\w+)=", text)) <= {*keywords, "margin"}
+    assert set(re.findall(r"`(\w+)=", text)) <= {*keywords, "margin", "tolerance", "decreasing"}
     for name in re.findall(r"^\| `(?:Property)?\.(\w+)\(", text, re.MULTILINE):
         assert callable(getattr(vnnverify.Property, name))
     rows = text.split("## Results")[1].split("## Properties")[0]

@@ -47,6 +47,13 @@ def test_what_violates_each_requirement(y: tuple[float, ...]) -> None:
     assert violated(UNIT.never(A, b), y) == within
     bounds = UNIT.outputs_within(-0.5, [1.0, 1.0, 0.25])
     assert violated(bounds, y) == (not (-0.5 <= y[0] <= 1 and -0.5 <= y[1] <= 1 and -0.5 <= y[2] <= 0.25))
+    for low, high in ((-0.5, None), (None, 0.25), (-0.5, 0.25), ([-0.5, 0.0, 0.0], None)):
+        least, most = np.array(-np.inf if low is None else low), np.inf if high is None else high
+        kept = all((least <= np.array(y)) & (np.array(y) <= most))
+        assert violated(UNIT.outputs_within(low, high), y) == (not kept)
+        one = None if low is None else -0.5
+        inside = (one is None or y[1] >= one) and (high is None or y[1] <= high)
+        assert violated(UNIT.output_range(1, one, high), y) == (not inside)
     both = UNIT.never(A, b).keeps_class(1)
     assert violated(both, y) == (within or max(y[0], y[2]) >= y[1])
 
@@ -72,7 +79,7 @@ def test_ball_holds_its_float32_numbers_and_stays_in_the_clip(kind: type) -> Non
     x = np.array([0.1, 0.9, 0.5], dtype=np.float32)
     ball = Property.linf_ball(kind(x.tolist()) if kind is list else kind(x), 0.2, clip=(0, 1)).never([1.0], 0)
     (case,) = ball.cases
-    assert case.lower[0] == 0.0 and case.upper[1] == 1.0
+    assert case.region.lower[0] == 0.0 and case.region.upper[1] == 1.0
     point = Property.linf_ball(x, 0.0).always([1.0], 0.0)
     assert violated(point, (1.0,), tuple(map(float, x)))
     assert ball.shape == (3,)
@@ -94,7 +101,18 @@ def test_tensor_that_requires_a_gradient_is_taken() -> None:
         (lambda: Property.linf_ball([0.0], -1.0), "eps is negative"),
         (lambda: Property.linf_ball([2.0], 0.1, clip=(0, 1)), "lower bound 1.9 is above the upper bound 1.0"),
         (lambda: UNIT.to_vnnlib(2), "requires nothing of the outputs"),
-        (lambda: UNIT.keeps_class(1).to_vnnlib(), "how many outputs"),
+        (
+            lambda: UNIT.keeps_class(1).to_vnnlib(),
+            r"how many outputs are there\? give keeps_class\(label, classes=10",
+        ),
+        (lambda: UNIT.outputs_within(0).to_vnnlib(), "how many outputs are there"),
+        (lambda: UNIT.outputs_within(), "give lower, upper, or both"),
+        (lambda: UNIT.outputs_within(1, 0), "a lower bound is above its upper bound"),
+        (lambda: UNIT.outputs_within([1, 0], [1, 2, 3]), r"lower has shape \(2,\), upper \(3,\)"),
+        (lambda: UNIT.outputs_within([1, 0]).to_vnnlib(3), "speaks of 2 outputs, the model has 3"),
+        (lambda: UNIT.output_range(3, 0, 1).to_vnnlib(3), "output 3: the network has outputs Y_0 to Y_2"),
+        (lambda: UNIT.output_range(0, [0, 1]), "output_range is about one output"),
+        (lambda: UNIT.output_range(0.5, 0), "output 0.5: expected a whole number from 0"),
         (lambda: UNIT.keeps_class(2).to_vnnlib(2), "class 2: the network has outputs Y_0 to Y_1"),
         (lambda: UNIT.keeps_class(0).to_vnnlib(1), "no other class"),
         (lambda: UNIT.keeps_class(-1), "expected a whole number"),

@@ -12,16 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vnnverify.api.exporting import export, export_program
 from vnnverify.declared import Networks
 from vnnverify.errors import ModelError, OptionError, SpecError, VnnverifyError
 from vnnverify.external import check_whole
+from vnnverify.properties import Interface, Property, RelationalProperty
 from vnnverify.results.report import Report
-
-if TYPE_CHECKING:
-    from vnnverify.properties import Property
+from vnnverify.roles import check_roles
 
 __all__ = ["Files", "given_as_files"]
 
@@ -75,6 +74,8 @@ def given_as_files(model: Any, prop: Any, input_shape: Sequence[int] | None) -> 
         else:
             paths, names = _model_file(model, prop, input_shape, Path(folder), "model.onnx")
         query_path, query_name = _property_file(prop, paths, Path(folder))
+        if query_path == query_name and paths == names:
+            check_roles(paths, query_path, "vnnverify.verify({model!r}, {query!r})")
         yield Files(paths, query_path, names, query_name, folder)
 
 
@@ -138,7 +139,7 @@ def _shape(prop: Any, input_shape: Sequence[int] | None) -> Sequence[int]:
 
 
 def _is_built(prop: Any) -> bool:
-    return callable(getattr(prop, "to_vnnlib", None))
+    return isinstance(prop, Property | RelationalProperty)
 
 
 def _property_file(prop: Any, model: Networks, folder: Path) -> tuple[str, str]:
@@ -148,9 +149,13 @@ def _property_file(prop: Any, model: Networks, folder: Path) -> tuple[str, str]:
         if not prop.lstrip().startswith(("(", ";")):
             return prop, prop
         text = prop
-    elif _is_built(prop):
+    elif isinstance(prop, RelationalProperty):
+        text = prop.to_vnnlib(models=_of_both(prop, model))
+    elif isinstance(prop, Property):
         if not isinstance(model, str):
-            raise OptionError("several models need a property in VNN-LIB 2.0, which names them")
+            raise OptionError(
+                "several models need a property in VNN-LIB 2.0, which names them, or Property.equal_outputs"
+            )
         text = prop.to_vnnlib(prop.outputs if prop.outputs is not None else _output_count(prop, model))
     else:
         raise OptionError(
@@ -161,13 +166,52 @@ def _property_file(prop: Any, model: Networks, folder: Path) -> tuple[str, str]:
     return str(path), path.name
 
 
+def _of_both(prop: RelationalProperty, model: Networks) -> list[Interface]:
+    """The tensors of the models of a property about two runs.
+
+    Raises:
+        OptionError: there is another number of models than it needs, or they have other names.
+        FileError, ModelError, SpecError: one cannot be read, or declares no shapes.
+    """
+    if prop.relation.one_model:
+        if not isinstance(model, str):
+            raise OptionError("the property is about two runs of one model; give that one alone")
+        return [_interface(model)]
+    first, second = prop.networks
+    if isinstance(model, str) or set(model) != {first, second}:
+        raise OptionError(f"the property is about two networks; give {{{first!r}: model, {second!r}: other}}")
+    return [_interface(model[first]), _interface(model[second])]
+
+
 def _output_count(prop: Property, model: str) -> int:
-    """How many outputs the model declares, dynamic axes counting as 1.
+    """How many outputs the model has for a property that does not tell.
+
+    Raises:
+        FileError, ModelError, SpecError: the model cannot be read, or does not declare its outputs' shape.
+        SpecError: the property names a class, but the model gives several rows of them.
+    """
+    found = _interface(model)
+    rows = [shape for shape in found.outputs if prod(shape) > 1]
+    batch = prop.shape[0] if len(prop.shape) > 1 else 1
+    batched = batch > 1 and any(shape[:1] == (batch,) for shape in found.outputs)
+    several = len(rows) > 1 or any(sum(extent > 1 for extent in shape) > 1 for shape in rows)
+    if prop.names_classes and (several or batched):
+        shapes = " and ".join(str(list(shape)) for shape in found.outputs)
+        each = f"; verify each of the {batch} inputs on its own" if batched else ""
+        raise SpecError(
+            f"{model} has outputs of shape {shapes}, and a class is one of all of them{each}, or say "
+            f"classes={found.output_count} if that is meant"
+        )
+    return found.output_count
+
+
+def _interface(model: str) -> Interface:
+    """The shapes that a model declares, dynamic axes counting as 1.
 
     Raises:
         FileError: the model cannot be read.
         ModelError: it is no ONNX model.
-        SpecError: it does not declare the shape of its outputs.
+        SpecError: it does not declare the shape of its inputs or outputs.
     """
     import onnx
 
@@ -179,7 +223,14 @@ def _output_count(prop: Property, model: str) -> int:
         raise
     except Exception as error:  # protobuf's own exception types differ between its versions
         raise ModelError(f"{model}: not an ONNX model, or truncated; export it again") from error
-    types = [output.type.tensor_type for output in graph.output]
-    if not types or not all(kind.HasField("shape") for kind in types):
-        raise SpecError(f"{model} does not declare its outputs' shape; give keeps_class(label, classes=…)")
-    return sum(prod(max(1, axis.dim_value) for axis in kind.shape.dim) for kind in types)
+    constants = {tensor.name for tensor in graph.initializer}
+    shapes: list[tuple[tuple[int, ...], ...]] = []
+    for what, values in (("inputs", graph.input), ("outputs", graph.output)):
+        types = [value.type.tensor_type for value in values if value.name not in constants]
+        if not types or not all(kind.HasField("shape") for kind in types):
+            raise SpecError(
+                f"{model} does not declare its {what}' shape; give keeps_class(label, classes=…), or the "
+                "property as VNN-LIB text"
+            )
+        shapes.append(tuple(tuple(max(1, axis.dim_value) for axis in kind.shape.dim) for kind in types))
+    return Interface(*shapes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ __all__ = ["Counterexample", "Result"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counterexample:
-    """A confirmed witness as arrays of the model's own shapes and types, by the names of its tensors."""
+    """A confirmed witness as arrays of the model's own shapes and types, by the names of tensors: those in
+    the model, or, of a VNN-LIB 2.0 property, those in its text."""
 
     inputs: Mapping[str, np.ndarray]
     outputs: Mapping[str, np.ndarray]
@@ -99,9 +100,14 @@ class Result:
         """The counterexample, if there is one."""
         if self.report.witness is None:
             return None
-        layout = self.report.layout
-        x, y = self.report.witness.x, self.report.witness.y
-        return Counterexample(_arrays(x, layout.get("inputs", ())), _arrays(y, layout.get("outputs", ())))
+        layout, witness = self.report.layout, self.report.witness
+        declared = sorted(witness.tensors, key=lambda tensor: tensor.start)
+        inputs = [tensor.name for tensor in declared if tensor.kind == "input"]
+        outputs = [tensor.name for tensor in declared if tensor.kind != "input"]
+        return Counterexample(
+            _arrays(witness.x, layout.get("inputs", ()), inputs),
+            _arrays(witness.y, layout.get("outputs", ()), outputs),
+        )
 
     def save(self, path: str | os.PathLike[str], style: str = "json") -> None:
         """Write the result to a file in one of the formats of `--format`.
@@ -139,13 +145,15 @@ def _only(tensors: Mapping[str, np.ndarray], what: str) -> np.ndarray:
     return next(iter(tensors.values()))
 
 
-def _arrays(flat: tuple[float, ...], tensors: Any) -> dict[str, np.ndarray]:
+def _arrays(flat: tuple[float, ...], tensors: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The values of tensors, by these names, if there are any, or else by their own."""
     import numpy as np
 
     found, start = {}, 0
-    for tensor in tensors:
+    names = names or [tensor["name"] for tensor in tensors]
+    for name, tensor in zip(names, tensors, strict=True):
         size = int(np.prod(tensor["shape"], dtype=np.int64))
         values = np.array(flat[start : start + size], dtype=np.float64)
-        found[tensor["name"]] = values.astype(tensor["dtype"]).reshape(tensor["shape"])
+        found[name] = values.astype(tensor["dtype"]).reshape(tensor["shape"])
         start += size
     return found

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
+from vnnverify.api.arguments import check_keywords, named_backends, written_options
 from vnnverify.api.files import given_as_files
 from vnnverify.api.result import Result
 from vnnverify.errors import OptionError, VnnverifyError
@@ -73,20 +74,21 @@ def verify(
     started = time.monotonic()
     if cancelled is not None and not isolated:
         raise OptionError("only what has a process of its own can be cancelled; leave `isolated` out")
-    names = backend.split(",") if isinstance(backend, str) else list(backend or ())
+    check_keywords(timeout=timeout, device=device, dtype=dtype, seed=seed, workers=workers)
+    names, written = named_backends(backend), written_options(options)
     with given_as_files(model, property, input_shape) as files:
         job = Job(
             model=files.model,
             query=files.query,
-            seconds=timeout,
-            backends=tuple(name.strip() for name in names if name.strip()),
-            options={key: str(value) for key, value in (options or {}).items()},
-            device=device,
+            seconds=float(timeout),
+            backends=names,
+            options=written,
+            device=str(device),
             dtype=dtype,
-            seed=seed,
+            seed=int(seed),
             explain=explain,
             strict=strict,
-            workers=workers if isolated else 1,
+            workers=int(workers) if isolated else 1,
         )
         try:
             if isolated:
@@ -195,6 +197,8 @@ def verify_many(
     cannot be read has a result too, with the verdict ERROR. Pairs are taken from `instances` as they are
     needed; closing the generator kills what still runs.
     """
+    if not isinstance(jobs, int) or jobs < 1:
+        raise OptionError(f"jobs={jobs!r}: expected a whole number, one or more")
     source = iter(instances)
     running: dict[Future[Result], tuple[Run, tuple[Any, Any]]] = {}
     try:

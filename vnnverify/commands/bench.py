@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vnnverify.commands.verify import parse_device, parse_options
+from vnnverify.commands.verify import parse_options
 from vnnverify.errors import FileError, OptionError
+from vnnverify.job import parse_device
 from vnnverify.plugins import load_plugins
 from vnnverify.sizes import parse_size
 from vnnverify.verdict import Verdict
@@ -182,7 +183,7 @@ def _manner(asked: dict[str, Any]) -> Manner:
     return Manner(
         backends=backends,
         options=asked["options"],
-        device=parse_device(asked["device"] or "auto"),
+        device=parse_device(asked["device"] or "auto", "--device"),
         seed=asked["seed"] or 0,
         without=(ATTACK,) if asked["no_falsify"] else (),
         sides=sides,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import Any
 
@@ -13,7 +12,7 @@ from vnnverify.commands.networks import read_networks
 from vnnverify.declared import Networks
 from vnnverify.dialect import equal_networks, is_second_file
 from vnnverify.errors import OptionError
-from vnnverify.job import Job
+from vnnverify.job import LARGEST_SEED, Job, parse_device
 from vnnverify.plugins import load_plugins
 from vnnverify.results import Report, ResultWriter, find_writer, require_writable, write_file
 from vnnverify.results.vnnlib2 import Vnnlib2Writer
@@ -21,10 +20,9 @@ from vnnverify.roles import MODEL, check_roles, role_of
 from vnnverify.supervisor import supervise
 from vnnverify.verdict import Verdict
 
-__all__ = ["command", "parse_device", "parse_options"]
+__all__ = ["command", "parse_options"]
 
 DEFAULT_TIMEOUT = 300.0
-LARGEST_SEED = 2**63 - 1
 
 
 def _limit(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
@@ -118,7 +116,7 @@ def command(ctx: click.Context, /, files: tuple[str, ...], networks: tuple[str, 
         seconds=given["timeout"],
         backends=names,
         options=parse_options(given["options"]),
-        device=parse_device(given["device"]),
+        device=parse_device(given["device"], "--device"),
         dtype=given["dtype"],
         seed=given["seed"],
         verbosity=given["verbose"],
@@ -187,17 +185,6 @@ def parse_options(pairs: tuple[str, ...]) -> dict[str, str]:
             raise OptionError(f"-o {pair}: expected KEY=VALUE")
         options[key] = value
     return options
-
-
-def parse_device(text: str) -> str:
-    """The device, as torch calls it, or `auto`.
-
-    Raises:
-        OptionError: it is none.
-    """
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", text):
-        raise OptionError(f"--device {text}: expected auto, cpu, cuda or cuda:N")
-    return text
 
 
 def _serialise(report: Report, folder: str) -> None:

@@ -2,5 +2,6 @@
 """Properties built in Python, which are written down as VNN-LIB text."""
 
 from vnnverify.properties.property import Property
+from vnnverify.properties.relation import Interface, RelationalProperty
 
-__all__ = ["Property"]
+__all__ = ["Interface", "Property", "RelationalProperty"]

@@ -9,9 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from vnnverify.errors import SpecError
-from vnnverify.properties.text import all_of, row
+from vnnverify.properties.text import all_of, exact, numbered, row
 
-__all__ = ["Always", "AvoidsClass", "KeepsClass", "Never", "Requirement"]
+__all__ = ["Always", "AvoidsClass", "KeepsClass", "Never", "Requirement", "Within"]
+
+_Y = numbered("Y")
 
 
 class Requirement(Protocol):
@@ -44,7 +46,7 @@ class Never(_OfPolytope):
     """No output is in {y : A y <= b}."""
 
     def violations(self, outputs: int) -> list[str]:
-        return [all_of([row("Y", a, "<=", c) for a, c in zip(self.A, self.b, strict=True)])]
+        return [all_of([row(_Y, a, "<=", c) for a, c in zip(self.A, self.b, strict=True)])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +54,33 @@ class Always(_OfPolytope):
     """Every output is in {y : A y <= b}."""
 
     def violations(self, outputs: int) -> list[str]:
-        return [row("Y", a, ">", c) for a, c in zip(self.A, self.b, strict=True)]
+        return [row(_Y, a, ">", c) for a, c in zip(self.A, self.b, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Within:
+    """Outputs lie between bounds: those of `indices`, or all of them; a bound that is None is none."""
+
+    lower: np.ndarray | None  # () or (indices,)
+    upper: np.ndarray | None
+    indices: tuple[int, ...] | None = None
+
+    @property
+    def outputs(self) -> int | None:
+        if self.indices is not None:
+            return None
+        sizes = [ends.size for ends in (self.lower, self.upper) if ends is not None and ends.ndim]
+        return sizes[0] if sizes else None
+
+    def violations(self, outputs: int) -> list[str]:
+        indices = range(outputs) if self.indices is None else self.indices
+        _check_indices("output", indices, outputs)
+        found = []
+        for ends, operator in ((self.lower, "<"), (self.upper, ">")):
+            if ends is not None:
+                values = np.broadcast_to(ends, (len(indices),)).tolist()
+                found += [f"({operator} {_Y(k)} {exact(v)})" for k, v in zip(indices, values, strict=True)]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +93,7 @@ class KeepsClass:
 
     def violations(self, outputs: int) -> list[str]:
         others = [index for index in range(outputs) if index != self.label]
-        return [row("Y", _difference(self.label, index, outputs), "<=", self.margin) for index in others]
+        return [row(_Y, _difference(self.label, index, outputs), "<=", self.margin) for index in others]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +105,7 @@ class AvoidsClass:
 
     def violations(self, outputs: int) -> list[str]:
         others = [index for index in range(outputs) if index != self.label]
-        return [all_of([row("Y", _difference(index, self.label, outputs), "<=", 0.0) for index in others])]
+        return [all_of([row(_Y, _difference(index, self.label, outputs), "<=", 0.0) for index in others])]
 
 
 def _difference(plus: int, minus: int, outputs: int) -> np.ndarray:
@@ -86,9 +114,13 @@ def _difference(plus: int, minus: int, outputs: int) -> np.ndarray:
     Raises:
         SpecError: there is no such output, or no other one.
     """
-    for index in (plus, minus):
-        if not 0 <= index < outputs:
-            raise SpecError(f"class {index}: the network has outputs Y_0 to Y_{outputs - 1}")
+    _check_indices("class", (plus, minus), outputs)
     coefficients = np.zeros(outputs)
     coefficients[plus], coefficients[minus] = 1.0, -1.0
     return coefficients
+
+
+def _check_indices(what: str, indices: range | tuple[int, ...], outputs: int) -> None:
+    for index in indices:
+        if not 0 <= index < outputs:
+            raise SpecError(f"{what} {index}: the network has outputs Y_0 to Y_{outputs - 1}")

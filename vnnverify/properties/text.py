@@ -3,31 +3,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 import numpy as np
 
-__all__ = ["all_of", "any_of", "exact", "row"]
+__all__ = ["Names", "all_of", "any_of", "box", "exact", "numbered", "row"]
+
+Names = Callable[[int], str]
+"""What the text calls the variable of an index."""
+
+
+def numbered(kind: str) -> Names:
+    """The names kind_0, kind_1, … of VNN-LIB 1.0."""
+    return lambda index: f"{kind}_{index}"
 
 
 def exact(value: float) -> str:
-    """The decimal text of a finite float64: the short one if that is exactly it, else all of its digits."""
+    """The decimal text of a finite float64, without an exponent: the short one if that is exactly it, else
+    all of its digits."""
     short = repr(float(value))
     whole = Decimal(float(value))
-    return short if Decimal(short) == whole else str(whole)
+    if Decimal(short) == whole and "e" not in short:
+        return short
+    text = format(whole, "f")
+    return text if "." in text else f"{text}.0"
 
 
-def row(kind: str, coefficients: np.ndarray, operator: str, bound: float) -> str:
-    """The comparison `coefficients · variables  operator  bound`, over variables called kind_0, kind_1, …"""
+def row(names: Names, coefficients: np.ndarray, operator: str, bound: float) -> str:
+    """The comparison `coefficients · variables  operator  bound`."""
     places = np.flatnonzero(coefficients).tolist()
     if len(places) == 2 and bound == 0.0 and sorted(coefficients[places].tolist()) == [-1.0, 1.0]:
         left = places[int(coefficients[places[0]] < 0)]
         right = places[int(coefficients[places[0]] > 0)]
-        return f"({operator} {kind}_{left} {kind}_{right})"
-    terms = [_term(f"{kind}_{index}", float(coefficients[index])) for index in places]
+        return f"({operator} {names(left)} {names(right)})"
+    terms = [_term(names(index), float(coefficients[index])) for index in places]
     total = terms[0] if len(terms) == 1 else f"(+ {' '.join(terms)})" if terms else "0.0"
     return f"({operator} {total} {exact(bound)})"
+
+
+def box(names: Names, lower: np.ndarray, upper: np.ndarray) -> list[str]:
+    """Two bounds for each variable."""
+    bounds = []
+    for index, (low, high) in enumerate(zip(lower.tolist(), upper.tolist(), strict=True)):
+        bounds += [f"(>= {names(index)} {exact(low)})", f"(<= {names(index)} {exact(high)})"]
+    return bounds
 
 
 def _term(name: str, coefficient: float) -> str:
