@@ -33,6 +33,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="the folder with the families")
     parser.add_argument("--family", action="append", default=[], help="repeatable [default: all]")
     parser.add_argument("--only", default="", help="only instances whose names contain this")
+    parser.add_argument("--every", type=int, default=1, help="only every so-many-th of those, from the first")
     parser.add_argument("--expected", default="", help="only instances with this expected verdict")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds an instance")
     parser.add_argument("--log", type=Path, help="append one JSON line per instance")
@@ -71,12 +72,13 @@ def read_rows(family: Path) -> list[Instance]:
 
 
 def chosen_rows(family: Path, args: argparse.Namespace) -> list[Instance]:
-    """The instances of a family that --only and --expected leave."""
-    return [
+    """The instances of a family that --only, --expected and --every leave."""
+    left = [
         (model, prop, expected)
         for model, prop, expected in read_rows(family)
         if args.only in f"{model} {prop}" and (not args.expected or expected == args.expected)
     ]
+    return left[:: args.every]
 
 
 def matmul_rate() -> float:
