@@ -16,6 +16,7 @@ from vnnverify.errors import VnnverifyError
 from vnnverify.guard.blame import first_differing_node
 from vnnverify.guard.comparison import Comparison, Finding, FindingKind
 from vnnverify.guard.points import as_read, extreme_points, points_of
+from vnnverify.ops import steps
 from vnnverify.ops.opaque import Opaque
 from vnnverify.query import Query, Replay
 
@@ -27,9 +28,14 @@ SECONDS = 0.05
 """Seconds that comparing may take in any case …"""
 SHARE = 0.03
 """… or this share of the time that the query has taken so far, whichever is more. The first points are
-compared however long that takes."""
+compared however long that takes …"""
+STEPPED = 20
+"""… and so many where there are steps, behind which much of what is misread does not show at a point."""
 NAMING = 5.0
 """Seconds that finding the node to be named may take."""
+
+
+_STEPS = tuple(getattr(steps, name) for name in steps.__all__)
 
 
 class Disagreement(VnnverifyError):
@@ -51,6 +57,7 @@ class Guard:
         self._comparison: Comparison | None = None
         self._judges = query.source.judges
         self._opaque = any(isinstance(node.op, Opaque) for node in query.graph.nodes)
+        self._stepped = any(isinstance(node.op, _STEPS) for node in query.graph.nodes)
         self._pending = self._points()
         self._begun = False
         self._finding: Finding | None = None
@@ -87,7 +94,7 @@ class Guard:
         Returns:
             a witness, should one of the points be one. If all is proved, that is a bound gone wrong.
         """
-        while self._judges and self._finding is None and not (self._begun and self._overspent()):
+        while self._judges and self._finding is None and not (self._enough() and self._overspent()):
             x = next(self._pending, None)
             if x is None:
                 break
@@ -111,7 +118,12 @@ class Guard:
     def _points(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(0)
         yield from points_of(self._query, generator)
-        yield from torch.split(extreme_points(self._query, generator), 32)
+        found = extreme_points(self._query, generator)
+        yield from torch.split(found, 32) if len(found) else ()
+
+    def _enough(self) -> bool:
+        """Whether so many points are compared as have to be, whatever it costs."""
+        return self._begun and (not self._stepped or sum(self.counts) >= STEPPED)
 
     def _overspent(self) -> bool:
         passed = time.monotonic() - self._started
