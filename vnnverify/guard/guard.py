@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite, prod
 
 import torch
@@ -15,10 +15,12 @@ from vnnverify.deadline import Deadline
 from vnnverify.errors import VnnverifyError
 from vnnverify.guard.blame import first_differing_node
 from vnnverify.guard.comparison import Comparison, Finding, FindingKind
+from vnnverify.guard.inside import before_steps
 from vnnverify.guard.points import as_read, extreme_points, points_of
 from vnnverify.ops import steps
 from vnnverify.ops.opaque import Opaque
-from vnnverify.query import Query, Replay
+from vnnverify.query import ModelFile, Query, Replay
+from vnnverify.validate import judges_of
 
 __all__ = ["Disagreement", "Guard"]
 
@@ -28,9 +30,7 @@ SECONDS = 0.05
 """Seconds that comparing may take in any case …"""
 SHARE = 0.03
 """… or this share of the time that the query has taken so far, whichever is more. The first points are
-compared however long that takes …"""
-STEPPED = 20
-"""… and so many where there are steps, behind which much of what is misread does not show at a point."""
+compared however long that takes."""
 NAMING = 5.0
 """Seconds that finding the node to be named may take."""
 
@@ -94,12 +94,15 @@ class Guard:
         Returns:
             a witness, should one of the points be one. If all is proved, that is a bound gone wrong.
         """
-        while self._judges and self._finding is None and not (self._enough() and self._overspent()):
+        while self._judges and self._finding is None and not (self._begun and self._overspent()):
             x = next(self._pending, None)
             if x is None:
                 break
+            x = as_read(x, self._query.layout)
+            if self._stepped and not self._begun:
+                self._look_inside(x)
             self._begun = True
-            witness = self._compare(as_read(x, self._query.layout))
+            witness = None if self._finding else self._compare(x)
             if witness is not None:
                 return witness
         found = self._comparison
@@ -121,10 +124,6 @@ class Guard:
         found = extreme_points(self._query, generator)
         yield from torch.split(found, 32) if len(found) else ()
 
-    def _enough(self) -> bool:
-        """Whether so many points are compared as have to be, whatever it costs."""
-        return self._begun and (not self._stepped or sum(self.counts) >= STEPPED)
-
     def _overspent(self) -> bool:
         passed = time.monotonic() - self._started
         return self._spent > max(SECONDS, SHARE * passed)
@@ -141,11 +140,33 @@ class Guard:
         self._spent += time.monotonic() - begun
         if finding is not None:
             self._finding = finding
+            columns = query.layout.columns
+            given = finding.x if columns is None else finding.x[list(columns)]
             if finding.kind is not FindingKind.OVERFLOW:
-                self.objection = self._said(finding)
+                self.objection = self._said(finding, query.source.models, given)
             elif not self.reservation:
-                self.reservation = self._said(finding)
+                self.reservation = self._said(finding, query.source.models, given)
         return witness
+
+    def _look_inside(self, x: Tensor) -> None:
+        """Compare what goes into the models' steps at the points x (b, n), and note an objection."""
+        begun = time.monotonic()
+        columns = self._query.layout.columns
+        given = x if columns is None else x[:, list(columns)]
+        start = 0
+        for model in self._query.source.models:
+            size = sum(prod(spec.shape) for spec in model.layout.inputs)
+            part = before_steps(model)
+            if part is not None and sum(prod(spec.shape) for spec in part.layout.inputs) == size:
+                points = given[:, start : start + size]
+                comparison = Comparison(part.graph, part.layout, [part])
+                finding, _ = comparison.at(points, judges_of([part]))
+                if finding is not None and finding.kind is not FindingKind.OVERFLOW:
+                    self._finding = finding
+                    self.objection = self._said(finding, [part], finding.x)
+                    break
+            start += size
+        self._spent += time.monotonic() - begun
 
     def _witness_among(self, x: Tensor, seen: Tensor) -> Replay | None:
         """A point of the regions at which the model itself violates the property. The query's graph, which
@@ -160,14 +181,12 @@ class Guard:
                     return answer
         return None
 
-    def _said(self, finding: Finding) -> str:
-        """What a finding means, with the node where it begins."""
-        layout = self._query.layout
-        x = finding.x if layout.columns is None else finding.x[list(layout.columns)]
+    def _said(self, finding: Finding, models: Sequence[ModelFile], x: Tensor) -> str:
+        """What a finding means, with the node where it begins: x (n,) are the inputs of these models."""
         names = [judge.name for judge in self._judges]
         place, ours, theirs = f"output {finding.output}", finding.ours, finding.theirs
         start = 0
-        for model in self._query.source.models:
+        for model in models:
             size = sum(prod(spec.shape) for spec in model.layout.inputs)
             blamed = first_differing_node(model, x[start : start + size], Deadline.after(NAMING))
             start += size

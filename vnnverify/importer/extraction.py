@@ -65,6 +65,18 @@ class Parts:
         """The tensors that a node computes."""
         return [key for key in self._proto.graph.node[index].output if key]
 
+    def computed_floats(self, nodes: Iterable[int]) -> list[str]:
+        """Those tensors that these nodes read first and other nodes compute from the inputs, if they hold
+        floats of known shape."""
+        found: dict[str, None] = {}
+        for k in nodes:
+            key = next((key for key in self._proto.graph.node[k].input if key), "")
+            info = self._known.get(key)
+            floats = info is not None and info.type.tensor_type.elem_type in _FLOATS
+            if floats and key in self._maker and key in self._varying:
+                found[key] = None
+        return list(found)
+
     def makers(self, nodes: Iterable[int]) -> frozenset[int]:
         """The nodes outside that compute what these read."""
         chosen = set(nodes)
