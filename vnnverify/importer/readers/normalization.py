@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from dataclasses import dataclass
+from math import inf, prod
 
 import numpy as np
 import torch
@@ -16,11 +17,15 @@ from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Transpose
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.linear import Linear
-from vnnverify.ops.piecewise import Abs
+from vnnverify.ops.piecewise import Abs, Clip
 from vnnverify.ops.smooth import Power, Reciprocal, Sqrt
 from vnnverify.ops.sums import ReduceSum, Sum
 
 __all__: list[str] = []
+
+
+_LEAST = 2.0**-149
+"""The least positive number of float32."""
 
 
 def _mean(node: NodeView, x: Value, axes: Sequence[int]) -> Value:
@@ -28,43 +33,75 @@ def _mean(node: NodeView, x: Value, axes: Sequence[int]) -> Value:
     return node.add(ReduceSum(tuple(axes), True, 1.0 / count, count), x)
 
 
-def _over_root(node: NodeView, x: Value, moment: Value, epsilon: float) -> Value:
-    """x / sqrt(moment + epsilon)."""
-    root = node.add(Sqrt(), scaled(node, moment, None, np.array(epsilon)))
-    return node.add(Mul(), x, node.expanded(node.add(Reciprocal(), root), x.shape))
+def _over_root(node: NodeView, moment: Value, epsilon: float) -> Value:
+    """1 / sqrt(moment + epsilon)."""
+    return node.add(Reciprocal(), node.add(Sqrt(), scaled(node, moment, None, np.array(epsilon))))
 
 
-def _standardized(node: NodeView, x: Value, axes: Sequence[int], epsilon: float) -> Value:
-    """(x − mean)/sqrt(variance + epsilon), both taken over the axes."""
-    centred = node.add(Sum((1, -1)), x, node.expanded(_mean(node, x, axes), x.shape))
+@dataclass(frozen=True, slots=True)
+class _Standardized:
+    """(x − mean)/sqrt(variance + epsilon), and what it is made of."""
+
+    values: Value
+    mean: Value
+    inverse: Value  # 1/sqrt(variance + epsilon)
+
+
+def _standardized(node: NodeView, x: Value, axes: Sequence[int]) -> _Standardized:
+    """Mean and variance are taken over the axes."""
+    mean = _mean(node, x, axes)
+    centred = node.add(Sum((1, -1)), x, node.expanded(mean, x.shape))
     variance = _mean(node, node.add(Power(2.0), centred), axes)
-    return _over_root(node, centred, variance, epsilon)
+    inverse = _over_root(node, variance, float(node.attribute("epsilon", 1e-5)))
+    return _Standardized(_times(node, centred, inverse), mean, inverse)
 
 
-def _parameters(node: NodeView, shape: Sequence[int] | None = None) -> list[np.ndarray | None]:
-    """Scale and bias, which must be constant, brought to a shape."""
-    found = [node.constant(k, what) for k, what in ((1, "the scale"), (2, "the bias"))]
-    return [p if p is None or shape is None else p.reshape(tuple(shape)) for p in found]
+def _times(node: NodeView, x: Value, y: Value) -> Value:
+    return node.add(Mul(), *node.aligned(x, y))
+
+
+def _adjusted(node: NodeView, x: Value, shape: Sequence[int] | None = None) -> Value:
+    """x times the scale (input 1) plus the bias (input 2), brought to a shape; they may be computed."""
+    scale, bias = (_shaped(node, node.operand(k), shape) for k in (1, 2))
+    if isinstance(scale, Value) or isinstance(bias, Value):
+        x = _times(node, x, scale) if isinstance(scale, Value) else scaled(node, x, scale, None)
+        return (
+            node.add(Sum((1, 1)), *node.aligned(x, bias))
+            if isinstance(bias, Value)
+            else scaled(node, x, None, bias)
+        )
+    return scaled(node, x, scale, bias)
+
+
+def _shaped(node: NodeView, part: Operand | None, shape: Sequence[int] | None) -> Operand | None:
+    if part is None or shape is None:
+        return part
+    if -1 not in shape:
+        return node.reshaped(part, shape) if isinstance(part, Value) else part.reshape(tuple(shape))
+    return _shaped(node, part, [prod(part.shape) if n == -1 else n for n in shape])
+
+
+def _trailing(node: NodeView, x: Value) -> range:
+    """All axes from `axis` on."""
+    return range(node.axis(int(node.attribute("axis", -1)), len(x.shape)), len(x.shape))
 
 
 @reads("LayerNormalization")
-def _layer_normalization(node: NodeView) -> Operand:
-    """Over all axes from `axis` on."""
+def _layer_normalization(node: NodeView) -> list[Operand]:
+    """Over all axes from `axis` on; with the mean and the inverse of the deviation."""
     x = node.variable()
-    axes = range(node.axis(int(node.attribute("axis", -1)), len(x.shape)), len(x.shape))
-    scale, bias = _parameters(node)
-    found = _standardized(node, x, axes, float(node.attribute("epsilon", 1e-5)))
-    return scaled(node, found, scale, bias)
+    found = _standardized(node, x, _trailing(node, x))
+    outputs: list[Operand] = [_adjusted(node, found.values), found.mean, found.inverse]
+    return outputs[: node.output_count]
 
 
 @reads("RMSNormalization")
 def _rms_normalization(node: NodeView) -> Operand:
     """x / sqrt(mean of x² + epsilon), over all axes from `axis` on."""
     x = node.variable()
-    axes = range(node.axis(int(node.attribute("axis", -1)), len(x.shape)), len(x.shape))
-    moment = _mean(node, node.add(Power(2.0), x), axes)
-    found = _over_root(node, x, moment, float(node.attribute("epsilon", 1e-5)))
-    return scaled(node, found, node.constant(1, "the scale"), None)
+    moment = _mean(node, node.add(Power(2.0), x), _trailing(node, x))
+    inverse = _over_root(node, moment, float(node.attribute("epsilon", 1e-5)))
+    return _adjusted(node, _times(node, x, inverse))
 
 
 @reads("InstanceNormalization")
@@ -72,33 +109,37 @@ def _instance_normalization(node: NodeView) -> Operand:
     """Over the spatial axes of each channel."""
     x = node.variable()
     rank = len(x.shape)
-    scale, bias = _parameters(node, (-1, *(1,) * (rank - 2)))
-    found = _standardized(node, x, range(2, rank), float(node.attribute("epsilon", 1e-5)))
-    return scaled(node, found, scale, bias)
+    found = _standardized(node, x, range(2, rank))
+    return _adjusted(node, found.values, (-1, *(1,) * (rank - 2)))
 
 
-@reads("GroupNormalization", since=21)
+@reads("GroupNormalization", since=18)
 def _group_normalization(node: NodeView) -> Operand:
-    """Over each group of channels."""
+    """Over each group of channels; before opset 21 there is a scale and a bias for each group."""
     x = node.variable()
     n, channels = x.shape[:2]
     groups = int(node.attribute("num_groups"))
     cut = node.reshaped(x, (n, groups, x.size // (n * groups)))
-    found = _standardized(node, cut, (2,), float(node.attribute("epsilon", 1e-5)))
-    scale, bias = _parameters(node, (channels, *(1,) * (len(x.shape) - 2)))
-    return scaled(node, node.reshaped(found, x.shape), scale, bias)
+    found = _standardized(node, cut, (2,)).values
+    if node.opset < 21:
+        return node.reshaped(_adjusted(node, found, (groups, 1)), x.shape)
+    return _adjusted(node, node.reshaped(found, x.shape), (channels, *(1,) * (len(x.shape) - 2)))
 
 
 @reads("LpNormalization")
 def _lp_normalization(node: NodeView) -> Operand:
-    """x over its norm along an axis, of order 1 or 2."""
+    """x over its norm along an axis, of order 1 or 2, and zero where the norm is.
+
+    The norm of anything else is no less than the least number of the type; no quotient exceeds 1.
+    """
     x = node.variable()
     axis = node.axis(int(node.attribute("axis", -1)), len(x.shape))
     first = int(node.attribute("p", 2)) == 1
     terms = node.add(Abs() if first else Power(2.0), x)
     total = node.add(ReduceSum((axis,), True, 1.0, x.shape[axis]), terms)
     norm = total if first else node.add(Sqrt(), total)
-    return node.add(Mul(), x, node.expanded(node.add(Reciprocal(), norm), x.shape))
+    kept = node.add(Clip(_LEAST, inf), norm)
+    return node.add(Clip(-1.0, 1.0), _times(node, x, node.add(Reciprocal(), kept)))
 
 
 @reads("LRN")
