@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the tables of `docs/operators.md`, from one-node models that the importer reads.
 
-python docs/make_operators.py           rewrite the page
-python docs/make_operators.py --check   exit code 1 if it is out of date
+python docs/make_operators.py              rewrite the tables of operators
+python docs/make_operators.py --standard   and that of the standard's tests which are refused (a minute)
+python docs/make_operators.py --check      exit code 1 if a table of operators is out of date
 """
 
 from __future__ import annotations
@@ -347,6 +348,14 @@ def _rank(op: Op) -> int:
     return next(rank for rank, kind in enumerate(TRAITS) if isinstance(op, kind))
 
 
+def standard_table() -> Iterator[str]:
+    """One row for each reason for which node tests of the ONNX standard are refused."""
+    sys.path.insert(0, str(ROOT / "tests" / "importer"))
+    from standard_nodes import table
+
+    yield from table()
+
+
 def shipped_provers() -> Provers:
     """The backends of the root distribution that need bounds."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -357,10 +366,11 @@ def shipped_provers() -> Provers:
     return {name: takes for name, takes in found.items() if plugins.providers[name] in names}
 
 
-def page(text: str) -> str:
-    """The page with its tables made anew."""
+def page(text: str, *, standard: bool) -> str:
+    """The page with its tables made anew, of `standard` too."""
     shipped = shipped_provers()
-    for title, table in (("onnx", onnx_table(shipped)), ("graph", graph_table(shipped))):
+    tables = [("onnx", onnx_table(shipped)), ("graph", graph_table(shipped))]
+    for title, table in [*tables, ("standard", standard_table())] if standard else tables:
         begin, end = BEGIN.format(title), END.format(title)
         before, _, rest = text.partition(begin)
         _, found, after = rest.partition(end)
@@ -373,7 +383,7 @@ def page(text: str) -> str:
 def main() -> None:
     """Rewrite the page, or with `--check` compare it."""
     old = PAGE.read_text(encoding="utf-8")
-    new = page(old)
+    new = page(old, standard=sys.argv[1:] == ["--standard"])
     if sys.argv[1:] == ["--check"]:
         sys.exit(0 if old == new else f"docs/{PAGE.name} is out of date; run python docs/make_operators.py")
     PAGE.write_text(new, encoding="utf-8")

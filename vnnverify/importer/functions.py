@@ -49,8 +49,25 @@ def body_of(
         given = [_type(x, t).SerializeToString() for x, t in zip(operands, types, strict=True)]
         found = onnx.FunctionProto()
         found.ParseFromString(schema.get_context_dependent_function(node.SerializeToString(), given))
+        _leave_out(node, types, found)
         return _filled(found, node, defaults, opset) if found.node else None
     return None
+
+
+_MASKED_SCORES = (1, 2)
+"""Values of Attention's `qk_matmul_output_mode` that show scores after masks are added."""
+
+
+def _leave_out(node: onnx.NodeProto, types: Sequence[np.dtype | None], body: onnx.FunctionProto) -> None:
+    """Outputs that onnxruntime computes otherwise than the standard's body: masked scores of Attention, of
+    which it shows the least number of the type in place of minus infinity."""
+    if node.op_type != "Attention" or len(body.output) < 4:
+        return
+    given = {a.name: a.i for a in node.attribute}
+    mask = types[3] if len(types) > 3 else None
+    masked = bool(given.get("is_causal", 0)) or (mask is not None and mask.kind == "b")
+    if masked and given.get("qk_matmul_output_mode", 0) in _MASKED_SCORES:
+        del body.output[3:]
 
 
 def _type(operand: Operand | None, dtype: np.dtype | None) -> onnx.TypeProto:

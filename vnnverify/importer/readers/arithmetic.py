@@ -23,7 +23,16 @@ from vnnverify.ops.smooth import Exp, Log, Power, Reciprocal, Sqrt
 from vnnverify.ops.steps import Floor, Trunc
 from vnnverify.ops.sums import Sum
 
-__all__ = ["divided", "fraction", "masked", "negated", "scaled", "scaled_by", "subtracted"]
+__all__ = [
+    "batch_normalization",
+    "divided",
+    "fraction",
+    "masked",
+    "negated",
+    "scaled",
+    "scaled_by",
+    "subtracted",
+]
 
 _ZERO = Fraction(0)
 
@@ -238,7 +247,7 @@ def _to_the(node: NodeView, x: Value, exponent: float) -> Value:
 
 
 @reads("BatchNormalization")
-def _batch_normalization(node: NodeView) -> Operand:
+def batch_normalization(node: NodeView) -> Operand:
     """gamma·(x − mean)/sqrt(var + eps) + beta over axis 1, as at inference."""
     x = node.variable()
     trained = node.opset < 14 and node.output_count > 1  # which the further outputs meant then

@@ -14,6 +14,7 @@ import torch
 
 from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.readers.arithmetic import fraction, masked, negated, scaled, scaled_by, subtracted
+from vnnverify.importer.readers.masked_rows import where_chosen
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Elementwise, Op, Value
 from vnnverify.ops.argmax import ArgMax
@@ -21,7 +22,7 @@ from vnnverify.ops.arrangement import Reshape, Select, Transpose
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.piecewise import Abs, Clip, Tent
 from vnnverify.ops.softmax import LogSoftmax, Softmax
-from vnnverify.ops.steps import Spike, Step, Trunc
+from vnnverify.ops.steps import Spike, Step
 from vnnverify.ops.sums import Sum
 
 __all__: list[str] = []
@@ -83,13 +84,16 @@ def _where(node: NodeView) -> Operand:
     a, b = node.operand(1), node.operand(2)
     if chosen.all() or not chosen.any():
         return _only(node, 1 if chosen.all() else 2)
+    a = where_chosen(node, a, chosen) if isinstance(a, Value) else a
+    b = where_chosen(node, b, ~chosen) if isinstance(b, Value) else b
     if isinstance(a, Value) and isinstance(b, Value):
         left = scaled(node, a, chosen.astype(np.float64), None)
         right = scaled(node, b, (~chosen).astype(np.float64), None)
         return node.add(Sum((1, 1)), *node.aligned(left, right))
     if isinstance(a, Value):
         return masked(node, a, chosen.astype(np.float64), np.where(chosen, 0.0, np.asarray(b)))
-    return masked(node, node.variable(2), (~chosen).astype(np.float64), np.where(chosen, np.asarray(a), 0.0))
+    x = b if isinstance(b, Value) else node.variable(2)
+    return masked(node, x, (~chosen).astype(np.float64), np.where(chosen, np.asarray(a), 0.0))
 
 
 def _only(node: NodeView, index: int) -> Operand:
@@ -143,12 +147,11 @@ def _at(node: NodeView, x: Value, axis: int, position: int) -> Value:
 
 @reads("OneHot")
 def _one_hot(node: NodeView) -> Operand:
-    """off + (on − off)·[index = k] for k along a new axis; a negative index counts from the end."""
+    """off + (on − off)·[index = k] for k along a new axis; a negative index counts from the end, and one that
+    is no whole number, as floats may hold, is equal to none."""
     depth, values = node.constant(1, "the depth"), node.constant(2, "the values")
     assert depth is not None and values is not None
-    index = node.variable(0)
-    if not node.is_whole(0):
-        index = node.add(Trunc(), index)
+    index, whole = node.variable(0), node.is_whole(0)
     n = int(depth.reshape(-1)[0])
     off, on = (float(v) for v in values.reshape(-1))
     rank = len(index.shape) + 1
@@ -157,9 +160,9 @@ def _one_hot(node: NodeView) -> Operand:
     wide = node.reshaped(index, (*index.shape[:axis], 1, *index.shape[axis:]))
     places = np.arange(n, dtype=np.float64).reshape(-1, *(1,) * (rank - 1 - axis))
     gap = scaled(node, wide, None, -places)
-    hit = node.add(Tent(), gap)
+    hit = _is_zero(node, gap, whole)
     if not _never_negative(node, index):
-        from_end = node.add(Tent(), scaled(node, gap, None, np.array(float(n))))
+        from_end = _is_zero(node, scaled(node, gap, None, np.array(float(n))), whole)
         hit = node.add(Sum((1, 1)), hit, from_end)
     least = fraction(node, off)
     return scaled_by(node, hit, fraction(node, on) - least, least)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vnnverify.importer.builder import NodeView, Operand, as_tensor
-from vnnverify.importer.readers.arithmetic import scaled
+from vnnverify.importer.readers.arithmetic import batch_normalization, scaled
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Value
 from vnnverify.ops.arrangement import Transpose
@@ -124,6 +124,25 @@ def _group_normalization(node: NodeView) -> Operand:
     if node.opset < 21:
         return node.reshaped(_adjusted(node, found, (groups, 1)), x.shape)
     return _adjusted(node, node.reshaped(found, x.shape), (channels, *(1,) * (len(x.shape) - 2)))
+
+
+@reads("BatchNormalization", since=14)
+def _batch_normalization(node: NodeView) -> Operand | list[Operand]:
+    """In training mode by the mean and variance of the batch itself, with what becomes of the running ones."""
+    if not node.attribute("training_mode", 0):
+        return batch_normalization(node)
+    x, momentum = node.variable(), float(node.attribute("momentum", 0.9))
+    rank, channels = len(x.shape), x.shape[1]
+    axes = [k for k in range(rank) if k != 1]
+    found = _standardized(node, x, axes)
+    centred = node.add(Sum((1, -1)), x, node.expanded(found.mean, x.shape))
+    variance = _mean(node, node.add(Power(2.0), centred), axes)
+    outputs: list[Operand] = [_adjusted(node, found.values, (channels, *(1,) * (rank - 2)))]
+    for index, batch in ((3, found.mean), (4, variance)):
+        new = scaled(node, node.reshaped(batch, (channels,)), np.array(1 - momentum), None)
+        old = scaled(node, node.variable(index), np.array(momentum), None)
+        outputs.append(node.add(Sum((1, 1)), *node.aligned(old, new)))
+    return outputs[: node.output_count]
 
 
 @reads("LpNormalization")

@@ -74,10 +74,11 @@ def _clip_by_values(node: NodeView) -> Value:
 
 @reads("Identity", "Dropout")
 def _identity(node: NodeView) -> list[Operand]:
-    """Dropout keeps everything at inference, so its mask is constant."""
+    """Dropout keeps everything at inference and at a ratio of zero, so its mask is constant."""
     if node.op_type == "Dropout":
-        training = node.constant(2, "training_mode")
-        if training is not None and bool(np.any(training)):
+        training, ratio = node.constant(2, "training_mode"), node.operand(1)
+        drops = not isinstance(ratio, np.ndarray) or bool(ratio.any())
+        if training is not None and bool(np.any(training)) and drops:
             raise node.error("is in training mode; export the model for inference")
     x = node.variable()
     outputs: list[Operand] = [x, np.ones(x.shape, dtype=bool)]

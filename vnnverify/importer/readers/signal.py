@@ -42,6 +42,15 @@ def _matrix(n: int, bins: int, size: int, parts: int, *, inverse: bool = False) 
     return found.reshape(2 * bins, size * parts)
 
 
+def _real_matrix(n: int, bins: int, parts: int) -> np.ndarray:
+    """The inverse transform (n, bins·parts) to n real numbers, of the bins up to the middle: the others are
+    their conjugates."""
+    real, imaginary = _waves(n, n, bins, inverse=True)
+    twice = np.array([1.0 if k in (0, n / 2) else 2.0 for k in range(bins)])
+    found = np.stack([twice * real, -twice * imaginary], axis=2)[:, :, :parts]
+    return found.reshape(n, bins * parts)
+
+
 @reads("DFT", since=17)
 def _dft(node: NodeView) -> Operand:
     """Along one axis of (…, 1) or (…, 2)."""
@@ -54,21 +63,21 @@ def _dft(node: NodeView) -> Operand:
     if parts not in (1, 2) or where == rank - 1:
         raise node.error(f"cannot transform axis {where} of shape {x.shape}")
     inverse, half = bool(node.attribute("inverse", 0)), bool(node.attribute("onesided", 0))
-    if inverse and half:
-        raise node.unsupported("a one-sided inverse transform")
-    size = x.shape[where]
-    n = size if length is None else int(length.reshape(-1)[0])
-    bins = n // 2 + 1 if half else n
+    size, real = x.shape[where], inverse and half
+    whole = 2 * (size - 1) if real else size
+    n = whole if length is None else int(length.reshape(-1)[0])
+    bins = n // 2 + 1 if half and not real else n
+    used = min(size, n // 2 + 1 if real else n)
     node.within_limit([bins, size, 2, parts])
-    matrix = _matrix(n, bins, min(n, size), parts, inverse=inverse)
-    if n < size:  # the rest is cut off
-        matrix = np.pad(matrix, ((0, 0), (0, (size - n) * parts)))
+    matrix = _real_matrix(n, used, parts) if real else _matrix(n, bins, used, parts, inverse=inverse)
+    if used < size:  # the rest is cut off
+        matrix = np.pad(matrix, ((0, 0), (0, (size - used) * parts)))
     order = (*(k for k in range(rank - 1) if k != where), where, rank - 1)
     turned = node.add(Transpose(order), x)
     lead = turned.shape[:-2]
     flat = node.reshaped(turned, (*lead, size * parts))
     parts_of_bins = node.add(Linear(as_tensor(matrix), roundings=WAVE_ROUNDINGS), flat)
-    found = node.reshaped(parts_of_bins, (*lead, bins, 2))
+    found = node.reshaped(parts_of_bins, (*lead, bins, 1 if real else 2))
     return node.add(Transpose(tuple(order.index(k) for k in range(rank))), found)
 
 
