@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of one of the standard's tests in the importer, held against onnxruntime without optimising."""
+"""What becomes of one of the tests of the standard in the importer, held against onnxruntime."""
 
 from __future__ import annotations
 

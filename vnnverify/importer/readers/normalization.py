@@ -127,8 +127,8 @@ def _group_normalization(node: NodeView) -> Operand:
 
 
 @reads("BatchNormalization", since=14)
-def _batch_normalization(node: NodeView) -> Operand | list[Operand]:
-    """In training mode by the mean and variance of the batch itself, with what becomes of the running ones."""
+def _batch_normalization(node: NodeView) -> Operand | Sequence[Operand | None]:
+    """In training mode by the mean and variance of the batch, with what becomes of the running ones."""
     if not node.attribute("training_mode", 0):
         return batch_normalization(node)
     x, momentum = node.variable(), float(node.attribute("momentum", 0.9))

@@ -179,7 +179,7 @@ def _pad(node: NodeView) -> Operand:
     if fill == 0.0:
         return padded
     inside = Pad(before, after).linear(torch.ones(1, *x.shape, dtype=torch.float64))[0].numpy()
-    return scaled(node, padded, None, fill * (1 - inside))
+    return scaled(node, padded, None, np.where(inside > 0, 0.0, fill))
 
 
 def _pad_widths(node: NodeView, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
