@@ -22,7 +22,7 @@ REFUSED: list[tuple[Case, type[ModelError], str]] = [
     (case("Mod", BLOCK, number(0), fmod=1), WRONG, "divides by a constant zero"),
     (case("Pow", number(-2), BLOCK), UNKNOWN, "a power of a constant that is not positive"),
     (case("BatchNormalization", BLOCK, *BN), WRONG, "a variance that is not positive"),
-    (case("BatchNormalization", BLOCK, *BN, training_mode=1, opset=15), WRONG, "training mode"),
+    (case("BatchNormalization", BLOCK, *BN, outputs=5, opset=13), WRONG, "training mode"),
     (case("BatchNormalization", BLOCK, *BN[:3], (3,)), UNKNOWN, "a batch normalisation parameter computed"),
     (case("Dropout", BLOCK, None, np.array(True)), WRONG, "training mode; export the model for inference"),
     (case("Conv", IMAGE, (2, 2, 3, 3)), UNKNOWN, "the kernel computed from the network's input"),
