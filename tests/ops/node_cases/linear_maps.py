@@ -41,6 +41,8 @@ def _blocks() -> list[Case]:
 def _transforms() -> list[Case]:
     step, window = np.array(3), weights(4, low=0.1)
     return [
+        case("DFT", (2, 4, 2), np.array(6), axis=1, inverse=1, onesided=1, opset=17),
+        case("DFT", (2, 4, 2), axis=1, inverse=1, onesided=1, opset=17),
         case("DFT", (2, 5, 1), opset=17, axis=1, note="of reals"),
         case("DFT", (2, 6, 2), opset=17, axis=1, inverse=1),
         case("DFT", (2, 6, 1), np.array(4), np.array(1), opset=20, onesided=1),

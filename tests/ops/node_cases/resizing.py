@@ -51,7 +51,15 @@ def resizing_cases() -> list[Case]:
         )
     found += [
         case("Resize", image, None, scales, mode="cubic", cubic_coeff_a=-0.5, exclude_outside=1),
-        case("Resize", image, np.zeros(0, np.float32), np.zeros(0, np.float32), ints(1, 1, 3, 9), opset=11),
+        case(
+            "Resize",
+            image,
+            np.zeros(0, np.float32),
+            np.zeros(0, np.float32),
+            ints(1, 1, 3, 9),
+            opset=11,
+            note="old",
+        ),
         case("Resize", image, scales, opset=10, note="old"),
         case("Resize", image, scales, opset=10, mode="linear", note="old"),
         case("Resize", (7,), None, np.array([0.7], np.float32), coordinate_transformation_mode="asymmetric"),

@@ -20,7 +20,7 @@ _OPSET = 21
 
 
 def as_onnx(node: NodeView, op_type: str, *inputs: Operand | None, **attributes: Any) -> Value:
-    """What the ONNX operator of that name makes of the inputs.
+    """What the ONNX operator of that name makes of the inputs: its first output.
 
     Raises:
         UnsupportedModelError: it has no reader.
@@ -29,10 +29,11 @@ def as_onnx(node: NodeView, op_type: str, *inputs: Operand | None, **attributes:
     if reader is None:
         raise node.unsupported(f"the operator {op_type!r} as a part")
     if inputs and not any(isinstance(part, Value) for part in inputs):
-        first = np.zeros(()) if inputs[0] is None else inputs[0]
-        inputs = (node.add(Constant(as_tensor(np.asarray(first)))), *inputs[1:])
+        array = np.zeros(()) if inputs[0] is None else inputs[0]
+        inputs = (node.add(Constant(as_tensor(np.asarray(array)))), *inputs[1:])
     found = reader(
         dataclasses.replace(node, op_type=op_type, inputs=inputs, attributes=attributes, opset=_OPSET)
     )
-    assert isinstance(found, Value)
-    return found
+    first = found if isinstance(found, Value | np.ndarray) else found[0]
+    assert isinstance(first, Value)
+    return first
