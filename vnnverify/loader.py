@@ -22,6 +22,7 @@ from vnnverify.networks import (
     read_declared,
 )
 from vnnverify.query import Query
+from vnnverify.stated_shape import about_computed
 from vnnverify.vnnlib import Property, load_property
 from vnnverify.vnnlib.declaration import NetworkDeclaration
 
@@ -152,4 +153,4 @@ def build_query(model: Model, prop: Property) -> Query:
         if len(prop.networks) > 1:
             raise OptionError(f"{prop.source} is about several networks; `verify` takes a model for each")
         return join_networks(prop, [model_of(prop.networks[0], model)])
-    return join(prop, [model])
+    return join(about_computed(prop, model), [model])

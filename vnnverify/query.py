@@ -155,6 +155,7 @@ class TensorSpec:
     shape: Shape
     dtype: str
     classes: tuple[int | str, ...] = ()  # keys of the maps; none of a tensor
+    stated: Shape = ()  # the shape that the model states of an output which has another
 
 
 @dataclass(frozen=True, slots=True)

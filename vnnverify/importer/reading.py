@@ -74,7 +74,12 @@ def read_graph(proto: onnx.ModelProto, operators: tuple[OperatorInfo, ...]) -> t
     outputs = tuple(reading.output(spec.name) for spec in declared.outputs)
     graph = Graph(tuple(v for v in inputs if isinstance(v, Value)), outputs, tuple(shared.builder.nodes))
     shaped = (
-        replace(spec, shape=v.shape, dtype=spec.dtype or str(reading.type_of(spec.name)))
+        replace(
+            spec,
+            shape=v.shape,
+            stated=() if spec.shape == v.shape else spec.shape,
+            dtype=spec.dtype or str(reading.type_of(spec.name)),
+        )
         for spec, v in zip(declared.outputs, outputs, strict=True)
     )
     return graph, Layout(declared.inputs, tuple(shaped))
