@@ -92,6 +92,11 @@ def test_what_is_allowed_in_comments_and_names_of_nodes() -> None:
     assert found.networks[0].hidden[0].node == "é/99999999999 ("
 
 
+def test_names_may_hold_many_digits() -> None:
+    given = text("(assert (<= X[0] 1.0))").replace("network f", "network eps0_0014379084967320263999")
+    assert parse_second(given, strict=True).networks[0].name == "eps0_0014379084967320263999"
+
+
 def test_deepest_nesting_that_is_read() -> None:
     assert len(parse_officially(text(nested(MAX_NESTING - 2))).assertions) == 1
 

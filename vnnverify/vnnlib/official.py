@@ -19,8 +19,8 @@ MAX_NESTING = 1_000
 """Deepest nesting of parentheses handed on; the parser recurses. Properties in use reach 4."""
 
 _ASSERTION = re.compile(r'"[^"\r\n]*"|;[^\r\n]*|(\(\s*assert\b)')
-_PIECE = re.compile(r'"[^"\r\n]*"|;[^\r\n]*|[()\[\]]|\d+(?:\.\d*)?|[^"();\d\[\]]+|"')
-_SUSPECT = re.compile(r"\[[\d\s,]*\d{10}|(?<![\d.])\d{19}|[^\x00-\x7f]")
+_PIECE = re.compile(r'"[^"\r\n]*"|;[^\r\n]*|[()\[\]]|[A-Za-z]\w*|\d+(?:\.\d*)?|[^"();\w\[\]]+|_|"', re.ASCII)
+_SUSPECT = re.compile(r"\[[\d\s,]*\d{10}|(?<![\w.])\d{19}|[^\x00-\x7f]")
 _SYNTAX = re.compile(r"syntax error at line (\d+), column (\d+): ?(.*)", re.DOTALL)
 _DIGITS = 18
 """Digits of a whole number that surely fit the parser's 64 bits …"""
