@@ -80,7 +80,8 @@ def _guard(text: str, source: str, where: Place) -> None:
         else:
             message = _complaint(piece, indexing=brackets > 0)
         if message:
-            raise _error(message, text, found.start(), source, where)
+            odd = next((k for k, character in enumerate(piece) if not character.isascii()), 0)
+            raise _error(message, text, found.start() + odd, source, where)
 
 
 def _nesting(text: str) -> int:
