@@ -13,7 +13,7 @@ __all__ = ["equal_networks", "first_statement", "is_second", "is_second_file", "
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _FIRST = re.compile(r"\ufeff?(?:\s|;[^\r\n]*(?:[\r\n]|\Z))*\(\s*([^\s()]+)\s*<?\s*([^\s()<>]*)")
 _COMMENT = re.compile(r";[^\r\n]*")
-_EQUAL = re.compile(r"\(declare-network\s+(\w+)\s*\(equal-to\s+(\w+)\s*\)")
+_EQUAL = re.compile(r"\(\s*declare-network\s+([^\s()]+)\s*\(\s*equal-to\s+([^\s()]+)\s*\)")
 _DECLARATIONS = frozenset(("declare-network", "declare-input", "declare-hidden", "declare-output"))
 
 

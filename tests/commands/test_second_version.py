@@ -115,7 +115,7 @@ def test_published_texts_have_witnesses_in_the_declared_shape(
         "(assert (and (>= X[0] -1) (<= X[0] 1)))\n(assert (and (>= X[1] -1) (<= X[1] 1)))\n"
         "(assert (>= Y[1] 5e-1))\n"
     )
-    done = vnnverify("verify", spec, "--network", tiny, "--result-file", result)
+    done = vnnverify("verify", spec, "--network", f"tiny-1.2={tiny}", "--result-file", result)
     lines = done.stdout.splitlines()
     assert (done.code, lines[0], lines[1], lines[4]) == (0, "sat", "X real [2]", "Y real [2]")
     told = [line for line in done.stderr.splitlines() if "p.vnnlib: " in line]

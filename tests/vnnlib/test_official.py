@@ -42,6 +42,10 @@ REFUSED = {
     "version": (text("").replace("<2.0>", "2.0"), "1:17: write the version in angle brackets: (vnnlib"),
     "third version": (text("(assert (<= X[0] 1.0))").replace("2.0", "3.0"), "1: <3.0>: Incompatible VNNLib"),
     "no assertion": (text(""), "the text ends too early: an (assert …) or a ) is missing"),
+    "first version": (
+        "(vnnlib-version <2.0>)\n(declare-const X_0 Real)\n",
+        "2:1: syntax error at '('; VNN-LIB 2.0 wants (declare-network …); `declare-const` is of VNN-LIB 1.0",
+    ),
     "let": (text("(assert (let ((a X[0])) (<= a 1.0)))"), "3:10: (let …) is not in VNN-LIB; write out what"),
     "implication": (
         text("(assert (=> (<= X[0] 1.0) (<= Y[0] 1.0)))"),

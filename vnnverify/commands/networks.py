@@ -10,7 +10,7 @@ from vnnverify.errors import OptionError
 
 __all__ = ["read_networks"]
 
-_NAMED = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=(.+)", re.DOTALL)
+_NAMED = re.compile(r"(\w[\w.-]*)=(.+)", re.DOTALL | re.ASCII)
 
 
 def read_networks(options: tuple[str, ...]) -> Networks | None:

@@ -151,6 +151,8 @@ def _wanted(text: str, line: int, column: int, token: str) -> str:
     before, rest = "", ""
     if line <= len(lines):
         before, rest = lines[line - 1][: column - 1], lines[line - 1][column - 1 :]
+    if re.match(r"\(\s*declare-(const|fun)\b", rest):
+        return "(declare-network …); `declare-const` is of VNN-LIB 1.0, whose texts have no version line"
     if token.startswith("(declare-") and "vnnlib-version" not in text:
         return "(vnnlib-version <2.0>) first"
     if token[:1] in "eE" and before[-1:].isdigit():
