@@ -98,7 +98,8 @@ def test_its_own_tests_pass(softsign: dict[str, Done]) -> None:
 
 
 def test_show_reads_and_bounds_it(softsign: dict[str, Done]) -> None:
-    first, *rest = softsign["show"].stdout.splitlines()
+    header, first, *rest = softsign["show"].stdout.splitlines()
+    assert header.split() == ["node", "operator", "output", "parameters", "bounded"]
     assert first.split() == ["soft", "Softsign", "1×2", "0", "relaxed"]
     assert "  bound_propagation    yes" in rest
     assert any(row.startswith("  milp                 no: node 'soft'") for row in rest)
