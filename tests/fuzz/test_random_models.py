@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random models are read as onnxruntime runs them, or refused; what the guard lets pass agrees everywhere.
 
-By hand: `python -m pytest tests/fuzz -m long`, or one model: `FUZZ=SEED python -m pytest tests/fuzz -k one`.
+By hand: `python -m pytest tests/fuzz -m exhaustive`, or one model: `FUZZ=SEED python -m pytest tests/fuzz -k one`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def test_a_few_random_models_agree_or_are_refused() -> None:
     assert counts["refused"] < FEW * 0.1, counts
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.timeout(7200)
 def test_many_random_models_agree_or_are_refused() -> None:
     counts = Counter(check(FEW + seed, 1000) for seed in range(MANY))

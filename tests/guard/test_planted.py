@@ -88,7 +88,7 @@ def agrees(query: Query) -> bool:
     return comparison.at(as_read(x, query.layout), query.source.judges)[0] is None
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", PLANTED)
 def test_planted_operator_is_seen(name: str, queries: list[Query], monkeypatch: pytest.MonkeyPatch) -> None:
     kind, change = PLANTED[name]
