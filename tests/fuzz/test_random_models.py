@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random models are read as onnxruntime runs them, or refused; what the guard lets pass agrees everywhere.
 
-By hand: `python -m pytest tests/fuzz -m exhaustive`, or one model: `FUZZ=SEED python -m pytest tests/fuzz -k one`.
+By hand: `pytest tests/fuzz -m exhaustive`; one model: `FUZZ=SEED pytest tests/fuzz -k one`.
 """
 
 from __future__ import annotations
