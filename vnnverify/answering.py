@@ -120,7 +120,8 @@ def answers(
             }
             return
         found = _with_cause(asked.query, standing.result())
-        yield {**_record(asked.query, found, asked.hashes), "explained": job.explain}
+        record = _record(asked.query, found, asked.hashes)
+        yield {**record, "cause": "hang", "explained": job.explain}
         if job.explain:
             yield {"explanation": _explanation(asked, found, job, Deadline.after(EXPLAINING))}
 
