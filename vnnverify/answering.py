@@ -117,6 +117,7 @@ def answers(
             yield {
                 "verdict": "timeout",
                 "reason": "stopped at the time limit, before any backend had its turn",
+                "cause": "hang",
             }
             return
         found = _with_cause(asked.query, standing.result())
