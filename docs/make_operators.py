@@ -113,6 +113,7 @@ def form(
     before: str = "",
     **attributes: Any,
 ) -> Form:
+    """A row of the table: an operator with these inputs and attributes."""
     return Form(op, when, inputs, attributes, opset, kind, before)
 
 

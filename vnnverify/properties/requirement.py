@@ -73,6 +73,7 @@ class Within:
         return sizes[0] if sizes else None
 
     def violations(self, outputs: int) -> list[str]:
+        """VNN-LIB rows, one for each end that an output may leave."""
         indices = range(outputs) if self.indices is None else self.indices
         _check_indices("output", indices, outputs)
         found = []

@@ -151,6 +151,7 @@ class _Budget:
         return list(chain.from_iterable(parts))
 
     def conjunction(self, parts: list[list[Conjunction]]) -> list[Conjunction]:
+        """All choices of one conjunction from each part; if these are too many, parts stay alternatives."""
         sizes = list(map(len, parts))
         if prod(sizes) > MULTIPLIED:
             longest = sizes.index(max(sizes)) if max(sizes) > SHORT else -1

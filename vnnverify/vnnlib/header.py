@@ -98,6 +98,7 @@ class _Reader:
     names: dict[str, str] = field(default_factory=dict)  # of networks, and what the letter calls them
 
     def read(self) -> Header:
+        """The networks that the text declares, and the edits that bring it to the letter."""
         versions = end = 0
         for form in _forms(self.text):
             end = form[-1].end

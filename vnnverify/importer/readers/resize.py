@@ -59,6 +59,7 @@ class _Wanted:
 
     @classmethod
     def of(cls, node: NodeView, x: Value) -> _Wanted:
+        """What the node asks for, with the axes it leaves out; of Upsample and of every Resize."""
         rank = len(x.shape)
         axes = tuple(node.axis(int(a), rank) for a in node.attribute("axes") or range(rank))
         if node.op_type == "Upsample" or node.opset < 11:
