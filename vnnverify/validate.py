@@ -65,7 +65,7 @@ class OnnxRunner:
         else:
             values = self._session.run(names, feed)
         pairs = zip(self._layout.outputs, values, strict=True)
-        return tuple(_exact(v) for spec, value in pairs for v in _numbers(spec, value))
+        return tuple(number for spec, value in pairs for number in _numbers(spec, value))
 
     def _run_with_bfloat16(self, names: Sequence[str], feed: dict[str, np.ndarray]) -> list[np.ndarray]:
         """The outputs; onnxruntime takes these numbers as their bits only."""
@@ -84,12 +84,15 @@ class OnnxRunner:
         return [value.numpy() for value in self._session.run_with_ort_values(names, given)]
 
 
-def _numbers(spec: TensorSpec, value: Any) -> list[Any]:
+def _numbers(spec: TensorSpec, value: Any) -> list[float]:
     """The flat numbers of an output, of maps in the order of their classes."""
     if spec.classes:
-        return [row[key] for row in value for key in spec.classes]
-    found: list[Any] = np.asarray(value).reshape(-1).tolist()
-    return found
+        return [_exact(row[key]) for row in value for key in spec.classes]
+    array = np.asarray(value).reshape(-1)
+    if np.issubdtype(array.dtype, np.floating):
+        found: list[float] = array.tolist()
+        return found
+    return [_exact(number) for number in array.tolist()]
 
 
 class ModelsRunner:

@@ -19,7 +19,7 @@ CLAUSES = 8
 """Clauses whose points come first; there may be 100,000."""
 POOL = 1024
 """Points among which those are looked for where values inside the graph are least and greatest."""
-POOL_WORK = 1 << 22
+POOL_WORK = 1 << 19
 """Numbers that evaluating the graph at all of them may take."""
 EXTREMES = 512
 """Points that are taken of them at most."""
