@@ -65,7 +65,7 @@ from instances import (
     write_section,
 )
 
-from vnnverify.files import read_bytes
+from vnnverify.inputs.files import read_bytes
 
 OURS = "vnnverify"
 LATE = 1.0

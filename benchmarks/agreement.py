@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from vnnverify.guard import Guard
-from vnnverify.loader import Models, load_query
+from vnnverify.loading.loader import Models, load_query
 
 
 def main() -> None:

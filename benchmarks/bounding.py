@@ -29,10 +29,10 @@ from vnnverify_bound_propagation.state import State
 
 from vnnverify import Clause, Deadline, Polytope, Query
 from vnnverify.domains import interval
+from vnnverify.engine.runner import make_context
 from vnnverify.errors import UnsupportedOperator
-from vnnverify.loader import load_query
+from vnnverify.loading.loader import load_query
 from vnnverify.numerics import direct_convolutions
-from vnnverify.runner import make_context
 from vnnverify.search import Specification
 
 CASES = {
@@ -159,7 +159,7 @@ def _other() -> Callable[[str, Query], Iterator[tuple[str, Method]]] | None:
     except ImportError as error:
         print(f"auto_LiRPA cannot be imported: {error}")
         return None
-    from vnnverify.files import read_bytes
+    from vnnverify.inputs.files import read_bytes
 
     def methods(path: str, query: Query) -> Iterator[tuple[str, Method]]:
         """auto_LiRPA's methods on the same network and box."""

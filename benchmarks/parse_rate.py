@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from vnnverify.files import read_bytes
+from vnnverify.inputs.files import read_bytes
 from vnnverify.ir import Graph, Node, Value
+from vnnverify.loading.replay import PropertySource
 from vnnverify.ops.linear import Linear
 from vnnverify.query import Layout, TensorSpec
-from vnnverify.validate import PropertySource
 from vnnverify.vnnlib import Property, normalize, parse_property
 from vnnverify.vnnlib.reference import parse_by_grammar
 

@@ -23,7 +23,7 @@ from vnnverify_bound_propagation.dual import Dual
 
 from vnnverify import Deadline
 from vnnverify.ir import Affine, Graph, flat
-from vnnverify.loader import load_query
+from vnnverify.loading.loader import load_query
 from vnnverify.search import Specification
 
 CASES = {

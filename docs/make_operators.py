@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from vnnverify.coverage import provers, treatment
+from vnnverify.diagnosis.coverage import provers, treatment
 from vnnverify.importer.parsing import OLDEST_OPSET
 from vnnverify.importer.reading import read_graph
 from vnnverify.importer.registry import find_reader, supported_operators
 from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Enclosed, Graph, Maximum, Node, Op
-from vnnverify.plugins import load_plugins
+from vnnverify.plugin.manager import load_plugins
 from vnnverify.testing import Network, operator_cases, query_of
 
 Provers = Mapping[str, Callable[[Graph], bool]]

@@ -20,7 +20,7 @@ import torch
 from big_m import SLACK, Rows, solve
 from dense_network import Array, Network, Zonotope, evaluate, read_network, side_by_side
 
-from vnnverify.loader import load_query
+from vnnverify.loading.loader import load_query
 from vnnverify.query import Polytope, Query, Region
 
 HERE = Path(__file__).parent

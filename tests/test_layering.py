@@ -94,7 +94,7 @@ def test_start_up_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["vnnverify", "vnnverify.supervisor", "vnnverify.results", "vnnverify.evaluation.run"]
+    "module", ["vnnverify", "vnnverify.process.supervisor", "vnnverify.results", "vnnverify.suites.run"]
 )
 def test_module_imports_nothing_heavy(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vnnverify.answering import verify
 from vnnverify.deadline import Deadline
-from vnnverify.job import Job
+from vnnverify.process.answering import verify
+from vnnverify.process.job import Job
 
 ROOT = Path(__file__).parents[1]
 HARD = ("controller_hard", "mnist_mlp_hard", "mnist_cnn_hard")

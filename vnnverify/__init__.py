@@ -20,11 +20,11 @@ if TYPE_CHECKING:
         verify_async,
         verify_many,
     )
-    from vnnverify.backend import Backend, ClauseBackend, Context, NoOptions, Outcome, Support, option
     from vnnverify.deadline import Deadline
     from vnnverify.errors import VnnverifyError
-    from vnnverify.hookspecs import BackendInfo, CommandInfo, OperatorInfo, hookimpl
-    from vnnverify.job import Progress
+    from vnnverify.plugin.backend import Backend, ClauseBackend, Context, NoOptions, Outcome, Support, option
+    from vnnverify.plugin.hookspecs import BackendInfo, CommandInfo, OperatorInfo, hookimpl
+    from vnnverify.process.job import Progress
     from vnnverify.properties import Property
     from vnnverify.query import Clause, Polytope, Query, Region
     from vnnverify.verdict import Guarantee, Verdict
@@ -42,11 +42,11 @@ _HOME = {
         "verify_async",
         "verify_many",
     ),
-    "backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "Support", "option"),
+    "plugin.backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "Support", "option"),
     "deadline": ("Deadline",),
     "errors": ("VnnverifyError",),
-    "hookspecs": ("BackendInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
-    "job": ("Progress",),
+    "plugin.hookspecs": ("BackendInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
+    "process.job": ("Progress",),
     "properties": ("Property",),
     "query": ("Clause", "Polytope", "Query", "Region"),
     "verdict": ("Guarantee", "Verdict"),

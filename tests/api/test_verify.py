@@ -41,7 +41,7 @@ def workers() -> list[int]:
     found = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "vnnverify.worker" in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
+            if "vnnverify.process.worker" in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
                 found.append(child.pid)
     return found
 

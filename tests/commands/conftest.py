@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from vnnverify.commands import main
-from vnnverify.job import Job
-from vnnverify.process import GRACE, WorkerProcess
+from vnnverify.process.handle import GRACE, WorkerProcess
+from vnnverify.process.job import Job
+from vnnverify.process.supervisor import make_report
 from vnnverify.results import Report
-from vnnverify.supervisor import make_report
 
 ROOT = Path(__file__).parents[2]
 BOX = "".join(f"(assert (>= X_{k} -1.0))\n(assert (<= X_{k} 1.0))\n" for k in range(2))

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from vnnverify.evaluation import Record, read_journal
+from vnnverify.suites import Record, read_journal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the misbehaviour is that of POSIX")
 

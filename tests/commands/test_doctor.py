@@ -12,7 +12,7 @@ import pytest
 
 import vnnverify.commands.doctor as doctor
 from vnnverify import BackendInfo
-from vnnverify.plugins import PluginFailure, Plugins
+from vnnverify.plugin.manager import PluginFailure, Plugins
 
 
 def broken() -> type:

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from vnnverify.commands.progress import progress_line
-from vnnverify.job import Progress
+from vnnverify.process.job import Progress
 
 ROOT = Path(__file__).parents[2]
 SEARCH = Progress("search", {"backend": "zonotope", "visited": 1234, "open": 7, "bound": None})

@@ -13,12 +13,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from vnnverify.capabilities import CAPABILITIES, OPSETS, built_in_operators, onnx_operators
-from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.control import CONTROL
 from vnnverify.importer.parsing import OLDEST_OPSET
 from vnnverify.importer.registry import supported_operators
 from vnnverify.importer.sequences import SEQUENCES
+from vnnverify.plugin.capabilities import CAPABILITIES, OPSETS, built_in_operators, onnx_operators
+from vnnverify.plugin.hookspecs import OperatorInfo
 from vnnverify.results.vnnlib2 import read_assignment
 
 DECLARED = (

@@ -12,9 +12,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from vnnverify.backend import Support
 from vnnverify.guard import Finding, FindingKind
-from vnnverify.loader import load_query
+from vnnverify.loading.loader import load_query
+from vnnverify.plugin.backend import Support
 
 
 def save(path: Path, *nodes: onnx.NodeProto, weight: np.ndarray | None = None) -> Path:
@@ -80,7 +80,7 @@ def test_constants_and_whole_numbers_are_never_cut_off(inside: Callable[..., Any
 def test_the_rest_of_the_graph_is_grown_into(
     inside: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import vnnverify.slicing as slicing
+    import vnnverify.diagnosis.slicing as slicing
 
     class Differing:
         def __init__(self, graph: Any, layout: Any, models: Any) -> None:
@@ -101,7 +101,7 @@ def test_the_rest_of_the_graph_is_grown_into(
 def test_an_operator_that_cannot_be_bounded(
     inside: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import vnnverify.slicing as slicing
+    import vnnverify.diagnosis.slicing as slicing
 
     def supports(graph: Any) -> Support:
         names = [node.name for node in graph.nodes if node.op.kind == "Tanh"]

@@ -28,7 +28,7 @@ SPEC = """
 
 PROGRAM = """
 import torch
-from vnnverify.plugins import load_plugins
+from vnnverify.plugin.manager import load_plugins
 from vnnverify.domains import interval
 plugins = load_plugins()
 plugins.install_rules()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import vnnverify
-from vnnverify import hookspecs, testing
+from vnnverify import testing
+from vnnverify.plugin import hookspecs
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "plugins" / "example"

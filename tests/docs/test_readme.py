@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from vnnverify.commands import app
-from vnnverify.plugins import load_plugins
+from vnnverify.plugin.manager import load_plugins
 from vnnverify.results import find_writer
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 from vnnverify.commands.show import command
-from vnnverify.coverage import treatment
+from vnnverify.diagnosis.coverage import treatment
 from vnnverify.importer import load_model, read_model
 
 ROOT = Path(__file__).parents[2]

@@ -19,8 +19,8 @@ from vnnverify.errors import ModelError
 from vnnverify.guard import FindingKind, Guard
 from vnnverify.guard.comparison import Comparison
 from vnnverify.importer import Model, read_model
-from vnnverify.loader import build_query
-from vnnverify.validate import judges_of
+from vnnverify.importer.sessions import judges_of
+from vnnverify.loading.loader import build_query
 from vnnverify.vnnlib import parse_property
 
 FEW, MANY = 200, 10_000

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from vnnverify.guard import Guard
 from vnnverify.importer import Model, read_model
 from vnnverify.ir import Graph
-from vnnverify.loader import build_query
+from vnnverify.loading.loader import build_query
 from vnnverify.query import Query
 from vnnverify.vnnlib import parse_property
 

@@ -13,6 +13,8 @@ from onnx import TensorProto, helper
 
 import vnnverify
 from vnnverify.deadline import Deadline
+from vnnverify.engine.runner import make_context
+from vnnverify.engine.strategy import decide, sequence
 from vnnverify.guard import Disagreement, Guard
 from vnnverify.guard.comparison import Comparison
 from vnnverify.importer import Model
@@ -23,8 +25,6 @@ from vnnverify.ops.sigmoidal import Sigmoid, Tanh
 from vnnverify.ops.steps import Ceil, Floor, Round, Trunc
 from vnnverify.ops.sums import Sum
 from vnnverify.query import Query
-from vnnverify.runner import make_context
-from vnnverify.strategy import decide, sequence
 
 Make = Callable[..., Model]
 Ask = Callable[..., Query]

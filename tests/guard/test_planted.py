@@ -16,7 +16,7 @@ from vnnverify.guard import Guard
 from vnnverify.guard.comparison import Comparison
 from vnnverify.guard.points import as_read
 from vnnverify.ir import Op
-from vnnverify.loader import load_query
+from vnnverify.loading.loader import load_query
 from vnnverify.ops.arrangement import Concat, Transpose
 from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.conv import Conv, ConvTranspose

@@ -16,8 +16,8 @@ import vnnverify
 from vnnverify.domains.interval import bounds
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer import load_model, read_model
+from vnnverify.importer.sessions import OnnxRunner
 from vnnverify.query import Region
-from vnnverify.validate import OnnxRunner
 
 FOLDER = Path(__file__).parent / "sklearn_models"
 ML = "ai.onnx.ml"

@@ -14,11 +14,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import Model, NodeView, Operand, load_model, read_model
 from vnnverify.importer.agreement import check_against_onnxruntime
 from vnnverify.importer.census import unsupported_operators
 from vnnverify.ops.piecewise import Relu
+from vnnverify.plugin.hookspecs import OperatorInfo
 
 Build = Callable[..., onnx.ModelProto]
 RNG = np.random.default_rng(3)

@@ -9,11 +9,11 @@ import onnx
 import pytest
 import torch
 
-from vnnverify.capabilities import built_in_operators
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer import read_model
 from vnnverify.importer.agreement import check_against_onnxruntime
 from vnnverify.importer.sequences import SEQUENCES
+from vnnverify.plugin.capabilities import built_in_operators
 
 PLACES = """<ir_version: 9, opset_import: ["" : 18]> g (float[3, 4] x) => (float[a, b] y)
 <int64 zero = {0}, int64 one = {1}, int64 last = {-1}, int64 two = {2}, int64 three = {3}, int64 far = {7},

@@ -13,7 +13,7 @@ from vnnverify.errors import ModelError
 from vnnverify.importer import read_model
 from vnnverify.importer.model import read_layout
 from vnnverify.importer.sizing import sized_inputs
-from vnnverify.loader import build_query
+from vnnverify.loading.loader import build_query
 from vnnverify.vnnlib import parse_property
 
 Axes = Sequence[int | str | None]

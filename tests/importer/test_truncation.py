@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from vnnverify.importer import read_model
-from vnnverify.loader import load_query
+from vnnverify.loading.loader import load_query
 
 PLACES = """
     <ir_version: 8, opset_import: ["" : 13]>

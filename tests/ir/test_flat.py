@@ -13,11 +13,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from vnnverify_bound_propagation.backend import BoundPropagation
 
-from vnnverify.backend import Context
 from vnnverify.deadline import Deadline
 from vnnverify.domains import interval
 from vnnverify.ir import flat
-from vnnverify.loader import load_query
+from vnnverify.loading.loader import load_query
+from vnnverify.plugin.backend import Context
 from vnnverify.verdict import Verdict
 
 PROPERTY = """

@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify.errors import UnsupportedModelError
 from vnnverify.importer import Model, read_model, reading
+from vnnverify.importer.opaque import Opaque, unread
 from vnnverify.importer.registry import find_reader
 from vnnverify.ir import Affine, Composite, Elementwise, Maximum
-from vnnverify.ops.opaque import Opaque, unread
 
 W = np.arange(6, dtype=np.float32).reshape(2, 3) / 4
 

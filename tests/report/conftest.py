@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vnnverify.evaluation import Header, Record
 from vnnverify.results import Explanation, Report, Witness
 from vnnverify.results.jsonl import JsonWriter
+from vnnverify.suites import Header, Record
 from vnnverify.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,10 @@ import pytest
 
 from vnnverify.commands import main
 from vnnverify.errors import PluginError
-from vnnverify.evaluation import Record
 from vnnverify.results.junit import junit_xml
 from vnnverify.results.runs import Run
 from vnnverify.results.tables import COLUMNS, csv_table, parquet_table
+from vnnverify.suites import Record
 from vnnverify.verdict import Verdict
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vnnverify.declared import Declared
 from vnnverify.errors import SpecError
+from vnnverify.inputs.declared import Declared
 from vnnverify.results import Report, Witness
 from vnnverify.results.jsonl import JsonWriter, read_report
 from vnnverify.results.vnnlib2 import Vnnlib2Writer, assigned, read_assignment

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vnnverify.evaluation.instances import Instance
 from vnnverify.results import Witness
 from vnnverify.results.vnnlib2 import read_assignment
 from vnnverify.scoring.judge import Standing, judge
+from vnnverify.suites.instances import Instance
 
 ROOT = Path(__file__).parents[2]
 TEXT = """

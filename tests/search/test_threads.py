@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vnnverify import Verdict
-from vnnverify.plugins import load_plugins
+from vnnverify.plugin.manager import load_plugins
 from vnnverify.search import in_threads, threads, worthwhile_threads
 from vnnverify.testing import context, zoo
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lark.exceptions import LarkError
 
 from vnnverify.errors import SpecError
-from vnnverify.files import read_bytes
+from vnnverify.inputs.files import read_bytes
 from vnnverify.vnnlib.ast import And, Arithmetic, Compare, Expr, Number, Or, Term, Variable
 from vnnverify.vnnlib.parse import make_arithmetic, parse
 from vnnverify.vnnlib.reference import parse_by_grammar

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vnnverify.dialect import is_second
+from vnnverify.inputs.dialect import is_second
 from vnnverify.vnnlib import load_property
 from vnnverify.vnnlib.ast import And, Arithmetic, Compare, Number, Or, Variable
 from vnnverify.vnnlib.merging import merge_equal_inputs

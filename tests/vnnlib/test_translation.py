@@ -10,7 +10,7 @@ import torch
 
 from vnnverify.errors import SpecError
 from vnnverify.importer import load_model
-from vnnverify.loader import build_query
+from vnnverify.loading.loader import build_query
 from vnnverify.query import Layout, Query, TensorSpec
 from vnnverify.vnnlib import load_property, parse_property
 from vnnverify.vnnlib.second import parse_second

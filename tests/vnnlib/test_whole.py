@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.query import Layout, Query, Replay, TensorSpec
-from vnnverify.representable import is_whole, whole_range
+from vnnverify.query.representable import is_whole, whole_range
 from vnnverify.vnnlib import normalize, parse_property
 from vnnverify.vnnlib.whole import MOST_CASES
 

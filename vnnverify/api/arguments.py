@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from vnnverify.errors import OptionError
-from vnnverify.job import LARGEST_SEED, parse_device
+from vnnverify.process.job import LARGEST_SEED, parse_device
 
 __all__ = ["check_keywords", "named_backends", "written_options"]
 

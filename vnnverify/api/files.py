@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from vnnverify.api.exporting import export, export_program
-from vnnverify.declared import Networks
 from vnnverify.errors import ModelError, OptionError, SpecError, VnnverifyError
-from vnnverify.external import check_whole
+from vnnverify.inputs.declared import Networks
+from vnnverify.inputs.external import check_whole
+from vnnverify.inputs.roles import check_roles
 from vnnverify.properties import Interface, Property, RelationalProperty
 from vnnverify.results.report import Report
-from vnnverify.roles import check_roles
 
 __all__ = ["Files", "given_as_files"]
 
@@ -215,7 +215,7 @@ def _interface(model: str) -> Interface:
     """
     import onnx
 
-    from vnnverify.files import read_bytes
+    from vnnverify.inputs.files import read_bytes
 
     try:
         graph = onnx.load_model_from_string(read_bytes(model)).graph

@@ -116,7 +116,7 @@ class Result:
             OptionError: there is no such format.
             FileError: the file cannot be written.
         """
-        from vnnverify.plugins import load_plugins
+        from vnnverify.plugin.manager import load_plugins
         from vnnverify.results import find_writer, write_file
 
         write_file(os.fspath(path), find_writer(style, load_plugins().writers).write(self.report))

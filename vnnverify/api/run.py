@@ -15,9 +15,9 @@ from vnnverify.api.arguments import check_keywords, named_backends, written_opti
 from vnnverify.api.files import given_as_files
 from vnnverify.api.result import Result
 from vnnverify.errors import OptionError, VnnverifyError
-from vnnverify.job import Job, Progress
+from vnnverify.process.job import Job, Progress
+from vnnverify.process.supervisor import make_report, supervise
 from vnnverify.results.report import Report
-from vnnverify.supervisor import make_report, supervise
 from vnnverify.verdict import Verdict
 
 __all__ = ["Run", "start", "verify", "verify_async", "verify_many"]
@@ -104,8 +104,8 @@ def _verify_here(job: Job, timeout: float, started: float, progress: Told | None
     """The job done in this process, which keeps its number of threads."""
     import torch
 
-    from vnnverify.answering import answers
     from vnnverify.deadline import Deadline
+    from vnnverify.process.answering import answers
 
     def told(record: dict[str, Any]) -> None:
         if progress is not None:

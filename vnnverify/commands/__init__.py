@@ -91,7 +91,7 @@ class _Commands(click.Group):
 
 
 def _plugin_commands() -> dict[str, Any]:
-    from vnnverify.plugins import load_plugins
+    from vnnverify.plugin.manager import load_plugins
 
     return load_plugins().commands
 

@@ -8,7 +8,7 @@ import typing
 
 import click
 
-from vnnverify.plugins import Plugins, load_plugins
+from vnnverify.plugin.manager import Plugins, load_plugins
 
 __all__ = ["command"]
 

@@ -16,15 +16,15 @@ import click
 
 from vnnverify.commands.verify import parse_options
 from vnnverify.errors import FileError, OptionError
-from vnnverify.job import parse_device
-from vnnverify.plugins import load_plugins
+from vnnverify.plugin.manager import load_plugins
+from vnnverify.process.job import parse_device
 from vnnverify.sizes import parse_size
 from vnnverify.verdict import Verdict
 
 if TYPE_CHECKING:
-    from vnnverify.evaluation.answering import Manner
-    from vnnverify.evaluation.pool import Worker
-    from vnnverify.evaluation.summary import Summary
+    from vnnverify.suites.answering import Manner
+    from vnnverify.suites.pool import Worker
+    from vnnverify.suites.summary import Summary
 
 __all__ = ["command"]
 
@@ -98,7 +98,7 @@ def _begun(out: str, given: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, 
     Raises:
         OptionError: nothing is given to begin with.
     """
-    from vnnverify.evaluation import read_header
+    from vnnverify.suites import read_header
 
     if not given["resume"]:
         raise OptionError("no instances given; name a list, or a folder with instances.csv")
@@ -111,11 +111,11 @@ def _begun(out: str, given: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, 
 
 
 def _run(lists: Sequence[str], asked: dict[str, Any], out: str, given: dict[str, Any]) -> int:
-    from vnnverify.evaluation.expected import expected_beside, read_expected
-    from vnnverify.evaluation.header import Header, machine, now, versions
-    from vnnverify.evaluation.instances import Limit, find_lists, read_instances, select, shard
-    from vnnverify.evaluation.progress import make_watcher
-    from vnnverify.evaluation.run import run
+    from vnnverify.suites.expected import expected_beside, read_expected
+    from vnnverify.suites.header import Header, machine, now, versions
+    from vnnverify.suites.instances import Limit, find_lists, read_instances, select, shard
+    from vnnverify.suites.progress import make_watcher
+    from vnnverify.suites.run import run
 
     found = find_lists(lists)
     known = read_expected(Path(asked["expected"])) if asked["expected"] else expected_beside(found)
@@ -153,14 +153,14 @@ def _run(lists: Sequence[str], asked: dict[str, Any], out: str, given: dict[str,
 @contextmanager
 def _workers(given: dict[str, Any], out: str, device: str) -> Iterator[Callable[[int], Worker]]:
     """What starts the workers, wherever they are."""
-    from vnnverify.condition import cores
-    from vnnverify.evaluation.run import local_workers
+    from vnnverify.process.condition import cores
+    from vnnverify.suites.run import local_workers
 
     memory = _memory(given["memory_limit"] or "0")
     if given["executor"] == "local":
         yield local_workers(out, threads=max(1, cores() // given["jobs"]), memory=memory)
         return
-    from vnnverify.evaluation.cluster import cluster_workers
+    from vnnverify.suites.cluster import cluster_workers
 
     with cluster_workers(given["ray_address"], given["jobs"], device=device, memory=memory) as hire:
         yield hire
@@ -172,7 +172,7 @@ def _manner(asked: dict[str, Any]) -> Manner:
     Raises:
         OptionError, PluginError: a backend or an option is none.
     """
-    from vnnverify.evaluation.answering import Manner
+    from vnnverify.suites.answering import Manner
 
     plugins = load_plugins()
     backends, sides = (_names(asked[key] or "") for key in ("backends", "cross_check"))
@@ -225,8 +225,8 @@ def _terminable() -> Iterator[None]:
 
 
 def _print_what_is_there(out: str, instances: int, *, as_json: bool) -> None:
-    from vnnverify.evaluation import read_journal
-    from vnnverify.evaluation.summary import Summary
+    from vnnverify.suites import read_journal
+    from vnnverify.suites.summary import Summary
 
     _print(Summary(instances, tuple(read_journal(out))), as_json=as_json)
 

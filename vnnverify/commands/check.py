@@ -32,13 +32,13 @@ def command(result: str, query: str | None, networks: tuple[str, ...]) -> int:
     """
     import torch
 
-    from vnnverify.dialect import is_second_file
-    from vnnverify.files import read_bytes
-    from vnnverify.loader import load_query
+    from vnnverify.inputs.dialect import is_second_file
+    from vnnverify.inputs.files import read_bytes
+    from vnnverify.inputs.roles import check_roles
+    from vnnverify.loading.loader import load_query
     from vnnverify.results.jsonl import read_report
     from vnnverify.results.vnncomp import read_witness
     from vnnverify.results.vnnlib2 import assigned, read_assignment
-    from vnnverify.roles import check_roles
 
     models = read_networks(networks)
     text = read_bytes(result).decode(errors="replace")

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from vnnverify import __version__
-from vnnverify.plugins import load_plugins
+from vnnverify.plugin.manager import load_plugins
 
 __all__ = ["command"]
 

@@ -19,7 +19,7 @@ def command(folders: tuple[str, ...], out: str, as_json: bool) -> int:
 
     Parts that contradict each other are refused. Exit code 1 if a verdict contradicts what is expected.
     """
-    from vnnverify.evaluation.merge import merge
+    from vnnverify.suites.merge import merge
 
     summary = merge(folders, out)
     click.echo(json.dumps(summary.to_record()) if as_json else "\n".join(summary.lines()))

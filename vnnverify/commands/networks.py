@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
-from vnnverify.declared import Networks
 from vnnverify.errors import OptionError
+from vnnverify.inputs.declared import Networks
 
 __all__ = ["read_networks"]
 

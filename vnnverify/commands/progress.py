@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from vnnverify.job import Progress
+from vnnverify.process.job import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console

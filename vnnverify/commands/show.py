@@ -11,7 +11,7 @@ import click
 from vnnverify.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
-    from vnnverify.coverage import BackendAnswer, ClauseSize, Coverage, NodeGroup
+    from vnnverify.diagnosis.coverage import BackendAnswer, ClauseSize, Coverage, NodeGroup
     from vnnverify.query import Query
 
 __all__ = ["command"]
@@ -66,13 +66,13 @@ def command(model: str, query: str | None, each: bool, as_json: bool) -> int:
 
 
 def _coverage(path: str, query: str | None) -> Coverage:
-    from vnnverify.coverage import coverage_of, unreadable
-    from vnnverify.external import read_model_file
+    from vnnverify.diagnosis.coverage import coverage_of, unreadable
     from vnnverify.importer import read_model
     from vnnverify.importer.census import unsupported_operators
-    from vnnverify.loader import build_query
-    from vnnverify.networks import join_networks, read_declared
-    from vnnverify.plugins import load_plugins
+    from vnnverify.inputs.external import read_model_file
+    from vnnverify.loading.loader import build_query
+    from vnnverify.loading.networks import join_networks, read_declared
+    from vnnverify.plugin.manager import load_plugins
     from vnnverify.vnnlib import load_property
 
     plugins = load_plugins()
@@ -95,7 +95,7 @@ def _coverage(path: str, query: str | None) -> Coverage:
 
 
 def _model(found: Coverage, *, each: bool) -> None:
-    from vnnverify.coverage import groups
+    from vnnverify.diagnosis.coverage import groups
 
     shown = groups(found.nodes, len(found.nodes) if each else _ROWS)
     rows = [_HEADER, *map(_row, shown)]

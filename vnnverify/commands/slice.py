@@ -22,9 +22,9 @@ def command(model: str, node: str | None, output: str) -> int:
     Writes FOLDER/slice.onnx, and FOLDER/slice.vnnlib: a box around values seen at random inputs, and one
     comparison of outputs. Says so if nothing fails.
     """
-    from vnnverify.external import read_model_file
-    from vnnverify.plugins import load_plugins
-    from vnnverify.slicing import slice_of
+    from vnnverify.diagnosis.slicing import slice_of
+    from vnnverify.inputs.external import read_model_file
+    from vnnverify.plugin.manager import load_plugins
 
     plugins = load_plugins()
     plugins.install_rules()

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vnnverify.capabilities import CAPABILITIES
+from vnnverify.plugin.capabilities import CAPABILITIES
 
 __all__ = ["command"]
 

@@ -9,15 +9,15 @@ from typing import Any
 import click
 
 from vnnverify.commands.networks import read_networks
-from vnnverify.declared import Networks
-from vnnverify.dialect import equal_networks, is_second_file
 from vnnverify.errors import OptionError
-from vnnverify.job import LARGEST_SEED, Job, parse_device
-from vnnverify.plugins import load_plugins
+from vnnverify.inputs.declared import Networks
+from vnnverify.inputs.dialect import equal_networks, is_second_file
+from vnnverify.inputs.roles import MODEL, check_roles, role_of
+from vnnverify.plugin.manager import load_plugins
+from vnnverify.process.job import LARGEST_SEED, Job, parse_device
+from vnnverify.process.supervisor import supervise
 from vnnverify.results import Report, ResultWriter, find_writer, require_writable, write_file
 from vnnverify.results.vnnlib2 import Vnnlib2Writer
-from vnnverify.roles import MODEL, check_roles, role_of
-from vnnverify.supervisor import supervise
 from vnnverify.verdict import Verdict
 
 __all__ = ["command", "parse_options"]

@@ -12,7 +12,6 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from vnnverify.backend import Support
 from vnnverify.domains import products, relaxation
 from vnnverify.domains.domain import Domain
 from vnnverify.errors import UnsupportedOperator
@@ -31,6 +30,7 @@ from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sums import ReduceSum, Sum
+from vnnverify.plugin.backend import Support
 from vnnverify.query import Region
 
 __all__ = ["Interval", "bounds", "bounds_of_values", "domain", "supports"]

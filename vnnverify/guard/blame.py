@@ -14,8 +14,8 @@ from torch import Tensor
 from vnnverify.deadline import Deadline
 from vnnverify.guard.comparison import Comparison
 from vnnverify.importer.extraction import Parts
+from vnnverify.importer.sessions import judges_of
 from vnnverify.query import ModelFile
-from vnnverify.validate import judges_of
 
 __all__ = ["Blamed", "first_differing_node"]
 

@@ -17,10 +17,10 @@ from vnnverify.guard.blame import first_differing_node
 from vnnverify.guard.comparison import Comparison, Finding, FindingKind
 from vnnverify.guard.inside import before_steps
 from vnnverify.guard.points import as_read, extreme_points, points_of
+from vnnverify.importer.opaque import Opaque
+from vnnverify.importer.sessions import judges_of
 from vnnverify.ops import steps
-from vnnverify.ops.opaque import Opaque
 from vnnverify.query import ModelFile, Query, Replay
-from vnnverify.validate import judges_of
 
 __all__ = ["Disagreement", "Guard"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.query import Clause, Layout, Query, TensorSpec
-from vnnverify.representable import FLOAT_TYPES, ends, is_whole, nearest
+from vnnverify.query.representable import FLOAT_TYPES, ends, is_whole, nearest
 
 __all__ = ["as_read", "extreme_points", "points_of"]
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from vnnverify.importer.model import Model
+from vnnverify.importer.sessions import OnnxRunner
 from vnnverify.numerics import AGREEMENT, HALF_AGREEMENT
 from vnnverify.query import Layout, TensorSpec
-from vnnverify.validate import OnnxRunner
 
 __all__ = ["agreement_needed", "check_against_onnxruntime"]
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.parsing import parse
 from vnnverify.importer.registry import find_reader
 from vnnverify.importer.sequences import SEQUENCES
+from vnnverify.plugin.hookspecs import OperatorInfo
 
 __all__ = ["unsupported_operators"]
 

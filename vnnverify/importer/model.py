@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vnnverify.errors import ModelError, UnsupportedModelError
-from vnnverify.external import read_model_file
-from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer import readers
 from vnnverify.importer.acceptance import observed_layout
 from vnnverify.importer.builder import REMEDY
@@ -18,8 +16,10 @@ from vnnverify.importer.precision import model_roundoff
 from vnnverify.importer.reading import declared_layout, read_graph
 from vnnverify.importer.sizing import sized_inputs
 from vnnverify.importer.truncation import truncated_inputs
+from vnnverify.inputs.external import read_model_file
 from vnnverify.ir import Graph
 from vnnverify.ir.simplify import simplify
+from vnnverify.plugin.hookspecs import OperatorInfo
 from vnnverify.query import Layout
 
 __all__ = ["Model", "load_model", "read_layout", "read_model"]
@@ -41,7 +41,7 @@ class Model:
 
     def unsimplified(self) -> Graph:
         """The graph node by node, as the file has it. Of a black box, the black box."""
-        from vnnverify.ops.opaque import Opaque
+        from vnnverify.importer.opaque import Opaque
 
         if any(isinstance(node.op, Opaque) for node in self.graph.nodes):
             return self.graph
@@ -126,7 +126,7 @@ def _read(
     except UnsupportedModelError as error:
         if not opaque:
             raise
-        from vnnverify.ops.opaque import opaque_graph
+        from vnnverify.importer.opaque import opaque_graph
 
         layout = observed_layout(data, declared_layout(proto))
         graph = opaque_graph(data, layout, str(error).removesuffix(f"; {REMEDY}"))

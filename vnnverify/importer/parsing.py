@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import onnx
 
 from vnnverify.errors import ModelError, UnsupportedModelError
-from vnnverify.external import refuse_external
 from vnnverify.importer.acceptance import takes
 from vnnverify.importer.labels import drop_text
 from vnnverify.importer.liveness import drop_dead, graphs_of, reads_of
+from vnnverify.inputs.external import refuse_external
 
 __all__ = ["OLDEST_OPSET", "Parsed", "one_line", "parse"]
 

@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 
 from vnnverify.errors import ModelError, UnsupportedModelError
-from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.builder import REMEDY, Builder, NodeView, Operand, as_tensor
 from vnnverify.importer.control import CONTROL, Results
 from vnnverify.importer.element_types import result_types, widened
@@ -29,6 +28,7 @@ from vnnverify.importer.sequences import SEQUENCES, Known, TensorList, tensors
 from vnnverify.importer.sizing import model_inputs
 from vnnverify.ir import Graph, Value
 from vnnverify.ops.arrangement import Constant
+from vnnverify.plugin.hookspecs import OperatorInfo
 from vnnverify.query import Layout, TensorSpec
 
 __all__ = ["declared_layout", "read_graph"]

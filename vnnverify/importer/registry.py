@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from vnnverify.hookspecs import OperatorInfo
 from vnnverify.importer.builder import NodeReader
+from vnnverify.plugin.hookspecs import OperatorInfo
 
 __all__ = ["find_reader", "reads", "supported_operators"]
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from vnnverify import __version__
 from vnnverify.errors import PluginError, SpecError
-from vnnverify.evaluation.record import Record
 from vnnverify.report.rows import Gathering, row
 from vnnverify.report.summary import Summary, backends, families
 from vnnverify.results.runs import Run, instance_name
 from vnnverify.results.tables import subproblems
+from vnnverify.suites.record import Record
 
 __all__ = ["build_page"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vnnverify.evaluation.record import Record
+from vnnverify.suites.record import Record
 from vnnverify.verdict import Verdict
 
 __all__ = ["BackendSummary", "Summary", "backends", "families"]

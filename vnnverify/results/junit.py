@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from vnnverify.evaluation.record import Record
+from vnnverify.suites.record import Record
 from vnnverify.verdict import Verdict
 
 __all__ = ["junit_xml"]

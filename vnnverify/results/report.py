@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from vnnverify.declared import Declared, Networks
+from vnnverify.inputs.declared import Declared, Networks
 from vnnverify.results.explanation import Explanation
 from vnnverify.verdict import Guarantee, Verdict
 

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vnnverify.errors import FileError, SpecError
-from vnnverify.evaluation.header import Header
-from vnnverify.evaluation.journal import JOURNAL, read_header, read_journal
-from vnnverify.evaluation.record import Record
-from vnnverify.evaluation.table import TABLE
-from vnnverify.files import read_bytes
+from vnnverify.inputs.files import read_bytes
 from vnnverify.results.jsonl import read_report
 from vnnverify.results.report import Report, Witness
 from vnnverify.results.vnncomp import read_witness
 from vnnverify.results.vnnlib2 import read_assignment
+from vnnverify.suites.header import Header
+from vnnverify.suites.journal import JOURNAL, read_header, read_journal
+from vnnverify.suites.record import Record
+from vnnverify.suites.table import TABLE
 from vnnverify.verdict import Verdict
 
 __all__ = [

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vnnverify.errors import PluginError
-from vnnverify.evaluation.record import Record
 from vnnverify.results.runs import Run
+from vnnverify.suites.record import Record
 
 __all__ = ["COLUMNS", "csv_table", "parquet_table", "subproblems"]
 

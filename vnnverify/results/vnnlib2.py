@@ -14,8 +14,8 @@ from decimal import Decimal
 from itertools import zip_longest
 from math import prod
 
-from vnnverify.declared import Declared
 from vnnverify.errors import SpecError
+from vnnverify.inputs.declared import Declared
 from vnnverify.results.report import Report, Witness
 from vnnverify.verdict import Verdict
 

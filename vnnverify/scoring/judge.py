@@ -13,8 +13,8 @@ from enum import Enum
 from pathlib import Path
 
 from vnnverify.errors import SpecError, VnnverifyError
-from vnnverify.evaluation.instances import Instance
 from vnnverify.results.report import Witness
+from vnnverify.suites.instances import Instance
 
 __all__ = ["TOLERANCE", "Standing", "judge"]
 
@@ -56,10 +56,10 @@ def _judge(witness: Witness, instance: Instance) -> tuple[Standing, str]:
 
     import numpy as np
 
-    from vnnverify.external import read_model_file
     from vnnverify.importer.model import read_layout
+    from vnnverify.importer.sessions import OnnxRunner
+    from vnnverify.inputs.external import read_model_file
     from vnnverify.report.pictures import box_of
-    from vnnverify.validate import OnnxRunner
 
     data, layout = read_layout(read_model_file(instance.networks).data, prop.inputs)
     types = {spec.dtype for spec in layout.inputs}
@@ -91,7 +91,7 @@ def _judge_networks(witness: Witness, instance: Instance) -> tuple[Standing, str
     one inside."""
     import torch
 
-    from vnnverify.loader import load_query
+    from vnnverify.loading.loader import load_query
     from vnnverify.results.vnnlib2 import assigned
 
     query = load_query(instance.networks, instance.query_path, opaque=True)

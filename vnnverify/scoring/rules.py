@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vnnverify.errors import SpecError
-from vnnverify.evaluation.instances import Instance
-from vnnverify.evaluation.record import Record
 from vnnverify.results.report import Witness
 from vnnverify.results.runs import Name, Run, instance_name, stores_witnesses, witness_of
 from vnnverify.scoring.judge import Standing, judge
+from vnnverify.suites.instances import Instance
+from vnnverify.suites.record import Record
 from vnnverify.verdict import Verdict
 
 __all__ = ["RIGHT", "WRONG", "Board", "Entry", "Standing", "score"]

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from vnnverify.backend import Context
 from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import proves
+from vnnverify.plugin.backend import Context
 from vnnverify.search.batch import BatchSize
 from vnnverify.search.threads import in_threads, worthwhile_threads
 

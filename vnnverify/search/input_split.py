@@ -17,9 +17,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from vnnverify.backend import Context
 from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import lower_as, upper_as
+from vnnverify.plugin.backend import Context
 from vnnverify.query import Query
 from vnnverify.search.batch import BatchSize
 from vnnverify.search.boxes import Boxes

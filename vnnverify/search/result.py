@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from vnnverify.backend import Outcome
+from vnnverify.plugin.backend import Outcome
 from vnnverify.query import Query
 from vnnverify.sharing import Parcel
 

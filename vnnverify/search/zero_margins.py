@@ -9,13 +9,13 @@ import operator
 import torch
 from torch import Tensor
 
-from vnnverify.backend import Context
 from vnnverify.deadline import Deadline
 from vnnverify.domains import interval
 from vnnverify.domains.ordering import Ordering
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
 from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
+from vnnverify.plugin.backend import Context
 from vnnverify.query import Clause, Polytope, Query
 
 __all__ = ["ZeroMargins", "without_zero_margins"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vnnverify.backend import Backend
+from vnnverify.plugin.backend import Backend
 from vnnverify.testing.backend_checks import BACKEND_CHECKS, BackendCheck
 from vnnverify.testing.records import CheckRecord, CheckSkipped, run_checks
 from vnnverify.testing.subject import Settings, name_of

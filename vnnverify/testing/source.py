@@ -10,8 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from vnnverify.importer import Model, read_model
+from vnnverify.importer.sessions import judges_of
 from vnnverify.query import Clause, Polytope, Query, Replay
-from vnnverify.validate import judges_of
 
 __all__ = ["ModelSource", "query_of"]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from vnnverify.backend import Backend, Context, Outcome
 from vnnverify.deadline import Deadline
+from vnnverify.engine.runner import make_context
+from vnnverify.plugin.backend import Backend, Context, Outcome
 from vnnverify.query import Query
-from vnnverify.runner import make_context
 from vnnverify.testing.records import CheckFailure, CheckSkipped
 from vnnverify.testing.zoo import Specimen, zoo
 from vnnverify.verdict import Guarantee, Verdict

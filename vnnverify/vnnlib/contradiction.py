@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from vnnverify.inequalities import Inequality, contradictory
+from vnnverify.query.inequalities import Inequality, contradictory
 from vnnverify.vnnlib.ast import Compare
 from vnnverify.vnnlib.cases import Cases
 from vnnverify.vnnlib.rows import FloatRow, NonlinearTerm, linear_terms

@@ -8,9 +8,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vnnverify.dialect import is_second, resembles_protobuf
 from vnnverify.errors import SpecError
-from vnnverify.files import read_bytes
+from vnnverify.inputs.dialect import is_second, resembles_protobuf
+from vnnverify.inputs.files import read_bytes
 from vnnverify.vnnlib.ast import Expr, Variable
 from vnnverify.vnnlib.declaration import NetworkDeclaration, element_name
 from vnnverify.vnnlib.parse import Script, make_leaf, parse, place

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vnnverify.query import Region
-from vnnverify.representable import EXACT_WHOLE, whole_range
+from vnnverify.query.representable import EXACT_WHOLE, whole_range
 
 __all__ = ["MOST_CASES", "keep_to_types", "split_whole"]
 

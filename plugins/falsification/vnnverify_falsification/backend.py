@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Backend, Context, Deadline, Outcome, Query, option
-from vnnverify.model_points import Points, points_in
+from vnnverify.query.model_points import Points, points_in
 from vnnverify_falsification.concrete import try_centres, try_corners
 from vnnverify_falsification.gradient import descend, gives_gradient
 from vnnverify_falsification.hunt import BLIND_BATCH, Hunt

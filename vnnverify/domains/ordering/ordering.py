@@ -29,13 +29,13 @@ from vnnverify.domains.ordering.effort import Effort, Spent
 from vnnverify.domains.ordering.form import Form
 from vnnverify.domains.ordering.lines import bend, lines_beside
 from vnnverify.domains.ordering.structure import ONE, ZERO, Element, Structure, is_exact
-from vnnverify.inequalities import Inequality, contradictory
 from vnnverify.ir.graph import Graph
 from vnnverify.ir.op import Elementwise, Maximum, flat
 from vnnverify.ops.piecewise import Abs, Relu
 from vnnverify.ops.smooth import Exp, Log
 from vnnverify.ops.steps import Sign, Step
 from vnnverify.query import Polytope, Region
+from vnnverify.query.inequalities import Inequality, contradictory
 
 __all__ = ["EFFORT", "Ordering"]
 

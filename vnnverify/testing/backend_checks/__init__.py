@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vnnverify.backend import Backend
+from vnnverify.plugin.backend import Backend
 from vnnverify.testing.backend_checks.deadline import check_expired_deadline, check_short_deadline
 from vnnverify.testing.backend_checks.devices import check_cuda_agrees
 from vnnverify.testing.backend_checks.imports import check_light_import

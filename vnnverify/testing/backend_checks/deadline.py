@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vnnverify.backend import Backend
+from vnnverify.plugin.backend import Backend
 from vnnverify.query import Clause, Query
 from vnnverify.testing.network import Network
 from vnnverify.testing.records import CheckSkipped, demand, for_each

@@ -9,8 +9,8 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any
 
-from vnnverify.backend import Backend
-from vnnverify.plugins import GROUP
+from vnnverify.plugin.backend import Backend
+from vnnverify.plugin.manager import GROUP
 from vnnverify.testing.records import CheckSkipped, demand
 from vnnverify.testing.subject import Settings
 

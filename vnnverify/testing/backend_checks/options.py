@@ -6,8 +6,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, get_type_hints
 
-from vnnverify.backend import Backend
 from vnnverify.errors import OptionError
+from vnnverify.plugin.backend import Backend
 from vnnverify.testing.records import CheckFailure, demand
 from vnnverify.testing.subject import Settings
 

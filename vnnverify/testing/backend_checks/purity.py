@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vnnverify.backend import Backend
+from vnnverify.plugin.backend import Backend
 from vnnverify.query import Query
 from vnnverify.testing.records import demand, for_each
 from vnnverify.testing.subject import Settings, ask, context, supported_zoo

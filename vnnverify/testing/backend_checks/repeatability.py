@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vnnverify.backend import Backend
+from vnnverify.plugin.backend import Backend
 from vnnverify.testing.records import demand, for_each
 from vnnverify.testing.subject import Settings, ask, context, supported_zoo
 from vnnverify.testing.zoo import Specimen

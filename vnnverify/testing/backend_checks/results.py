@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vnnverify.backend import Backend, Result
-from vnnverify.plugins import load_plugins
+from vnnverify.engine.runner import run
+from vnnverify.plugin.backend import Backend, Result
+from vnnverify.plugin.manager import load_plugins
 from vnnverify.results import Report, Witness, find_writer
-from vnnverify.runner import run
 from vnnverify.testing.records import CheckFailure, demand, for_each
 from vnnverify.testing.subject import Settings, ask, context, supported_zoo
 from vnnverify.testing.zoo import Specimen

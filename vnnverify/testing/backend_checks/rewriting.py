@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from vnnverify.backend import Backend
+from vnnverify.plugin.backend import Backend
 from vnnverify.query import Clause, Polytope, Query, Region
 from vnnverify.testing.records import demand, for_each
 from vnnverify.testing.source import query_of

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vnnverify.backend import Backend, Support
 from vnnverify.ir import Elementwise, Graph, Node, Op, Value
+from vnnverify.plugin.backend import Backend, Support
 from vnnverify.query import Clause, Query
 from vnnverify.testing.network import Network
 from vnnverify.testing.records import CheckFailure, demand

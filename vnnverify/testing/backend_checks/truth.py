@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from vnnverify.backend import Backend, Outcome
+from vnnverify.plugin.backend import Backend, Outcome
 from vnnverify.testing.exact import reachable
 from vnnverify.testing.records import demand, for_each
 from vnnverify.testing.subject import Settings, answer, context, supported_zoo

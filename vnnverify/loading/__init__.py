@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From files to one query, and back: the judge of witnesses."""
