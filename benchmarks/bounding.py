@@ -23,17 +23,17 @@ from vnnverify_abstract_domains.backend import BoxBounder
 from vnnverify_abstract_domains.propagation import least_memory
 from vnnverify_abstract_domains.rules import domain as zonotopes
 from vnnverify_bound_propagation.activation import DualBounder, Goal
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.improvement import Improvement
-from vnnverify_bound_propagation.state import State
 
 from vnnverify import Clause, Deadline, Polytope, Query
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.specification import Specification
+from vnnverify.bounds.state import State
 from vnnverify.domains import interval
 from vnnverify.engine.runner import make_context
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.loading.loader import load_query
 from vnnverify.numerics import direct_convolutions
-from vnnverify.search import Specification
 
 CASES = {
     "mnist_fc 256x6": ("mnist_fc", "onnx/mnist-net_256x6.onnx", "vnnlib/prop_0_0.03.vnnlib"),

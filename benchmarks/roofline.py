@@ -18,13 +18,13 @@ from pathlib import Path
 
 import torch
 from instances import matmul_rate, write_section
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
 
 from vnnverify import Deadline
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Affine, Graph, flat
 from vnnverify.loading.loader import load_query
-from vnnverify.search import Specification
 
 CASES = {
     "mnist_fc 256x6": ("mnist_fc", "onnx/mnist-net_256x6.onnx", "vnnlib/prop_0_0.03.vnnlib"),

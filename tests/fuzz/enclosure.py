@@ -10,14 +10,14 @@ from torch import Tensor
 from vnnverify_abstract_domains.propagation import propagate
 from vnnverify_abstract_domains.rules import domain as zonotopes
 from vnnverify_abstract_domains.zonotope import TooBig
-from vnnverify_bound_propagation.bounds import Propagator
 
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.specification import Specification
 from vnnverify.deadline import Deadline
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Graph
 from vnnverify.query import Clause, Polytope, Region
-from vnnverify.search import Specification
 
 __all__ = ["DOMAINS", "escape"]
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from vnnverify import Query, Verdict
+from vnnverify.bounds.specification import Specification
 from vnnverify.deadline import Deadline
 from vnnverify.domains import interval
-from vnnverify.search import BoxBounds, InputSplit, SearchResult, Specification, handing
+from vnnverify.search import BoxBounds, InputSplit, SearchResult, handing
 from vnnverify.sharing import Parcel, Returned
 from vnnverify.testing import context, zoo
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Query, Verdict
+from vnnverify.bounds.specification import Specification
 from vnnverify.numerics import middle, proves, varies
 from vnnverify.search import (
     ActivationBounds,
@@ -17,7 +18,6 @@ from vnnverify.search import (
     BoxBounds,
     Branches,
     InputSplit,
-    Specification,
 )
 from vnnverify.search.clip import clip
 from vnnverify.search.cut import cut_points

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline, Query, Verdict
+from vnnverify.bounds.specification import Specification
 from vnnverify.domains import interval
 from vnnverify.numerics import varies
-from vnnverify.search import BoxBounds, InputSplit, Specification
+from vnnverify.search import BoxBounds, InputSplit
 from vnnverify.testing import context, zoo
 
 

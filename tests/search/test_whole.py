@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vnnverify import Clause, Query
+from vnnverify.bounds.specification import Specification
 from vnnverify.domains import interval
-from vnnverify.search import BoxBounds, InputSplit, Specification
+from vnnverify.search import BoxBounds, InputSplit
 from vnnverify.search.whole import WholeInputs
 from vnnverify.testing import Network, box, context, halfspaces, query_of
 

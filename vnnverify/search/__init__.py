@@ -11,8 +11,6 @@ from vnnverify.search.activation_split import (
 )
 from vnnverify.search.input_split import Bounder, BoxBounds, InputSplit
 from vnnverify.search.result import SearchResult
-from vnnverify.search.specification import Specification
-from vnnverify.search.threads import in_threads, worthwhile_threads
 from vnnverify.search.zero_margins import without_zero_margins
 
 __all__ = [
@@ -25,9 +23,6 @@ __all__ = [
     "Branches",
     "InputSplit",
     "SearchResult",
-    "Specification",
     "bound_in_threads",
-    "in_threads",
     "without_zero_margins",
-    "worthwhile_threads",
 ]

@@ -17,11 +17,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import proves
 from vnnverify.plugin.backend import Context
 from vnnverify.search.batch import BatchSize
-from vnnverify.search.threads import in_threads, worthwhile_threads
 
 __all__ = ["ActivationBounder", "ActivationBounds", "ActivationSplit", "Branches", "bound_in_threads"]
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.specification import Specification
 from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import lower_as, upper_as
 from vnnverify.plugin.backend import Context
@@ -26,7 +27,6 @@ from vnnverify.search.boxes import Boxes
 from vnnverify.search.clip import clip
 from vnnverify.search.handing import HandedOut
 from vnnverify.search.result import SearchResult
-from vnnverify.search.specification import Specification
 from vnnverify.search.whole import WholeInputs
 from vnnverify.search.zero_margins import ZeroMargins
 

@@ -10,8 +10,8 @@ import torch
 from vnnverify_abstract_domains.backend import BoxBounder, ZonotopeBackend, ZonotopeOptions
 
 from vnnverify import Backend, Verdict
+from vnnverify.bounds.specification import Specification
 from vnnverify.query import Clause
-from vnnverify.search import Specification
 from vnnverify.testing import (
     Network,
     Settings,

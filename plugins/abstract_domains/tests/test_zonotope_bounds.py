@@ -8,6 +8,7 @@ from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig, Zonotope
 
 from vnnverify import Clause, Deadline, Polytope, Region
+from vnnverify.bounds.specification import Specification
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Bilinear, Graph, Node, Value
@@ -15,7 +16,6 @@ from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.maximum import Max, ReduceMax
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.sums import Sum
-from vnnverify.search import Specification
 from vnnverify.testing import check_domain, operator_cases
 
 

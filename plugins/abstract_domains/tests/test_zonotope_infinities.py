@@ -11,8 +11,8 @@ from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import Symbols, Zonotope
 
 from vnnverify import Deadline
+from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Graph
-from vnnverify.search import Specification
 from vnnverify.testing import check_overflow
 
 NAN, INF = float("nan"), float("inf")

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 
 from vnnverify import Backend, Context, Outcome, Query, Support, option
+from vnnverify.bounds.specification import Specification
+from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
 from vnnverify.search import (
     BoxBounds,
     InputSplit,
-    Specification,
-    in_threads,
     without_zero_margins,
-    worthwhile_threads,
 )
 from vnnverify_abstract_domains.propagation import OutOfTime, least_memory, propagate
 from vnnverify_abstract_domains.rules import domain

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.bounds.specification import Specification
 from vnnverify.domains import interval
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.numerics import gamma, round_down, unit_roundoff, varies
-from vnnverify.search import Specification
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import (
     WORKING_COPIES,

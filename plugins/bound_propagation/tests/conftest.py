@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Problems
 
 from vnnverify import Context, Deadline
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu

@@ -8,11 +8,11 @@ import pytest
 import torch
 from vnnverify_bound_propagation import backend as module
 from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.boxes import DeepBoxBounder, Limits
 from vnnverify_bound_propagation.signs import SignSearch
 
 from vnnverify import Backend, Deadline, Verdict
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.search import InputSplit
 from vnnverify.testing import Settings, Specimen, context, parametrize_with_backend_checks, zoo
 

@@ -9,11 +9,11 @@ import torch
 from scipy.optimize import linprog
 from torch import Tensor
 from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.cells import Cells, ascend, certify, tighten
 from vnnverify_bound_propagation.hinges import Hinges, has_one_hidden_layer
 
 from vnnverify import Clause, Deadline, Polytope, Query, Region, Verdict
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu

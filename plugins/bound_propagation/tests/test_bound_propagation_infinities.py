@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.cells import Cells, ascend, certify, tighten
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.hinges import Hinges
@@ -18,8 +17,9 @@ from vnnverify_bound_propagation.splits import bound_by_cases
 from vnnverify_bound_propagation.tightening import Tightening
 
 from vnnverify import Deadline
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Graph
-from vnnverify.search import Specification
 from vnnverify.testing import check_overflow
 
 from .conftest import NEVER, prepared

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.improvement import Improvement
 
 from vnnverify import Deadline, Verdict
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.deadline import OutOfTime
 from vnnverify.ir import Elementwise, Graph, Node, Value
 from vnnverify.ops.bilinear import Mul

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.pruning import without_dead
-from vnnverify_bound_propagation.state import State
 
 from vnnverify import Deadline
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.state import State
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu

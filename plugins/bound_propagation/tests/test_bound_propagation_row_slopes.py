@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation import backward, windows
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.improvement import Improvement
-from vnnverify_bound_propagation.row_slopes import RowSlopes, ascend, best_cases
-from vnnverify_bound_propagation.state import State
 
 from vnnverify import Deadline
+from vnnverify.bounds import backward
+from vnnverify.bounds.backward import patches
+from vnnverify.bounds.optimise.row_slopes import RowSlopes, ascend, best_cases
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.state import State
 from vnnverify.ir import Graph, Node, Op, Value
 from vnnverify.ops.arrangement import Select
 from vnnverify.ops.conv import Conv
@@ -136,12 +137,12 @@ def test_windows_with_chosen_slopes_bound_as_whole_rows_do(dtype: torch.dtype) -
     element = torch.arange(0, value.size, 7)
     count, zero = element.numel(), torch.zeros(element.numel(), dtype=dtype)
     where, sign = torch.zeros(count, dtype=torch.long), torch.ones(count, dtype=dtype)
-    window = windows.units(value.shape, where, element, sign)
+    patch = patches.units(value.shape, where, element, sign)
     rows = backward.Rows(count, per_box=count)
 
     def bound(slopes: RowSlopes) -> backward.Linear:
         return backward.lower_bounds(
-            tool.graph, state.with_row_slopes(slopes), {value: window}, rows, zero, ends_only=True
+            tool.graph, state.with_row_slopes(slopes), {value: patch}, rows, zero, ends_only=True
         )
 
     plain = bound(RowSlopes()).lower
@@ -150,7 +151,7 @@ def test_windows_with_chosen_slopes_bound_as_whole_rows_do(dtype: torch.dtype) -
     assert last.widest == 9 * 4
     assert bool((found >= plain).all()) and float((found - plain).max()) > 1e-2
     cases = backward.Rows(4 * count, per_box=4 * count)
-    many = windows.units(value.shape, *(t.repeat_interleave(4) for t in (where, element, sign)))
+    many = patches.units(value.shape, *(t.repeat_interleave(4) for t in (where, element, sign)))
 
     def bound_cases(slopes: RowSlopes) -> backward.Linear:
         return backward.lower_bounds(

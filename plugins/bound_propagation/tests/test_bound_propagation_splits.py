@@ -7,13 +7,13 @@ import itertools
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.backward import Linear
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Problems
 from vnnverify_bound_propagation.splits import best_splits, bound_by_cases
 
 from vnnverify import Deadline
+from vnnverify.bounds.backward import Linear
+from vnnverify.bounds.propagation import Propagator
 
 from .conftest import NEVER, prepared
 

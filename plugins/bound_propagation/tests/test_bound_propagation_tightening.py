@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 from vnnverify_bound_propagation.activation import DualBounder, Goal
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Ascent, Problems
 from vnnverify_bound_propagation.tightening import Sensitivity, Tightening, sensitivity
 from vnnverify_bound_propagation.tightening_search import TighteningBounder
 
 from vnnverify import Context, Deadline, Polytope
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.search import ActivationSplit, Branches
 
 from .conftest import NEVER, context, network, prepared

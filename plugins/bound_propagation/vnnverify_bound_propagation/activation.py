@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.state import State
 from vnnverify.numerics import upper_as
 from vnnverify.query import Polytope
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Ascent, Problems
 from vnnverify_bound_propagation.pruning import without_dead
 from vnnverify_bound_propagation.splits import best_splits
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["DualBounder", "Goal", "stacked"]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 
 from vnnverify import Backend, Context, Outcome, Query, Support, option
+from vnnverify.bounds import backward
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Affine
 from vnnverify.numerics import direct_convolutions
 from vnnverify.ops.piecewise import Relu
 from vnnverify.search import InputSplit, without_zero_margins
-from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.boxes import BoxBounder, DeepBoxBounder, Limits
 from vnnverify_bound_propagation.signs import SignSearch
 

@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context, Deadline, Polytope, Query
+from vnnverify.bounds import backward
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.specification import Specification
+from vnnverify.bounds.state import State
+from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.ir import Value
 from vnnverify.numerics import lower_as, varies
-from vnnverify.search import ActivationSplit, BoxBounds, Specification, in_threads, worthwhile_threads
-from vnnverify_bound_propagation import backward
+from vnnverify.search import ActivationSplit, BoxBounds
 from vnnverify_bound_propagation.activation import DualBounder, Goal
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.improvement import Improvement
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["BoxBounder", "DeepBoxBounder", "Limits"]
 
@@ -27,7 +29,7 @@ PATIENCE, FIRST_SPLIT, EFFORT = 6, 4, 2.0
 """Most splits one below the other that a search over signs inside a box may seem to need; sub-problems from
 which that is judged first; and the time it may take, in that of bounding a box, as halving takes two."""
 SLOPE_STEPS = 3
-"""Gradient steps for inner bounds whose rows are windows of an image."""
+"""Gradient steps for inner bounds whose rows are patches of an image."""
 STEPS = 10
 """Gradient steps for a sub-problem of a box."""
 

@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context
+from vnnverify.bounds import backward
+from vnnverify.bounds.optimise.lines import Splits, each_box, optimise
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.state import State
 from vnnverify.domains import interval, relaxation
 from vnnverify.domains.planes import mccormick
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Node, Value, flat
 from vnnverify.ops.bilinear import Mul
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation import backward
 from vnnverify_bound_propagation.activation import Goal, stacked
-from vnnverify_bound_propagation.bounds import Propagator
-from vnnverify_bound_propagation.lines import Splits, each_box, optimise
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["LineBounder"]
 

@@ -24,16 +24,17 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.bounds import backward
+from vnnverify.bounds.optimise.adam import direction
+from vnnverify.bounds.rounding import line_error
+from vnnverify.bounds.state import State
 from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Planes
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Graph, Node, Value, flat
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
-from vnnverify_bound_propagation import backward
-from vnnverify_bound_propagation.adam import direction
 from vnnverify_bound_propagation.problems import Ascent, Problems
-from vnnverify_bound_propagation.state import State, line_error
 
 __all__ = ["Dual", "onto_simplex"]
 

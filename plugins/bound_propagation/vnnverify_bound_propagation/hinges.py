@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vnnverify.bounds import backward
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.state import State
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Affine, Graph, Node, Value, flat
 from vnnverify.numerics import lower_as, upper_as
 from vnnverify.ops.piecewise import Relu
-from vnnverify_bound_propagation import backward
-from vnnverify_bound_propagation.bounds import Propagator
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["Hinges", "has_one_hidden_layer"]
 

@@ -2,7 +2,7 @@
 """Better bounds inside the network than plain backward rows give: slopes, and lines of every operator,
 optimised for each open neuron by itself.
 
-Three kinds of ascent, each where it pays: rows that are windows of an image choose the slopes of ReLUs for
+Three kinds of ascent, each where it pays: rows that are patches of an image choose the slopes of ReLUs for
 themselves; whole rows of networks of ReLUs alone are a Lagrangian dual, which can split neurons as well;
 whole rows of other networks optimise the lines of every operator.
 """
@@ -17,26 +17,26 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.bounds import backward
+from vnnverify.bounds.influence import influence
+from vnnverify.bounds.optimise.lines import optimise
+from vnnverify.bounds.optimise.row_slopes import RowSlopes, ascend, best_cases
+from vnnverify.bounds.propagation import Ends, Propagator, uncross, unit_bounds
+from vnnverify.bounds.state import State
+from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.deadline import OutOfTime
 from vnnverify.domains import interval
 from vnnverify.ir import Affine, Value, flat
 from vnnverify.numerics import subnormals_flushed
 from vnnverify.ops.piecewise import Relu
-from vnnverify.search import in_threads, worthwhile_threads
-from vnnverify_bound_propagation import backward
-from vnnverify_bound_propagation.bounds import Ends, Propagator, uncross, unit_bounds
 from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.influence import influence
-from vnnverify_bound_propagation.lines import optimise
 from vnnverify_bound_propagation.pruning import without_dead
-from vnnverify_bound_propagation.row_slopes import RowSlopes, ascend, best_cases
 from vnnverify_bound_propagation.splits import bound_by_cases, case_bytes
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["Improvement", "Margins"]
 
 NARROW = 4
-"""How many times as many numbers as a window the largest value must have for windows to be taken."""
+"""How many times as many numbers as a patch the largest value must have for patches to be taken."""
 ASCENT_COPIES, STEP_COST = 8, 3
 """Copies of a row that are alive while its slopes are optimised, and how many times as long a gradient step
 takes as a bound."""
@@ -116,7 +116,7 @@ class Improvement:
         return bettered
 
     def with_slopes(self, value: Value, steps: int, deadline: Deadline) -> bool:
-        """Better bounds of one value, as `run` does, if its rows are windows all the way down, which is
+        """Better bounds of one value, as `run` does, if its rows are patches all the way down, which is
         returned."""
         if not (self._narrow(value) and self._worthwhile(value)):
             return False
@@ -125,7 +125,7 @@ class Improvement:
 
     @property
     def narrow(self) -> bool:
-        """Whether rows over any value are windows all the way down."""
+        """Whether rows over any value are patches all the way down."""
         return any(self._narrow(value) for value in self.tool.plan.refine)
 
     def _open(self, value: Value, lower: Tensor, upper: Tensor) -> Tensor:
@@ -180,7 +180,7 @@ class Improvement:
         return pace.seconds * count * (1 + STEP_COST * MANY_STEPS)
 
     def _narrow(self, value: Value) -> bool:
-        """Whether rows over a value are windows all the way down, through ReLUs alone."""
+        """Whether rows over a value are patches all the way down, through ReLUs alone."""
         pace, graph = self.tool.pace.get(value), self.tool.plan.below[value]
         if pace is None or not all(isinstance(node.op, Affine | Relu) for node in graph.nodes):
             return False

@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.state import State
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Graph, Node, Value, flat
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["without_dead"]
 

@@ -13,16 +13,17 @@ import torch
 from torch import Tensor
 
 from vnnverify import Clause, Context, Deadline, Query
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.specification import Specification
+from vnnverify.bounds.state import State
 from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import varies
-from vnnverify.search import ActivationResult, ActivationSplit, SearchResult, Specification
+from vnnverify.search import ActivationResult, ActivationSplit, SearchResult
 from vnnverify_bound_propagation.activation import DualBounder, Goal
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.branching import LineBounder
 from vnnverify_bound_propagation.hinge_search import HingeBounder
 from vnnverify_bound_propagation.hinges import has_one_hidden_layer
 from vnnverify_bound_propagation.improvement import Improvement, Margins
-from vnnverify_bound_propagation.state import State
 from vnnverify_bound_propagation.tightening_search import TighteningBounder
 
 __all__ = ["SignSearch"]
@@ -46,7 +47,7 @@ GOAL_STEPS, LINE_STEPS, LINES_SHARE = 20, 4, 0.6
 of the time left that the inner bounds may take."""
 WINDOW_ROUNDS = ((0, 0), (0, 2), (0, 3), (4, 2), (8, 3))
 """Gradient steps and splits for an inner bound in each round, the last for all that follow, where rows are
-windows of an image."""
+patches of an image."""
 PROGRESS = 0.1
 """Such a round is followed by the next if it made up for so much of what was missing."""
 LARGE, LARGE_SHARE = 50_000, 0.9

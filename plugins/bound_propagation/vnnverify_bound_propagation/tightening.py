@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.ir import Node
 from vnnverify.numerics import lower_as, upper_as
-from vnnverify.search import in_threads, worthwhile_threads
 from vnnverify_bound_propagation.dual import Dual
 from vnnverify_bound_propagation.problems import Ascent, Problems
 from vnnverify_bound_propagation.splits import bound_by_cases

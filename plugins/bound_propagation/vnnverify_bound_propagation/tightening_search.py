@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context, Deadline
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.state import State
 from vnnverify.ir import flat
 from vnnverify.numerics import round_up, upper_as
 from vnnverify.search import ActivationBounds, ActivationSplit, Branches
 from vnnverify_bound_propagation.activation import DualBounder
-from vnnverify_bound_propagation.bounds import Propagator
 from vnnverify_bound_propagation.problems import Ascent, Problems
-from vnnverify_bound_propagation.state import State
 from vnnverify_bound_propagation.tightening import Sensitivity, Tightening, sensitivity
 
 __all__ = ["TighteningBounder"]

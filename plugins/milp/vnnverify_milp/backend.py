@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.bounds import preactivation_bounds
 
 from vnnverify import Clause, ClauseBackend, Context, Deadline, Outcome, Polytope, Query, Support, option
+from vnnverify.bounds.propagation import preactivation_bounds
 from vnnverify.ir import Elementwise, Graph, Maximum
 from vnnverify_milp.encoding import Encoding, OutOfTime, domain, encode, supports
 from vnnverify_milp.problem import Problem, depth_rows

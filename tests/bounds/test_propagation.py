@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.bounds import Propagator, preactivation_bounds
 
 from vnnverify import Deadline
+from vnnverify.bounds.propagation import Propagator, preactivation_bounds
+from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
 from vnnverify.query import Clause, Polytope, Region
-from vnnverify.search import Specification
 from vnnverify.testing import check_domain
 
 

@@ -20,14 +20,14 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.bounds import backward
+from vnnverify.bounds.optimise.adam import Adam
+from vnnverify.bounds.state import State
 from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Ends, Planes
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Graph, Node, Value
 from vnnverify.ops.bilinear import Mul
-from vnnverify_bound_propagation import backward
-from vnnverify_bound_propagation.adam import Adam
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["Optimised", "Splits", "each_box", "optimise"]
 
@@ -73,10 +73,11 @@ class _Choice:
             own = state.lines[node]
             self.middle, self.radius = _range(node.op, *self.ends[0], own)
             slopes = own.below_slope, own.above_slope
-            start = tuple(
+            below, above = (
                 torch.where(r > 0, (s - m) / r.clamp(min=1e-30), 0.0)
                 for s, m, r in zip(slopes, self.middle, self.radius, strict=True)
             )
+            start = below, above
         self.below, self.above = (
             p.clone().requires_grad_(bool((r > 0).any())) for p, r in zip(start, self.radius, strict=True)
         )
@@ -164,9 +165,9 @@ def _range(
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Middle and radius of the slopes worth looking at, below and above: those between the derivatives at the
     ends and in the middle. No others where a line touches f at both ends, for then it is best everywhere."""
-    slopes = [op.derivative(x) for x in (lower, (lower + upper) / 2, upper)]
-    slopes = [torch.where(torch.isfinite(s), s, own.below_slope) for s in slopes]
-    slopes = torch.stack([*slopes, own.below_slope, own.above_slope])
+    derivatives = (op.derivative(x) for x in (lower, (lower + upper) / 2, upper))
+    known = [torch.where(torch.isfinite(s), s, own.below_slope) for s in derivatives]
+    slopes = torch.stack([*known, own.below_slope, own.above_slope])
     low, high = slopes.amin(dim=0), slopes.amax(dim=0)
     at = torch.stack([lower, upper])
     value = op(at)

@@ -6,7 +6,7 @@
 α z <= max(z, 0) for every α in [0, 1], and where z >= 0 is asked for, max(z, 0) = z >= z − β z / Λ for every
 β >= 0: so any choice gives a valid bound. The ascent computes in plain floating point, and what it ends with
 is evaluated once more with every rounding error counted. Slopes are kept for each element that a row reaches,
-in the shape the row has there; where rows are windows (`windows`) that is a small part of the network, unlike
+in the shape the row has there; where rows are patches (`patches`) that is a small part of the network, unlike
 the lines of `lines.optimise`.
 
 Source: Xu et al., arXiv:2011.13824; Wang et al., arXiv:2103.06624 (multipliers of splits).
@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.bounds.backward import Linear
+from vnnverify.bounds.optimise.adam import Adam
 from vnnverify.ir import Value, flat
 from vnnverify.numerics import subnormals_flushed
-from vnnverify_bound_propagation.adam import Adam
-from vnnverify_bound_propagation.backward import Linear
 
 __all__ = ["RowSlopes", "ascend", "best_cases"]
 
@@ -173,7 +173,7 @@ def best_cases(
     side = cost.new_zeros(len(element), cost.shape[1]).scatter_(1, element, sides.to(cost.dtype))
     sizes = [rows[0].numel() for rows, _ in seen.values()]
     slopes, splits = {}, {}
-    for (value, (rows, _)), mine in zip(seen.items(), side.split(sizes, dim=1), strict=True):
+    for (value, (rows, _)), mine in zip(seen.items(), torch.split(side, sizes, dim=1), strict=True):
         each = rows.repeat_interleave(1 << count, dim=0)
         mine = mine.reshape(each.shape)
         worth = torch.zeros_like(each).requires_grad_()

@@ -6,11 +6,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.rounding import line_error, sum_error
 from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Planes, mccormick, offsets
 from vnnverify.domains.relaxation import Lines
@@ -19,53 +20,22 @@ from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_round
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
 
-if TYPE_CHECKING:
-    from vnnverify_bound_propagation.row_slopes import RowSlopes
-
-__all__ = ["State", "line_error", "long_sum", "split_error", "sum_error"]
-
-LONG_SUM, SHORT_SUM = 512, 32
-"""Terms from which on a sum of float32 products is taken in parts, and the terms of such a part; the parts
-are added in float64."""
+__all__ = ["SlopeChoice", "State"]
 
 
-def long_sum(products: Tensor) -> Tensor:
-    """Σ over all but the first axis of products (R, …), with a relative error of `sum_error`: (R,)."""
-    terms = flat(products)
-    count = terms.shape[1]
-    if count <= LONG_SUM or terms.dtype == torch.float64:
-        return terms.sum(dim=1)
-    whole = count - count % SHORT_SUM
-    parts = terms[:, :whole].unflatten(1, (SHORT_SUM, -1)).sum(dim=1)
-    rest = terms[:, whole:].sum(dim=1, dtype=torch.float64)
-    return (parts.sum(dim=1, dtype=torch.float64) + rest).to(products.dtype)
+class SlopeChoice(Protocol):
+    """Slopes below ReLUs, and splits of them, that rows have chosen for themselves."""
 
+    def of(
+        self, value: Value, rows: Tensor, below: Tensor, above: Tensor, offset: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Slopes below and above and the offset above of the ReLUs with output `value`, in the shape of
+        `rows`, with what was chosen."""
+        ...
 
-def sum_error(terms: int, dtype: torch.dtype) -> float:
-    """Relative error of a sum of so many products of numbers in `dtype`, see `numerics.gamma`."""
-    if terms <= LONG_SUM or dtype == torch.float64:
-        return gamma(terms, dtype)
-    return gamma(SHORT_SUM + 2, dtype) + gamma(terms, torch.float64)
-
-
-def line_error(lines: Lines, size: Tensor, terms: int) -> Tensor:
-    """Rounding error of one backward step through an elementwise node, per unit of its coefficient.
-
-    Products with the slopes are rounded once; the sum with the offsets is a long one.
-
-    Args:
-        size: the largest |input| of each element.
-        terms: elements of the node.
-    """
-    slope = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
-    offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
-    return 2 * unit_roundoff(size.dtype) * slope * size + sum_error(terms, size.dtype) * offset
-
-
-def split_error(rows: Tensor, taken: Tensor, size: Tensor) -> Tensor:
-    """Rounding error (R,) of taking multipliers from rows (R, …), for values of at most this size."""
-    worth = (rows.abs() + taken.abs()) * size.masked_fill(taken == 0, 0.0)
-    return 3 * unit_roundoff(rows.dtype) * flat(worth).sum(dim=1)
+    def multiplier(self, value: Value, rows: Tensor) -> Tensor | None:
+        """What is taken from the coefficients of a ReLU's argument, if any of them is split."""
+        ...
 
 
 @dataclass(slots=True)
@@ -89,10 +59,10 @@ class State:
         default_factory=dict
     )  # (B, *shape) of elementwise nodes; positive: of input >= lower, negative: of input <= upper
     centre: dict[Value, Tensor] = field(default_factory=dict)  # (B, *shape) float64, if centred
-    row_slopes: RowSlopes | None = None  # slopes that rows have chosen for themselves
+    row_slopes: SlopeChoice | None = None  # slopes that rows have chosen for themselves
     images: dict[Node, tuple[Lines | None, Tensor | None, tuple[Tensor, ...]]] = field(
         default_factory=dict
-    )  # lines and error of nodes, and what `windows` makes of them
+    )  # lines and error of nodes, and what `patches` makes of them
 
     @classmethod
     def of(cls, graph: Graph, lower: Tensor, upper: Tensor) -> State:
@@ -141,8 +111,8 @@ class State:
             names = lines.__slots__
             state.lines[node] = Lines(*(join([getattr(s.lines[node], n) for s in boxes]) for n in names))
         for node, planes in first.planes.items():
-            names = planes.__slots__
-            state.planes[node] = Planes(*(join([getattr(s.planes[node], n) for s in boxes]) for n in names))
+            slots = planes.__slots__
+            state.planes[node] = Planes(*(join([getattr(s.planes[node], n) for s in boxes]) for n in slots))
         for node in first.error:
             state.error[node] = torch.stack([s.error[node] for s in boxes]).amax(dim=0)
         return state
@@ -278,7 +248,7 @@ class State:
                 other.error[node] = flat(loss).amax(dim=0)
         return other
 
-    def with_row_slopes(self, slopes: RowSlopes) -> State:
+    def with_row_slopes(self, slopes: SlopeChoice) -> State:
         """The same knowledge, for rows that have chosen slopes."""
         return dataclasses.replace(self, row_slopes=slopes)
 

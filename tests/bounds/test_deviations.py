@@ -4,11 +4,11 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation import backward
-from vnnverify_bound_propagation.bounds import Propagator
-from vnnverify_bound_propagation.deviations import Deviations
 
 from vnnverify import Deadline
+from vnnverify.bounds import backward
+from vnnverify.bounds.deviations import Deviations
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.ir import Graph, Node, Op, Value, flat
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.linear import Linear

@@ -37,7 +37,8 @@ def influence(
     def mark(value: Value, elements: Tensor) -> None:
         found[value] = found[value] | elements if value in found else elements
 
-    for value, part in zip(graph.outputs, outputs.split([v.size for v in graph.outputs]), strict=True):
+    sizes = [value.size for value in graph.outputs]
+    for value, part in zip(graph.outputs, torch.split(outputs, sizes), strict=True):
         mark(value, part)
     for node in reversed(graph.nodes):
         marked = found.get(node.output)

@@ -4,10 +4,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.bounds import Propagator
-from vnnverify_bound_propagation.influence import influence
 
 from vnnverify import Deadline
+from vnnverify.bounds.influence import influence
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.ir import Graph, Node, Op, Value
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.maximum import Max

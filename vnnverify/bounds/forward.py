@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.state import State
 from vnnverify.domains import Domain
 from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value
 from vnnverify.numerics import gamma, round_down, round_up, unit_roundoff
 from vnnverify.ops.bilinear import Mul
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["Form", "domain", "input_forms"]
 
@@ -72,7 +72,8 @@ def _columns(op: Affine, map_name: str, slopes: Sequence[Tensor], shape: tuple[i
     """Apply a linear map to every column of slopes (B, k, *in) -> (B, k, *out)."""
     B, k = slopes[0].shape[:2]
     flat = [s.reshape(B * k, *s.shape[2:]) for s in slopes]
-    return getattr(op, map_name)(*flat).reshape(B, k, *shape)
+    columns: Tensor = getattr(op, map_name)(*flat)
+    return columns.reshape(B, k, *shape)
 
 
 @domain.rule(Affine)

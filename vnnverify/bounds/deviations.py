@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.state import State
 from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Planes, offsets
 from vnnverify.domains.relaxation import Lines
@@ -23,7 +24,6 @@ from vnnverify.ir import Affine, Elementwise, Graph, Node, Value, flat
 from vnnverify.numerics import gamma, lower_as, round_down, round_up, upper_as
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["Deviations"]
 
@@ -58,7 +58,7 @@ class Deviations:
         state.centre[node.output] = self._centre(node)
         self.renew(node.output)
         if isinstance(node.op, Elementwise):
-            state.note_lines(twin, twin.op, self._lines(node, node.op))
+            state.note_lines(twin, node.op, self._lines(node, node.op))
         elif isinstance(node.op, Mul):
             state.note_planes(twin, self._planes(node))
         else:

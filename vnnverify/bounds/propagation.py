@@ -18,18 +18,19 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.bounds import backward, forward
+from vnnverify.bounds.backward import patches
+from vnnverify.bounds.deviations import Deviations
+from vnnverify.bounds.influence import influence
+from vnnverify.bounds.optimise.lines import Optimised, optimise
+from vnnverify.bounds.specification import Specification
+from vnnverify.bounds.state import State
+from vnnverify.bounds.threads import in_threads
 from vnnverify.domains import interval
 from vnnverify.ir import Affine, Elementwise, Graph, Node, Op, Value, flat
 from vnnverify.numerics import round_down, unit_roundoff, varies
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.scale import Scale
-from vnnverify.search import Specification
-from vnnverify.search.threads import in_threads
-from vnnverify_bound_propagation import backward, forward, windows
-from vnnverify_bound_propagation.deviations import Deviations
-from vnnverify_bound_propagation.influence import influence
-from vnnverify_bound_propagation.lines import Optimised, optimise
-from vnnverify_bound_propagation.state import State
 
 __all__ = ["Ends", "Pace", "Propagator", "preactivation_bounds", "uncross", "unit_bounds"]
 
@@ -261,8 +262,8 @@ class Propagator:
             What a row has cost, unless there was none or the time ran out.
         """
         lower, upper = ends
-        image = windows.is_image(value.shape)
-        if image:  # rows of one pixel side by side see the same window
+        image = patches.is_image(value.shape)
+        if image:  # rows of one pixel side by side see the same patch
             order = (rows[0] * value.size + rows[1] % prod(value.shape[2:])).argsort(stable=True)
             rows = rows[0][order], rows[1][order], rows[2][order]
 
@@ -286,9 +287,9 @@ class Propagator:
         started = time.monotonic()
         first, count = self.rows_at_once(lower.device, copies=copies), rows[0].numel()
         widest = bound((rows[0][:first], rows[1][:first], rows[2][:first]))
-        if count > first:  # how wide rows get is known now: windows are narrower than whole rows
+        if count > first:  # how wide rows get is known now: patches are narrower than whole rows
             size = self.rows_at_once(lower.device, widest, copies)
-            rest = list(zip(*(r[first:].split(size) for r in rows), strict=True))
+            rest = list(zip(*(torch.split(r[first:], size) for r in rows), strict=True))
             narrow = lower.device.type == "cpu" and 2 * widest <= self.widest
             in_threads(bound, rest, at_most=None if narrow or image else 1)
         if widest and not deadline.expired:
@@ -337,7 +338,8 @@ class Propagator:
         """Linear lower bounds of the margins of `spec` (B boxes × S rows, box-major), and the estimated
         gain (B, S, n) of halving each input."""
         B, S, m = spec.C.shape
-        start, offset = {}, 0
+        start: dict[Value, Tensor] = {}
+        offset = 0
         for value in self.graph.outputs:
             part = spec.C[:, :, offset : offset + value.size].reshape(B * S, *value.shape)
             start[value] = start[value] + part if value in start else part
@@ -379,9 +381,9 @@ def unit_bounds(graph: Graph, value: Value, state: State, rows: Ends) -> backwar
     """Lower bounds of sign·z_element over each row's box, for rows (box, element, sign)."""
     box, element, sign = rows
     count = box.numel()
-    start: Tensor | windows.Window
-    if windows.is_image(value.shape):
-        start = windows.units(value.shape, box, element, sign)
+    start: Tensor | patches.Patches
+    if patches.is_image(value.shape):
+        start = patches.units(value.shape, box, element, sign)
     else:
         unit = sign.new_zeros(count, value.size)
         unit[torch.arange(count, device=box.device), element] = sign

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
-from vnnverify_bound_propagation import backward, windows
-from vnnverify_bound_propagation.bounds import Propagator
 
 from vnnverify import Deadline
+from vnnverify.bounds import backward
+from vnnverify.bounds.backward import patches
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.ir import Graph, Node, Op, Value
 from vnnverify.ops.arrangement import Concat, Pad
 from vnnverify.ops.conv import Conv, ConvTranspose
@@ -71,7 +72,7 @@ def residual() -> Graph:
 
 
 def pooled() -> Graph:
-    """Averages over windows that overlap and reach over the edge, where they count fewer elements."""
+    """Averages over patches that overlap and reach over the edge, where they count fewer elements."""
     chain = Chain()
     first = chain.add(Relu(), chain.add(conv(1, (2, 4), 3, 1, (1, 1)), chain.x))
     ones = functional.pad(torch.ones(1, 1, 14, 14, dtype=torch.float64), (1, 0, 1, 0))
@@ -122,7 +123,7 @@ def test_windows_bound_as_whole_rows_do(graph: Graph) -> None:
     unit = torch.zeros(element.numel(), value.size, dtype=torch.float64)
     unit[torch.arange(element.numel()), element] = sign
     rows = backward.Rows(element.numel(), box=box)
-    start = windows.units(value.shape, box, element, sign)
+    start = patches.units(value.shape, box, element, sign)
     assert start.small() and torch.equal(start.dense().flatten(1), unit)
     whole = unit.reshape(-1, *value.shape)
     zero = torch.zeros_like(sign)
@@ -159,24 +160,24 @@ def test_refined_bounds_hold_at_samples(graph: Graph, dtype: torch.dtype, light:
 def test_whole_rows_over_few_pixels_become_windows() -> None:
     rows = torch.zeros(4, 1, 3, 9, 11, dtype=torch.float64)
     rows[0, 0, 2, 8, 10], rows[1, 0, :, 4, 5:7], rows[2, 0, 1, 0, 0] = 1.0, -2.0, 3.0  # and a row of zeros
-    window = windows.narrowed(rows, torch.tensor([0, 1, 1, 0]))
-    assert window is not None and window.data.shape == (4, 1, 2, 3)
-    assert torch.equal(window.dense(), rows)
+    patch = patches.narrowed(rows, torch.tensor([0, 1, 1, 0]))
+    assert patch is not None and patch.data.shape == (4, 1, 2, 3)
+    assert torch.equal(patch.dense(), rows)
     rows[3, 0, 0, ::8, ::10] = 1.0
-    assert windows.narrowed(rows, torch.zeros(4, dtype=torch.long)) is None
+    assert patches.narrowed(rows, torch.zeros(4, dtype=torch.long)) is None
 
 
 def test_windows_from_different_places_are_not_added() -> None:
     rows = torch.zeros(1, 1, 1, 9, 9, dtype=torch.float64)
     rows[0, 0, 0, 4, 4] = 1.0
-    a, b = (windows.narrowed(rows, torch.zeros(1, dtype=torch.long)) for _ in range(2))
-    assert a is not None and b is not None and windows.added(a, b) is None
+    a, b = (patches.narrowed(rows, torch.zeros(1, dtype=torch.long)) for _ in range(2))
+    assert a is not None and b is not None and patches.added(a, b) is None
 
 
 def test_windows_that_move_out_of_step_are_added_where_they_lie() -> None:
     sign, index = torch.ones(3, dtype=torch.float64), torch.tensor([0, 6, 12])
-    a = windows.units((1, 2, 5, 5), torch.zeros(3, dtype=torch.long), index, sign)
-    b = windows.Window(a.data.clone(), a.corner + torch.tensor([[0, 2], [1, 0], [0, 0]]), a.places, a.shape)
-    both = windows.added(a, b)
+    a = patches.units((1, 2, 5, 5), torch.zeros(3, dtype=torch.long), index, sign)
+    b = patches.Patches(a.data.clone(), a.corner + torch.tensor([[0, 2], [1, 0], [0, 0]]), a.places, a.shape)
+    both = patches.added(a, b)
     assert both is not None and both.data.shape == (3, 2, 3, 2)
     assert torch.equal(both.dense(), a.dense() + b.dense())

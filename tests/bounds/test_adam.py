@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import torch
-from vnnverify_bound_propagation.adam import MOMENTUM, SECOND, Adam
+
+from vnnverify.bounds.optimise.adam import MOMENTUM, SECOND, Adam
 
 
 def test_steps_are_those_of_torch() -> None:

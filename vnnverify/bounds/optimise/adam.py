@@ -41,4 +41,5 @@ def direction(first: Tensor, second: Tensor, gradient: Tensor, step: int) -> Ten
     first.mul_(MOMENTUM).add_(gradient, alpha=1 - MOMENTUM)
     second.mul_(SECOND).addcmul_(gradient, gradient, value=1 - SECOND)
     scale = (1 - SECOND**step) ** 0.5 / (1 - MOMENTUM**step)
-    return first * scale / (second.sqrt() + 1e-12)
+    ascent: Tensor = first * scale / (second.sqrt() + 1e-12)
+    return ascent

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of a backward pass, and the linear bounds that they end as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Linear", "Rows"]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Which box each of R rows belongs to. Either `box` says it, or each box owns `per_box` rows in turn."""
+
+    count: int
+    box: Tensor | None = None  # (R,)
+    per_box: int = 0
+
+    def group(self, rows: Tensor) -> Tensor:
+        """Rows (R, *shape) in the layout that `spread` broadcasts against."""
+        return rows if self.box is not None else rows.reshape(-1, self.per_box, *rows.shape[1:])
+
+    def boxes(self, device: torch.device) -> Tensor:
+        """The box of each row: (R,)."""
+        if self.box is not None:
+            return self.box
+        return torch.arange(self.count, device=device) // self.per_box
+
+    def spread(self, t: Tensor) -> Tensor:
+        """Per-box data (B, *shape) for every row, as a view where possible."""
+        return t[self.box] if self.box is not None else t[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Linear lower bounds A x + c of R rows over their boxes, and what they come to."""
+
+    A: Tensor  # (R, n)
+    c: Tensor  # (R,) rounding error already subtracted
+    lower: Tensor  # (R,) sound lower bound over the box
+    error: Tensor  # (R,) the rounding error allowed for
+    widest: int  # numbers that a row has had at most on the way
