@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from vnnverify import Verdict
+from vnnverify.bounds import threads
 from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.plugin.manager import load_plugins
-from vnnverify.bounds import threads
 from vnnverify.testing import context, zoo
 
 

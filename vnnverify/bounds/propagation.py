@@ -17,30 +17,26 @@ from math import prod
 import torch
 from torch import Tensor
 
-from vnnverify import Deadline
 from vnnverify.bounds import backward, forward
 from vnnverify.bounds.backward import patches
+from vnnverify.bounds.backward.budget import COPIES, rows_at_once
+from vnnverify.bounds.backward.margins import margin_bounds, margin_rows
+from vnnverify.bounds.backward.units import Ends, unit_bounds
 from vnnverify.bounds.deviations import Deviations
 from vnnverify.bounds.influence import influence
+from vnnverify.bounds.intervals import intersect, uncross
 from vnnverify.bounds.optimise.lines import Optimised, optimise
+from vnnverify.bounds.plan import Plan
 from vnnverify.bounds.specification import Specification
-from vnnverify.bounds.state import State
+from vnnverify.bounds.state import State, in_type
 from vnnverify.bounds.threads import in_threads
+from vnnverify.deadline import Deadline
 from vnnverify.domains import interval
-from vnnverify.ir import Affine, Elementwise, Graph, Node, Op, Value, flat
-from vnnverify.numerics import round_down, unit_roundoff, varies
+from vnnverify.ir import Affine, Graph, Node, Value, flat
+from vnnverify.numerics import round_down, varies
 from vnnverify.ops.piecewise import Relu
-from vnnverify.ops.scale import Scale
 
-__all__ = ["Ends", "Pace", "Propagator", "preactivation_bounds", "uncross", "unit_bounds"]
-
-Ends = tuple[Tensor, Tensor, Tensor]
-"""Box, element and sign (R,): sign 1 is for an element's lower end, −1 for its upper end."""
-
-COPIES = 4
-"""Copies of a row that are alive in a backward pass."""
-CACHE_ELEMENTS = 1 << 19
-"""Elements of one matrix of rows on a CPU; measured best between 2 and 4 MiB on a 2-core machine."""
+__all__ = ["Pace", "Propagator", "preactivation_bounds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +46,6 @@ class Pace:
     seconds: float
     widest: int  # numbers that it has at most on the way
     gained: bool  # whether any row was better than what had been known
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What does not depend on the boxes: which values deserve refinement, which nodes they need."""
-
-    nonlinear: frozenset[Value]  # inputs of nonlinear nodes
-    refine: frozenset[Value]  # what they are copied from, where intervals of that are not exact
-    signs: frozenset[Value]  # those of them of which only the sign matters: with it the operator is linear
-    below: dict[Value, Graph]  # the graph cut down to the ancestors of a value
 
 
 class Propagator:
@@ -96,7 +82,7 @@ class Propagator:
         )
         self.memory = memory
         self.refine_at_most = refine_at_most
-        self.plan = _plan(self.graph)
+        self.plan = Plan.of(self.graph)
         self.light = light
         self.twin: Graph | None = None  # in float32, made when it is needed
         self.outputs = outputs
@@ -114,9 +100,7 @@ class Propagator:
             widest: numbers that a row has at most. None: as many as the largest value.
             copies: of a row that are alive at once.
         """
-        widest = widest or self.widest
-        rows = self.memory // (copies * widest * torch.finfo(self.dtype).bits // 8)
-        return max(64, min(rows, CACHE_ELEMENTS // widest) if device.type == "cpu" else rows)
+        return rows_at_once(self.memory, widest or self.widest, self.dtype, device, copies)
 
     def propagate(
         self,
@@ -151,12 +135,12 @@ class Propagator:
                 if form is not None and node.output in self.plan.nonlinear:
                     state.slopes[node.output] = form.below
                 if form is not None:
-                    state.interval[node.output] = _intersect(found, form.interval())
+                    state.interval[node.output] = intersect(found, form.interval())
             value = node.output
             if value in self.plan.refine:
                 if known is not None:
                     part = known[:, :, at : at + value.size].reshape(B, 2, *value.shape)
-                    state.interval[value] = _intersect(state.interval[value], (part[:, 0], part[:, 1]))
+                    state.interval[value] = intersect(state.interval[value], (part[:, 0], part[:, 1]))
                     at += value.size
                 if deviations is not None:
                     deviations.follow(node)
@@ -184,13 +168,6 @@ class Propagator:
             if node.output in self.plan.refine
         ]
         return torch.cat([state.lower.new_zeros(state.batch, 2, 0), *parts], dim=2)
-
-    @staticmethod
-    def in_type(dtype: torch.dtype, graph: Graph, state: State) -> tuple[Graph, State]:
-        """The graph, and what is known of its boxes, in another float type: the intervals rounded outward,
-        and for every nonlinear node the slopes that `state` has for it, if any."""
-        other = graph.to(state.lower.device, dtype)
-        return other, _carried(state, graph, other, dtype)
 
     def _form(self, node: Node, forms: dict[Value, forward.Form | None], state: State) -> forward.Form | None:
         rule = forward.domain.find(node.op)
@@ -312,21 +289,9 @@ class Propagator:
         self, state: State, A: Tensor, b: Tensor, box: Tensor, steps: int, deadline: Deadline
     ) -> Optimised:
         """Lower bounds of A y − b (R,) over each row's box (R,), with lines of every operator of its own."""
-        start, const = self.output_rows(state, A, b)
-        part, fast = self.in_type(torch.float32, self.graph, state)
+        start, const = margin_rows(self.graph, state, A, b)
+        part, fast = in_type(torch.float32, self.graph, state)
         return optimise((self.graph, part), (state, fast), start, const, box, steps, deadline)
-
-    def output_rows(self, state: State, A: Tensor, b: Tensor) -> tuple[dict[Value, Tensor], Tensor]:
-        """Coefficients of A y − b (R,) for each output, and the constants, less the rounding of both."""
-        start: dict[Value, Tensor] = {}
-        at = 0
-        for value in self.graph.outputs:
-            rows = A[:, at : at + value.size].reshape(-1, *value.shape)
-            start[value] = start[value] + rows if value in start else rows
-            at += value.size
-        size = torch.cat([flat(state.magnitude(v)) for v in self.graph.outputs], 1).amax(dim=0)
-        u = unit_roundoff(A.dtype)
-        return start, -b - u * (A.abs() @ size) - u * b.abs()
 
     def rows_optimised(self, graph: Graph) -> int:
         """Elements of which both ends are optimised at once: each row has lines of its own, of which about a
@@ -337,22 +302,9 @@ class Propagator:
     def margins(self, state: State, spec: Specification) -> tuple[backward.Linear, Tensor]:
         """Linear lower bounds of the margins of `spec` (B boxes × S rows, box-major), and the estimated
         gain (B, S, n) of halving each input."""
-        B, S, m = spec.C.shape
-        start: dict[Value, Tensor] = {}
-        offset = 0
-        for value in self.graph.outputs:
-            part = spec.C[:, :, offset : offset + value.size].reshape(B * S, *value.shape)
-            start[value] = start[value] + part if value in start else part
-            offset += value.size
-        C = spec.C.reshape(B * S, m)
-        rows = backward.Rows(B * S, per_box=S)
-        size = torch.cat([flat(state.magnitude(v)) for v in self.graph.outputs], 1).amax(dim=0)
-        d = spec.d.reshape(-1)
-        u = unit_roundoff(C.dtype)
-        const = -d - u * (C.abs() @ size) - u * d.abs()
         trace: dict[Node, Tensor] = {}
-        linear = backward.lower_bounds(self.graph, state, start, rows, const, trace)
-        return linear, self._gain(state, linear, trace, B, S)
+        linear = margin_bounds(self.graph, state, spec, trace=trace)
+        return linear, self._gain(state, linear, trace, *spec.d.shape)
 
     def _gain(
         self, state: State, linear: backward.Linear, trace: dict[Node, Tensor], B: int, S: int
@@ -375,87 +327,6 @@ class Propagator:
             loss = coefficients.reshape(B, S, -1).abs() * flat(state.gap(node))[:, None]  # (B, S, N)
             shared = shared + loss @ part.transpose(1, 2)
         return gain.index_add(2, self.free, shared)
-
-
-def unit_bounds(graph: Graph, value: Value, state: State, rows: Ends) -> backward.Linear:
-    """Lower bounds of sign·z_element over each row's box, for rows (box, element, sign)."""
-    box, element, sign = rows
-    count = box.numel()
-    start: Tensor | patches.Patches
-    if patches.is_image(value.shape):
-        start = patches.units(value.shape, box, element, sign)
-    else:
-        unit = sign.new_zeros(count, value.size)
-        unit[torch.arange(count, device=box.device), element] = sign
-        start = unit.reshape(-1, *value.shape)
-    each = backward.Rows(count, per_box=count) if state.batch == 1 else backward.Rows(count, box=box)
-    return backward.lower_bounds(graph, state, {value: start}, each, sign.new_zeros(count), ends_only=True)
-
-
-def _carried(state: State, graph: Graph, other: Graph, dtype: torch.dtype) -> State:
-    """What `state` knows of `graph`, for the same graph in another type."""
-    found = state.to(dtype)
-    for node, was in zip(other.nodes, graph.nodes, strict=True):
-        lines = state.lines.get(was) or state.planes.get(was)
-        if lines is None:
-            found.note(node)
-        else:
-            found.note_slopes(node, lines)
-    return found
-
-
-def _intersect(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    return uncross(torch.fmax(a[0], b[0]), torch.fmin(a[1], b[1]))
-
-
-def uncross(lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-    """Bounds of a single point may cross by rounding when two methods meet: both ends are then valid
-    up to their error, so the pair is put in order, which only widens it."""
-    return torch.minimum(lower, upper), torch.maximum(lower, upper)
-
-
-def _plan(graph: Graph) -> _Plan:
-    exact = dict.fromkeys(graph.inputs, 0)  # values of which intervals are exact: how many sums led to them
-    source: dict[Value, Value] = {}  # copies, and what they are copied from
-    shifted: set[Value] = (
-        set()
-    )  # copies that were scaled or shifted: their signs are not those of their source
-    users: dict[Value, list[Op | None]] = {}  # nonlinear operators, by what their inputs are copied from
-    nonlinear: set[Value] = set()
-    for node in graph.nodes:
-        if isinstance(node.op, Affine):
-            if all(v in exact for v in node.inputs):
-                sums = max((exact[v] for v in node.inputs), default=0) + (node.op.fan_in > 1)
-                if sums <= 1:
-                    exact[node.output] = sums
-            if len(node.inputs) == 1 and node.inputs[0].size <= node.output.size:
-                first = source.get(node.inputs[0], node.inputs[0])
-                if node.op.fan_in == 0 or (isinstance(node.op, Scale) and first.size < node.output.size):
-                    source[node.output] = first
-                    if node.op.fan_in or node.inputs[0] in shifted:
-                        shifted.add(node.output)
-        else:
-            nonlinear.update(node.inputs)
-            for v in node.inputs:
-                users.setdefault(source.get(v, v), []).append(None if v in shifted else node.op)
-    refine = frozenset(v for v in users if v not in exact)
-    signs = frozenset(v for v in refine if all(_linear_by_sign(op) for op in users[v]))
-    return _Plan(frozenset(nonlinear), refine, signs, {v: _ancestors(graph, v) for v in refine})
-
-
-def _linear_by_sign(op: Op | None) -> bool:
-    """Whether the operator is linear on either side of zero."""
-    return isinstance(op, Elementwise) and op.kinks in ((), (0.0,))
-
-
-def _ancestors(graph: Graph, value: Value) -> Graph:
-    needed = {value}
-    nodes = []
-    for node in reversed(graph.nodes):
-        if node.output in needed:
-            needed.update(node.inputs)
-            nodes.append(node)
-    return graph.with_nodes(reversed(nodes), [value])
 
 
 def preactivation_bounds(

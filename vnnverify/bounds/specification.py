@@ -53,6 +53,20 @@ class Specification:
             member[k, p, s] = True
         return cls(*(t.to(device) for t in (C, d, strict, member, real)))
 
+    @classmethod
+    def rows(cls, C: Tensor, d: Tensor) -> Specification:
+        """Rows C (B, S, m) with offsets d (B, S) for each box of a batch, as one polytope of strict rows."""
+        B, S, _ = C.shape
+        member = torch.ones(B, 1, S, dtype=torch.bool, device=C.device)
+        return cls(C, d, torch.ones_like(d, dtype=torch.bool), member, member[:, :, 0])
+
+    @classmethod
+    def outputs(cls, count: int, batch: int, device: torch.device, dtype: torch.dtype) -> Specification:
+        """The rows whose margins are every output and its negative, for each box of a batch: S = 2·count."""
+        one = torch.eye(count, device=device, dtype=dtype)
+        C = torch.cat([one, -one])[None].expand(batch, -1, -1)
+        return cls.rows(C, C.new_zeros(batch, 2 * count))
+
     def as_type(self, dtype: torch.dtype) -> Specification:
         """The rows in another float type: d rounded up, C to nearest (the bounder allows for that)."""
         return Specification(self.C.to(dtype), upper_as(self.d, dtype), self.strict, self.member, self.real)

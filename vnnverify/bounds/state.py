@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.relaxation import LEAST_AREA, SlopeRule
 from vnnverify.bounds.rounding import line_error, sum_error
 from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Planes, mccormick, offsets
@@ -20,7 +21,7 @@ from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_round
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
 
-__all__ = ["SlopeChoice", "State"]
+__all__ = ["SlopeChoice", "State", "in_type"]
 
 
 class SlopeChoice(Protocol):
@@ -59,16 +60,17 @@ class State:
         default_factory=dict
     )  # (B, *shape) of elementwise nodes; positive: of input >= lower, negative: of input <= upper
     centre: dict[Value, Tensor] = field(default_factory=dict)  # (B, *shape) float64, if centred
+    rule: SlopeRule = LEAST_AREA  # how lines get their slopes
     row_slopes: SlopeChoice | None = None  # slopes that rows have chosen for themselves
     images: dict[Node, tuple[Lines | None, Tensor | None, tuple[Tensor, ...]]] = field(
         default_factory=dict
     )  # lines and error of nodes, and what `patches` makes of them
 
     @classmethod
-    def of(cls, graph: Graph, lower: Tensor, upper: Tensor) -> State:
+    def of(cls, graph: Graph, lower: Tensor, upper: Tensor, rule: SlopeRule = LEAST_AREA) -> State:
         """The state that knows only the input boxes."""
         lows, ups = graph.split_inputs(lower), graph.split_inputs(upper)
-        return cls(lower, upper, {v: (lows[v], ups[v]) for v in graph.inputs})
+        return cls(lower, upper, {v: (lows[v], ups[v]) for v in graph.inputs}, rule=rule)
 
     @property
     def batch(self) -> int:
@@ -77,7 +79,7 @@ class State:
 
     def to(self, dtype: torch.dtype) -> State:
         """The boxes and intervals in another float type, rounded outward; nothing else."""
-        state = State(lower_as(self.lower, dtype), upper_as(self.upper, dtype))
+        state = State(lower_as(self.lower, dtype), upper_as(self.upper, dtype), rule=self.rule)
         pairs = self.interval.items()
         state.interval = {v: (lower_as(low, dtype), upper_as(high, dtype)) for v, (low, high) in pairs}
         return state
@@ -87,7 +89,7 @@ class State:
         if self.batch == 1:
             return self
         one = slice(box, box + 1)
-        state = State(self.lower[one], self.upper[one], error=self.error)
+        state = State(self.lower[one], self.upper[one], error=self.error, rule=self.rule)
         state.interval = {v: (low[one], high[one]) for v, (low, high) in self.interval.items()}
         for node, lines in self.lines.items():
             state.lines[node] = Lines(*(getattr(lines, name)[one] for name in lines.__slots__))
@@ -146,7 +148,7 @@ class State:
         """What a backward step through `node` needs: lines, and the error of its own rounding. The
         intervals of the node's inputs and output must be known."""
         if isinstance(node.op, Elementwise):
-            self.note_lines(node, node.op, relaxation.lines(node.op, *self.interval[node.inputs[0]]))
+            self.note_lines(node, node.op, self.rule.lines(node.op, *self.interval[node.inputs[0]]))
         elif isinstance(node.op, Affine) and node.inputs:
             self.note_affine(node, node.op)
         elif isinstance(node.op, Maximum):
@@ -268,3 +270,17 @@ class State:
         under, over = chosen.below_slope.to(dtype), chosen.above_slope.to(dtype)
         low, high = relaxation.band(node.op, *ends, under)[0], relaxation.band(node.op, *ends, over)[1]
         self.note_lines(node, node.op, Lines(under, low, over, high))
+
+
+def in_type(dtype: torch.dtype, graph: Graph, state: State) -> tuple[Graph, State]:
+    """The graph, and what is known of its boxes, in another float type: the intervals rounded outward, and
+    for every nonlinear node the slopes that `state` has for it, if any."""
+    other = graph.to(state.lower.device, dtype)
+    found = state.to(dtype)
+    for node, was in zip(other.nodes, graph.nodes, strict=True):
+        lines = state.lines.get(was) or state.planes.get(was)
+        if lines is None:
+            found.note(node)
+        else:
+            found.note_slopes(node, lines)
+    return other, found

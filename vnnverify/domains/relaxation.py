@@ -20,7 +20,7 @@ from vnnverify.numerics import FUNCTION_ULPS, lower_as, round_down, round_up, un
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.requantized import Lookup, NearestWhole
 
-__all__ = ["Lines", "band", "contact", "lines", "value_range"]
+__all__ = ["Lines", "band", "contact", "lines", "value_range", "with_flat_where_unknown"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,10 +174,11 @@ def lines(op: Elementwise, lower: Tensor, upper: Tensor) -> Lines:
             torch.where(above, slope, best.above_slope),
             torch.where(above, high, best.above_offset),
         )
-    return _flat_where_unknown(op, lower, upper, best)
+    return with_flat_where_unknown(op, lower, upper, best)
 
 
-def _flat_where_unknown(op: Elementwise, lower: Tensor, upper: Tensor, best: Lines) -> Lines:
+def with_flat_where_unknown(op: Elementwise, lower: Tensor, upper: Tensor, best: Lines) -> Lines:
+    """The lines, or where an offset is infinite the ends of the range of f on [lower, upper]."""
     no_below, no_above = torch.isinf(best.below_offset), torch.isinf(best.above_offset)
     if not bool((no_below | no_above).any()):
         return best

@@ -16,6 +16,7 @@ from vnnverify_bound_propagation.tightening_search import TighteningBounder
 
 from vnnverify import Context, Deadline, Polytope
 from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.state import in_type
 from vnnverify.search import ActivationSplit, Branches
 
 from .conftest import NEVER, context, network, prepared
@@ -35,7 +36,7 @@ def samples(tool: Propagator, dual: Dual, count: int = 20000) -> tuple[Tensor, T
 @pytest.mark.parametrize("seed", range(4))
 def test_ends_hold_at_unsafe_samples_that_keep_to_the_splits(seed: int, dtype: torch.dtype) -> None:
     tool, dual, problems = prepared(seed, torch.float64)
-    fast = Dual(*Propagator.in_type(dtype, dual.graph, dual.root))
+    fast = Dual(*in_type(dtype, dual.graph, dual.root))
     y, z = samples(tool, dual)
     rows = problems.rows.to(dtype)
     limits = torch.stack([(y @ r.double().T).quantile(0.6, dim=0) for r in rows]).to(dtype)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vnnverify import Context
 from vnnverify.bounds.propagation import Propagator
-from vnnverify.bounds.state import State
+from vnnverify.bounds.state import State, in_type
 from vnnverify.numerics import upper_as
 from vnnverify.query import Polytope
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
@@ -64,7 +64,7 @@ class DualBounder:
     ) -> None:
         self.ctx, self.dtype, self.steps = ctx, dtype, steps
         self.exact = Dual(*without_dead(tool.graph, root))
-        fast, known = Propagator.in_type(dtype, self.exact.graph, self.exact.root)
+        fast, known = in_type(dtype, self.exact.graph, self.exact.root)
         self.dual = Dual(fast, known)
         self.rows_at_once = tool.rows_at_once(root.lower.device)
         self.network = fast

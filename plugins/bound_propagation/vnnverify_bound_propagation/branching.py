@@ -17,9 +17,10 @@ from torch import Tensor
 
 from vnnverify import Context
 from vnnverify.bounds import backward
+from vnnverify.bounds.backward.margins import margin_rows
 from vnnverify.bounds.optimise.lines import Splits, each_box, optimise
 from vnnverify.bounds.propagation import Propagator
-from vnnverify.bounds.state import State
+from vnnverify.bounds.state import State, in_type
 from vnnverify.domains import interval, relaxation
 from vnnverify.domains.planes import mccormick
 from vnnverify.domains.relaxation import Lines
@@ -83,8 +84,8 @@ class LineBounder:
         self.ctx.deadline.check()
         state, splits = self._with_splits(branches)
         graph = self.tool.graph
-        part, fast = Propagator.in_type(torch.float32, graph, state)
-        start, const = self.tool.output_rows(state, self.A[branches.goal], self.b[branches.goal])
+        part, fast = in_type(torch.float32, graph, state)
+        start, const = margin_rows(self.tool.graph, state, self.A[branches.goal], self.b[branches.goal])
         own = torch.arange(len(branches), device=const.device)
         found = optimise((graph, part), (state, fast), start, const, own, STEPS, self.ctx.deadline, splits)
         lower = torch.where(torch.isfinite(found.lower), found.lower, -float("inf"))

@@ -18,11 +18,14 @@ from torch import Tensor
 
 from vnnverify import Deadline
 from vnnverify.bounds import backward
+from vnnverify.bounds.backward.margins import margin_rows
+from vnnverify.bounds.backward.units import Ends, unit_bounds
 from vnnverify.bounds.influence import influence
+from vnnverify.bounds.intervals import uncross
 from vnnverify.bounds.optimise.lines import optimise
 from vnnverify.bounds.optimise.row_slopes import RowSlopes, ascend, best_cases
-from vnnverify.bounds.propagation import Ends, Propagator, uncross, unit_bounds
-from vnnverify.bounds.state import State
+from vnnverify.bounds.propagation import Propagator
+from vnnverify.bounds.state import State, in_type
 from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.deadline import OutOfTime
 from vnnverify.domains import interval
@@ -136,8 +139,8 @@ class Improvement:
         line above times the coefficients it was multiplied with, which are the derivative."""
         if self.margins is None or not self.narrow:
             return {}
-        start, const = self.tool.output_rows(self.state, self.margins.A, self.margins.b)
-        part, fast = self.tool.in_type(torch.float32, self.tool.graph, self.state)
+        start, const = margin_rows(self.tool.graph, self.state, self.margins.A, self.margins.b)
+        part, fast = in_type(torch.float32, self.tool.graph, self.state)
         fast.error = {}
         offsets: dict[Value, Tensor] = {}
         for node, lines in fast.lines.items():
@@ -192,7 +195,7 @@ class Improvement:
         nearer to zero first."""
         tool, state = self.tool, self.state
         graph = tool.plan.below[value]
-        part, fast = tool.in_type(torch.float32, graph, state)
+        part, fast = in_type(torch.float32, graph, state)
         fast.error = {}
         proof = state.for_any_slopes()
 
@@ -230,7 +233,7 @@ class Improvement:
         exact = Dual(*without_dead(tool.plan.below[value], state))
         if exact.size == 0:
             return
-        fast = Dual(*tool.in_type(torch.float32, exact.graph, exact.root))
+        fast = Dual(*in_type(torch.float32, exact.graph, exact.root))
         lower, upper = (flat(end).clone() for end in state.interval[value])
         box, element = self._open(value, lower, upper).nonzero(as_tuple=True)
         if not box.numel():
@@ -264,7 +267,7 @@ class Improvement:
         """Bounds with optimised lines of every operator for the elements that are not known well enough."""
         tool, state = self.tool, self.state
         graph = tool.plan.below[value]
-        part, fast = tool.in_type(torch.float32, graph, state)
+        part, fast = in_type(torch.float32, graph, state)
         lower, upper = (flat(end).clone() for end in state.interval[value])
         box, element = self._open(value, lower, upper).nonzero(as_tuple=True)
         step = tool.rows_optimised(graph)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,3 +44,11 @@ class Linear:
     lower: Tensor  # (R,) sound lower bound over the box
     error: Tensor  # (R,) the rounding error allowed for
     widest: int  # numbers that a row has had at most on the way
+
+    @classmethod
+    def joined(cls, parts: Sequence[Linear]) -> Linear:
+        """The rows of several passes, one after the other."""
+        A, c, lower, error = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("A", "c", "lower", "error")
+        )
+        return cls(A, c, lower, error, max(part.widest for part in parts))

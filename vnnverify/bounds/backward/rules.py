@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.bounds.backward.rows import Rows
+from vnnverify.bounds.relaxation import LEAST_AREA
 from vnnverify.bounds.rounding import long_sum
 from vnnverify.bounds.state import State
 from vnnverify.domains import Domain
@@ -55,8 +56,9 @@ def _along_lines(
 def _relu(
     op: Relu, coefficients: Tensor, node: Node, rows: Rows, state: State
 ) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
-    """As above, knowing that the line below goes through the origin."""
-    if state.centre and bool(state.lines[node].below_offset.any()):
+    """As above, knowing that the line below goes through the origin, but for slopes from anywhere."""
+    anywhere = bool(state.centre) or state.rule is not LEAST_AREA
+    if anywhere and bool(state.lines[node].below_offset.any()):
         return _along_lines(coefficients, node, rows, state)
     lines = state.lines[node]
     grouped = rows.group(coefficients)

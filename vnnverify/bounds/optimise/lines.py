@@ -19,10 +19,10 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from vnnverify import Deadline
 from vnnverify.bounds import backward
 from vnnverify.bounds.optimise.adam import Adam
 from vnnverify.bounds.state import State
+from vnnverify.deadline import Deadline
 from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Ends, Planes
 from vnnverify.domains.relaxation import Lines

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vnnverify import Deadline
 from vnnverify.bounds.backward import Linear
 from vnnverify.bounds.optimise.adam import Adam
+from vnnverify.deadline import Deadline
 from vnnverify.ir import Value, flat
 from vnnverify.numerics import subnormals_flushed
 

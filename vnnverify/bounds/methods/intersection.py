@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several methods one after the other, each knowing what the ones before it found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from vnnverify.bounds.intervals import intersect
+from vnnverify.bounds.method import BoundMethod, Bounds, LinearFunction, Record, Resources, ValueBounds
+from vnnverify.bounds.specification import Specification
+from vnnverify.ir import Graph, Value
+from vnnverify.query import Region
+
+__all__ = ["Intersection"]
+
+
+@dataclass(frozen=True)
+class Intersection(BoundMethod):
+    """The best of each bound, inside the network and of the margins: at least as tight as every method."""
+
+    methods: tuple[BoundMethod, ...]
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The names of the methods."""
+        return " ∩ ".join(method.name for method in self.methods)
+
+    def bound(
+        self,
+        graph: Graph,
+        region: Region,
+        spec: Specification,
+        known: Bounds | None = None,
+        resources: Resources | None = None,
+    ) -> Bounds:
+        found: list[Bounds] = []
+        for method in self.methods:
+            known = method.bound(graph, region, spec, known, resources)
+            found.append(known)
+        values: dict[Value, ValueBounds] = {}
+        for bounds in found:
+            for value, ends in bounds.values.items():
+                values[value] = ends if value not in values else _both(values[value], ends)
+        lower = torch.stack([bounds.lower for bounds in found])  # (M, B, S)
+        best = lower.argmax(dim=0)
+        linear = None
+        if all(bounds.linear is not None for bounds in found):
+            A = torch.stack([b.linear.A for b in found if b.linear is not None])
+            c = torch.stack([b.linear.c for b in found if b.linear is not None])
+            each = best[None, :, :, None].expand(1, *A.shape[1:])
+            linear = LinearFunction(A.gather(0, each)[0], c.gather(0, best[None])[0])
+        record = Record(self.name, parents=tuple(found))
+        return Bounds(lower.amax(dim=0), linear, values, record)
+
+
+def _both(a: ValueBounds, b: ValueBounds) -> ValueBounds:
+    lower, upper = intersect((a.lower, a.upper), (b.lower, b.upper))
+    origin = b.origin if a.origin in b.origin else f"{a.origin} ∩ {b.origin}"
+    return ValueBounds(lower, upper, origin)
