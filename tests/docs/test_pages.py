@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def test_every_room_is_described_and_exists() -> None:
     modules = {path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("_")}
     folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
     assert named == modules | folders | {"plugins/"}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_dotted_names_exist(path: Path) -> None:
+    """Names such as `vnnverify.room.module.name` in running text, that is outside of code blocks, resolve."""
+    for name in re.findall(r"`(vnnverify(?:\.\w+)+)`", without_code(path)):
+        pkgutil.resolve_name(name)
 
 
 def test_traits_are_those_of_the_code() -> None:
