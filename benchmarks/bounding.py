@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from instances import matmul_rate, write_section
 from torch import Tensor
-from vnnverify_abstract_domains.backend import BoxBounder
+from vnnverify_abstract_domains.backend import ZonotopeBounder
 from vnnverify_abstract_domains.propagation import least_memory
 from vnnverify_abstract_domains.rules import domain as zonotopes
 from vnnverify_bound_propagation.activation import DualBounder, Goal
@@ -141,7 +141,7 @@ def ours(query: Query) -> Iterator[tuple[str, Method]]:
     yield "intervals", by_intervals
     try:
         if least_memory(zonotopes.prepare(query.graph), query.varying) <= MEMORY:
-            bounder = BoxBounder(query, ctx, MEMORY >> 20, guide=False)
+            bounder = ZonotopeBounder(query, ctx, MEMORY >> 20, guide=False)
             yield "zonotopes", by_zonotopes
     except UnsupportedOperator:
         pass

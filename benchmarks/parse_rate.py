@@ -21,7 +21,7 @@ from vnnverify.ir import Graph, Node, Value
 from vnnverify.loading.replay import PropertySource
 from vnnverify.ops.linear import Linear
 from vnnverify.query import Layout, TensorSpec
-from vnnverify.vnnlib import Property, normalize, parse_property
+from vnnverify.vnnlib import ParsedProperty, normalize, parse_property
 from vnnverify.vnnlib.reference import parse_by_grammar
 
 GRAMMAR_SHARE = 200_000
@@ -57,7 +57,7 @@ def _seconds(action: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def _compile(prop: Property) -> object:
+def _compile(prop: ParsedProperty) -> object:
     x, y = Value("x", (prop.inputs,)), Value("y", (prop.outputs,))
     weight = torch.zeros(1, 1, dtype=torch.float64).expand(prop.outputs, prop.inputs)
     node = Node(Linear(weight), (x,), y, "zero")
@@ -81,7 +81,7 @@ def main() -> None:
     for name, text in _texts(sys.argv[1:]):
         start = _beginning(text)
         grammar = len(start) / 1e6 / _seconds(lambda start=start: parse_by_grammar(start))
-        found: list[Property] = []
+        found: list[ParsedProperty] = []
         fast = len(text) / 1e6 / _seconds(lambda text=text, found=found: found.append(parse_property(text)))
         seconds = _seconds(lambda found=found: _compile(found[0]))
         size = len(text) / 1e6

@@ -21,7 +21,7 @@ from vnnverify.errors import PluginError, SpecError
 from vnnverify.report import build_page
 from vnnverify.report.pictures import box_of, image_shape, pictures, png
 from vnnverify.report.summary import Summary, backends, families
-from vnnverify.results.runs import Run, read_run
+from vnnverify.results.runs import RecordedRun, read_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,7 +163,7 @@ def test_command_writes_the_page(
 
 def test_run_without_records_and_missing_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError, match="no finished instances"):
-        build_page([Run("empty", tmp_path, ())])
+        build_page([RecordedRun("empty", tmp_path, ())])
     monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
     with pytest.raises(PluginError, match=r"install the extra: pip install 'vnnverify\[report\]'"):
-        build_page([Run("empty", tmp_path, ())])
+        build_page([RecordedRun("empty", tmp_path, ())])

@@ -14,7 +14,7 @@ import pytest
 from vnnverify.commands import main
 from vnnverify.errors import PluginError
 from vnnverify.results.junit import junit_xml
-from vnnverify.results.runs import Run
+from vnnverify.results.runs import RecordedRun
 from vnnverify.results.tables import COLUMNS, csv_table, parquet_table
 from vnnverify.suites import Record
 from vnnverify.verdict import Verdict
@@ -45,7 +45,7 @@ RECORDS = (
     record(5, "error", "", "killed by SIGSEGV", family="g"),
     record(6, "unknown", "unknown", family="g"),
 )
-RUN = Run("mine", Path("/nowhere"), RECORDS)
+RUN = RecordedRun("mine", Path("/nowhere"), RECORDS)
 
 
 def test_junit_outcomes() -> None:

@@ -14,7 +14,7 @@ import pytest
 from vnnverify.commands import main
 from vnnverify.errors import FileError, SpecError
 from vnnverify.results import Witness
-from vnnverify.results.runs import Run, instance_name, read_run, read_table, witness_of
+from vnnverify.results.runs import RecordedRun, instance_name, read_run, read_table, witness_of
 from vnnverify.scoring import Standing, find_instances, score
 from vnnverify.suites import Header, Record
 from vnnverify.suites.instances import Instance
@@ -41,8 +41,8 @@ def entry(word: str, seconds: float = 1.0, index: int = 0, family: str = "f") ->
     )  # fmt: skip
 
 
-def run(name: str, *records: Record) -> Run:
-    return Run(name, Path("/nowhere") / name, records, Header((), len(records)))
+def run(name: str, *records: Record) -> RecordedRun:
+    return RecordedRun(name, Path("/nowhere") / name, records, Header((), len(records)))
 
 
 def points(*words: str, seconds: float = 1.0) -> list[int]:
@@ -93,9 +93,9 @@ def test_families_weigh_alike() -> None:
 
 
 def test_without_files_sat_is_taken_at_its_word() -> None:
-    def table(name: str, word: str) -> Run:
+    def table(name: str, word: str) -> RecordedRun:
         record = dataclasses.replace(entry(word), folder="", timeout=math.inf)
-        return Run(name, Path("/nowhere"), (record,))
+        return RecordedRun(name, Path("/nowhere"), (record,))
 
     runs = [table("a", f"sat {BAD}"), table("b", "unsat"), table("c", "unknown")]
     board = score(runs, {}, decide=decide)

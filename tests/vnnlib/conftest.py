@@ -11,7 +11,7 @@ import torch
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.query import Layout, Query, Replay, TensorSpec
-from vnnverify.vnnlib import Property, normalize, parse_property
+from vnnverify.vnnlib import ParsedProperty, normalize, parse_property
 
 
 class NoReplay:
@@ -44,10 +44,10 @@ def declare() -> Callable[[int, int], str]:
 
 
 @pytest.fixture
-def prop() -> Callable[[int, int, str], Property]:
+def prop() -> Callable[[int, int, str], ParsedProperty]:
     """prop(inputs, outputs, assertions) -> the property."""
 
-    def build(inputs: int, outputs: int, assertions: str) -> Property:
+    def build(inputs: int, outputs: int, assertions: str) -> ParsedProperty:
         return parse_property(declarations(inputs, outputs) + assertions, "p.vnnlib")
 
     return build
@@ -57,7 +57,7 @@ def prop() -> Callable[[int, int, str], Property]:
 def compiled() -> Callable[..., Query]:
     """compiled(property, inputs, outputs) -> the query on a model of that size, by default one that fits."""
 
-    def build(found: Property, inputs: int = 0, outputs: int = 0) -> Query:
+    def build(found: ParsedProperty, inputs: int = 0, outputs: int = 0) -> Query:
         return normalize(found, *model(inputs or found.inputs, outputs or found.outputs), NoReplay())
 
     return build

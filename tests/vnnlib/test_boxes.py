@@ -9,7 +9,7 @@ from vnnverify.errors import SpecError
 from vnnverify.vnnlib import second
 from vnnverify.vnnlib.boxes import set_apart
 from vnnverify.vnnlib.disjuncts import conjuncts
-from vnnverify.vnnlib.property import Property, parse_property
+from vnnverify.vnnlib.property import ParsedProperty, parse_property
 
 HEAD = """; (assert (>= X[0,0] 9.0))
 (vnnlib-version <2.0>)
@@ -31,7 +31,7 @@ BOUNDS = """(assert (and (>= X[0,0] -1.5) (<= X[0,0] 0.1)))
 """  # noqa: W291
 
 
-def large(text: str, monkeypatch: pytest.MonkeyPatch) -> Property:
+def large(text: str, monkeypatch: pytest.MonkeyPatch) -> ParsedProperty:
     monkeypatch.setattr(second, "LARGE", 0)
     return parse_property(text)
 

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vnnverify.query import Query
-from vnnverify.vnnlib import Property
+from vnnverify.vnnlib import ParsedProperty
 from vnnverify.vnnlib.ast import Variable
 from vnnverify.vnnlib.extents import narrowed
 from vnnverify.vnnlib.rows import FloatRow
 
-Build = Callable[[int, int, str], Property]
+Build = Callable[[int, int, str], ParsedProperty]
 Compile = Callable[..., Query]
 
 BOX = "".join(f"(assert (>= X_{k} -1))(assert (<= X_{k} 1))" for k in range(2))
@@ -37,7 +37,7 @@ def violated(query: Query, x: torch.Tensor) -> list[bool]:
     return inside.tolist()
 
 
-def means_the_text(found: Property, query: Query) -> None:
+def means_the_text(found: ParsedProperty, query: Query) -> None:
     y = query.graph(GRID)[:, : found.outputs].tolist()
     expected = [found.holds_at(a, b)[0] for a, b in zip(GRID.tolist(), y, strict=True)]
     assert violated(query, GRID) == expected

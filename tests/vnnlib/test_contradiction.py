@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from vnnverify.query import Query
-from vnnverify.vnnlib import Property, contradiction
+from vnnverify.vnnlib import ParsedProperty, contradiction
 
-Build = Callable[[int, int, str], Property]
+Build = Callable[[int, int, str], ParsedProperty]
 Compile = Callable[..., Query]
 FLOAT = "0.1000000000000000055511151231257827021181583404541015625"  # the float64 that is read for 0.1
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from vnnverify.errors import SpecError
 from vnnverify.query import Query
-from vnnverify.vnnlib import Property
+from vnnverify.vnnlib import ParsedProperty
 
-Build = Callable[[int, int, str], Property]
+Build = Callable[[int, int, str], ParsedProperty]
 Compile = Callable[..., Query]
 UNIT = "(assert (>= X_0 0))(assert (<= X_0 1))"
 BELOW = math.nextafter(0.1, 0)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from vnnverify.errors import FileError, SpecError
-from vnnverify.vnnlib import Property, load_property, parse_property
+from vnnverify.vnnlib import ParsedProperty, load_property, parse_property
 
-Build = Callable[[int, int, str], Property]
+Build = Callable[[int, int, str], ParsedProperty]
 F32_TENTH = float(np.float32("0.1"))
 
 

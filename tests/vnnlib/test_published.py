@@ -10,7 +10,7 @@ import pytest
 
 from vnnverify.errors import SpecError
 from vnnverify.vnnlib import second
-from vnnverify.vnnlib.property import Property, parse_property
+from vnnverify.vnnlib.property import ParsedProperty, parse_property
 
 VERSION = "(vnnlib-version <2.0>)\n"
 TENSORS = '(declare-input X real [1,2,3])\n(declare-hidden H real [2] "h;(")\n(declare-output Y real [1,4])'
@@ -42,7 +42,7 @@ READ = {
 }  # fmt: skip
 
 
-def said(prop: Property) -> object:
+def said(prop: ParsedProperty) -> object:
     tensors = [(t.name, t.type, t.shape, t.kind, t.start, t.node) for n in prop.networks for t in n.tensors]
     numbers = [prop.holds_at([x] * 6, [0.0] * 6)[0] for x in (1.0, 1.5, 1.5000001)]
     return sorted(tensors), numbers, prop.inputs, prop.outputs

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vnnverify.query import Query
-from vnnverify.vnnlib import Property
+from vnnverify.vnnlib import ParsedProperty
 from vnnverify.vnnlib.ast import Compare, Variable
 from vnnverify.vnnlib.disjuncts import MAX_UNEQUAL
 from vnnverify.vnnlib.parse import parse
@@ -61,7 +61,7 @@ POLYNOMIAL = [
 
 @pytest.mark.parametrize("assertion", POLYNOMIAL)
 def test_the_normal_form_says_what_the_text_says(
-    assertion: str, prop: Callable[[int, int, str], Property], compiled: Callable[..., Query]
+    assertion: str, prop: Callable[[int, int, str], ParsedProperty], compiled: Callable[..., Query]
 ) -> None:
     found = prop(2, 2, f"{BOX}(assert {assertion})")
     query = compiled(found)
@@ -75,13 +75,13 @@ def test_the_normal_form_says_what_the_text_says(
     assert 0 < sum(text) < len(text)
 
 
-def test_unequal_is_below_or_above(prop: Callable[..., Property], compiled: Callable[..., Query]) -> None:
+def test_unequal_is_below_or_above(prop: Callable[..., ParsedProperty], compiled: Callable[..., Query]) -> None:
     (clause,) = compiled(prop(2, 1, BOX + "(assert (<= Y_0 1))")).clauses
     assert len(clause.unsafe) == 1
     found = prop(2, 1, BOX + "(assert (<= Y_0 1))")
     unequal = Compare("!=", Y0, parse("(assert (<= 0 Y_0))").assertions[0].lhs)  # type: ignore[union-attr]
     for count in (1, MAX_UNEQUAL + 1):
-        more = Property(
+        more = ParsedProperty(
             2, 1, (*found.assertions, *[unequal] * count), (*found.offsets, *[0] * count), "", found.text
         )
         (clause,) = compiled(more).clauses
@@ -105,7 +105,7 @@ def test_unequal_is_below_or_above(prop: Callable[..., Property], compiled: Call
     ],
 )
 def test_bounds_that_follow(
-    assertions: str, lower: float, upper: float, prop: Callable[..., Property], compiled: Callable[..., Query]
+    assertions: str, lower: float, upper: float, prop: Callable[..., ParsedProperty], compiled: Callable[..., Query]
 ) -> None:
     third = "" if "X_2" in assertions else "(assert (and (>= X_2 0)(<= X_2 0)))"
     found = prop(3, 1, f"(assert (and (>= X_0 0)(<= X_0 1))){third}(assert {assertions})")

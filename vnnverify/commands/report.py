@@ -12,7 +12,7 @@ from vnnverify.errors import OptionError
 from vnnverify.results import require_writable, write_file
 
 if TYPE_CHECKING:
-    from vnnverify.results.runs import Run
+    from vnnverify.results.runs import RecordedRun
 
 __all__ = ["command"]
 
@@ -50,7 +50,7 @@ def command(folders: tuple[str, ...], out: str | None, title: str, names: tuple[
     return 0
 
 
-def _content(ending: str, runs: list[Run], title: str) -> str | bytes:
+def _content(ending: str, runs: list[RecordedRun], title: str) -> str | bytes:
     """What is written to a file with this ending."""
     if ending in (".html", ".htm"):
         from vnnverify.report import build_page

@@ -12,7 +12,7 @@ from vnnverify.importer import Model
 from vnnverify.inputs.declared import Declared
 from vnnverify.ir import Shape
 from vnnverify.query import TensorSpec
-from vnnverify.vnnlib import Property
+from vnnverify.vnnlib import ParsedProperty
 from vnnverify.vnnlib.declaration import NetworkDeclaration, TensorDeclaration
 
 __all__ = ["check_fit", "declared_tensors"]
@@ -20,7 +20,7 @@ __all__ = ["check_fit", "declared_tensors"]
 logger = logging.getLogger(__name__)
 
 
-def check_fit(prop: Property, network: NetworkDeclaration, model: Model, *, strict: bool = False) -> None:
+def check_fit(prop: ParsedProperty, network: NetworkDeclaration, model: Model, *, strict: bool = False) -> None:
     """That the model has the declared tensors, in number, order, shape and type.
 
     Args:
@@ -80,7 +80,7 @@ def _own_outputs(network: NetworkDeclaration, model: Model) -> tuple[TensorSpec,
 
 
 def _check_type(
-    prop: Property, network: NetworkDeclaration, tensor: TensorDeclaration, spec: TensorSpec, path: str
+    prop: ParsedProperty, network: NetworkDeclaration, tensor: TensorDeclaration, spec: TensorSpec, path: str
 ) -> None:
     whole = spec.dtype.startswith(("int", "uint", "bool"))
     if tensor.type in ("real", spec.dtype) or (tensor.type == "int" and whole):
@@ -90,6 +90,6 @@ def _check_type(
     raise _misfit(prop, network, f"{message} {spec.dtype}; declare that one, or real throughout")
 
 
-def _misfit(prop: Property, network: NetworkDeclaration, message: str) -> SpecError:
+def _misfit(prop: ParsedProperty, network: NetworkDeclaration, message: str) -> SpecError:
     offset = prop.text.find(f"declare-network {network.name}")
     return prop.error(message, max(0, offset))

@@ -23,7 +23,7 @@ from vnnverify.loading.networks import (
 from vnnverify.loading.stated_shape import about_computed
 from vnnverify.plugin.hookspecs import OperatorInfo
 from vnnverify.query import Query
-from vnnverify.vnnlib import Property, load_property
+from vnnverify.vnnlib import ParsedProperty, load_property
 from vnnverify.vnnlib.declaration import NetworkDeclaration
 
 __all__ = ["Models", "build_query", "load_query"]
@@ -142,7 +142,7 @@ def load_query(
     return build_query(models.load(model, opaque=opaque, elements=prop.inputs), prop)
 
 
-def build_query(model: Model, prop: Property) -> Query:
+def build_query(model: Model, prop: ParsedProperty) -> Query:
     """The query that asks whether the model has an input at which the property's text holds.
 
     Raises:

@@ -20,7 +20,7 @@ from vnnverify.loading.fitting import check_fit, declared_tensors
 from vnnverify.loading.replay import PropertySource
 from vnnverify.plugin.hookspecs import OperatorInfo
 from vnnverify.query import Layout, Query, TensorSpec
-from vnnverify.vnnlib import Property, normalize
+from vnnverify.vnnlib import ParsedProperty, normalize
 from vnnverify.vnnlib.declaration import FLOATS, NetworkDeclaration
 from vnnverify.vnnlib.merging import merge_equal_inputs
 
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_networks(
-    prop: Property,
+    prop: ParsedProperty,
     given: Networks,
     load: Callable[[NetworkDeclaration, str], Model],
     *,
@@ -124,7 +124,7 @@ def model_of(network: NetworkDeclaration, model: Model) -> Model:
     return model if data is model.data else read_model(data, path=model.path)
 
 
-def join_networks(prop: Property, models: Sequence[Model], *, strict: bool = False) -> Query:
+def join_networks(prop: ParsedProperty, models: Sequence[Model], *, strict: bool = False) -> Query:
     """The query of a VNN-LIB 2.0 property about its networks' models, one for each.
 
     A tensor that is declared flat, or with other axes of one than the model has, means the model's elements
@@ -139,7 +139,7 @@ def join_networks(prop: Property, models: Sequence[Model], *, strict: bool = Fal
     return join(prop, models, tensors)
 
 
-def join(prop: Property, models: Sequence[Model], tensors: tuple[Declared, ...] = ()) -> Query:
+def join(prop: ParsedProperty, models: Sequence[Model], tensors: tuple[Declared, ...] = ()) -> Query:
     """The query of a property about models side by side, in which inputs that it sets equal are one.
 
     Args:
@@ -168,7 +168,7 @@ def truncated(query: Query, models: Sequence[Model]) -> tuple[int, ...]:
     return first.truncated if alone and query.graph.output_size == first.graph.output_size else ()
 
 
-def assign_models(prop: Property, given: Networks) -> dict[str, str]:
+def assign_models(prop: ParsedProperty, given: Networks) -> dict[str, str]:
     """The path of the model of each network that needs one of its own.
 
     Lists of instances name a model for `equal-to` networks too; it has to be the same file.
@@ -211,7 +211,7 @@ def _sized(specs: Sequence[TensorSpec]) -> list[tuple[TensorSpec, int]]:
     return [(spec, math.prod(spec.shape)) for spec in specs]
 
 
-def _joined(prop: Property, models: Sequence[Model]) -> Graph:
+def _joined(prop: ParsedProperty, models: Sequence[Model]) -> Graph:
     if len(models) == 1 and prop.columns is None:
         return models[0].graph
     graph = models[0].graph

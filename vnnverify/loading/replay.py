@@ -26,7 +26,7 @@ from vnnverify.vnnlib.ast import Variable
 
 if TYPE_CHECKING:
     from vnnverify.importer import Model
-    from vnnverify.vnnlib import Property
+    from vnnverify.vnnlib import ParsedProperty
 
 __all__ = ["OnnxSource", "PropertySource"]
 
@@ -58,7 +58,7 @@ class PropertySource:
         self,
         models: Sequence[ModelFile],
         layout: Layout,
-        prop: Property,
+        prop: ParsedProperty,
         clauses: Sequence[Clause],
         graph: Graph | None = None,
     ) -> None:
@@ -204,7 +204,7 @@ class OnnxSource(PropertySource):
     """Replays witnesses of one model and one property."""
 
     def __init__(
-        self, model: Model, prop: Property, clauses: Sequence[Clause], graph: Graph | None = None
+        self, model: Model, prop: ParsedProperty, clauses: Sequence[Clause], graph: Graph | None = None
     ) -> None:
         super().__init__((model,), model.layout, prop, clauses, graph)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vnnverify.importer import Model
 from vnnverify.ir import Shape
-from vnnverify.vnnlib import Property
+from vnnverify.vnnlib import ParsedProperty
 from vnnverify.vnnlib.ast import Compare, Variable, fold, rebuilt
 
 __all__ = ["about_computed"]
@@ -19,7 +19,7 @@ __all__ = ["about_computed"]
 logger = logging.getLogger(__name__)
 
 
-def about_computed(prop: Property, model: Model) -> Property:
+def about_computed(prop: ParsedProperty, model: Model) -> ParsedProperty:
     """The property about the output that is computed, where the text declares the one that the model states.
 
     Raises:
@@ -45,7 +45,7 @@ def _is_same(index: int, stated: Shape, computed: Shape) -> bool:
     return inside and int(np.ravel_multi_index(place, computed)) == index
 
 
-def _spoken_of(prop: Property) -> set[int]:
+def _spoken_of(prop: ParsedProperty) -> set[int]:
     """The outputs that some assertion compares."""
     found: set[int] = set()
 

@@ -12,14 +12,14 @@ from vnnverify import __version__
 from vnnverify.errors import PluginError, SpecError
 from vnnverify.report.rows import Gathering, row
 from vnnverify.report.summary import Summary, backends, families
-from vnnverify.results.runs import Run, instance_name
+from vnnverify.results.runs import RecordedRun, instance_name
 from vnnverify.results.tables import subproblems
 from vnnverify.suites.record import Record
 
 __all__ = ["build_page"]
 
 
-def build_page(runs: Sequence[Run], title: str = "") -> str:
+def build_page(runs: Sequence[RecordedRun], title: str = "") -> str:
     """The page about the first run, compared with the others.
 
     Raises:
@@ -100,14 +100,14 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _pairs(run: Run, other: Run) -> list[tuple[Record, Record]]:
+def _pairs(run: RecordedRun, other: RecordedRun) -> list[tuple[Record, Record]]:
     """The instances that are in both runs."""
     theirs = {instance_name(record): record for record in other.records}
     found = ((record, theirs.get(instance_name(record))) for record in run.records)
     return [(mine, match) for mine, match in found if match is not None]
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def _facts(run: RecordedRun) -> list[tuple[str, str]]:
     """When, where, with what."""
     if run.header is None:
         return []

@@ -12,7 +12,7 @@ from typing import Any
 from vnnverify.errors import VnnverifyError
 from vnnverify.report.pictures import box_of, image_shape, pictures
 from vnnverify.results.report import Report, Witness
-from vnnverify.results.runs import Run, instance_name, report_of, witness_of
+from vnnverify.results.runs import RecordedRun, instance_name, report_of, witness_of
 from vnnverify.results.tables import subproblems
 from vnnverify.results.text import explained
 from vnnverify.suites.record import Record
@@ -54,7 +54,7 @@ def row(record: Record, other: Record | None) -> dict[str, Any]:
 class Gathering:
     """Collects the details of a run's instances; images are made until they take too much room."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RecordedRun) -> None:
         self._run = run
         self._left = PICTURE_BYTES
         self._texts = PROPERTY_BYTES

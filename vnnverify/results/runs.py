@@ -29,7 +29,7 @@ from vnnverify.verdict import Verdict
 
 __all__ = [
     "Name",
-    "Run",
+    "RecordedRun",
     "instance_name",
     "name_of",
     "read_run",
@@ -62,7 +62,7 @@ Name = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RecordedRun:
     """A run's records, in the order of their list, and where it lies."""
 
     name: str
@@ -90,7 +90,7 @@ def _stem(path: str) -> str:
     )
 
 
-def read_run(path: str | Path, name: str = "") -> Run:
+def read_run(path: str | Path, name: str = "") -> RecordedRun:
     """The run in a folder (with a journal, with a table, or with folders that have tables), or a table.
 
     Raises:
@@ -105,16 +105,16 @@ def read_run(path: str | Path, name: str = "") -> Run:
             header = read_header(place)
         except FileError:
             header = None
-        return Run(name or place.resolve().name, place, tuple(read_journal(place)), header)
+        return RecordedRun(name or place.resolve().name, place, tuple(read_journal(place)), header)
     if place.is_file():
-        return Run(name, place.parent, read_table(place))
+        return RecordedRun(name, place.parent, read_table(place))
     if (place / TABLE).is_file():
-        return Run(name or place.resolve().name, place, read_table(place / TABLE))
+        return RecordedRun(name or place.resolve().name, place, read_table(place / TABLE))
     tables = sorted(place.glob(f"*/{TABLE}"))
     if not tables:
         raise FileError(f"{path}: holds neither {JOURNAL} nor {TABLE}; name the folder of a run, or a table")
     rows = [record for table in tables for record in read_table(table)]
-    return Run(name or place.resolve().name, place, tuple(_numbered(rows)))
+    return RecordedRun(name or place.resolve().name, place, tuple(_numbered(rows)))
 
 
 def _numbered(records: Iterable[Record]) -> Iterator[Record]:
@@ -168,12 +168,12 @@ def _verdict(word: str) -> Verdict:
     raise ValueError(f"result {word[:40]!r} is none of sat, unsat, unknown, timeout, error")
 
 
-def stores_witnesses(run: Run) -> bool:
+def stores_witnesses(run: RecordedRun) -> bool:
     """Whether witnesses are kept with this run at all: a table alone has none."""
     return run.header is not None or any(run.folder.glob("**/*.counterexample*"))
 
 
-def report_of(run: Run, record: Record) -> Report | None:
+def report_of(run: RecordedRun, record: Record) -> Report | None:
     """The full result of an instance of a run of ours, if its file is there."""
     path = run.folder / record.result
     if not record.result or not path.is_file():
@@ -181,7 +181,7 @@ def report_of(run: Run, record: Record) -> Report | None:
     return read_report(path.read_text(encoding="utf-8").strip().splitlines()[-1], str(path))
 
 
-def witness_of(run: Run, record: Record) -> Witness | None:
+def witness_of(run: RecordedRun, record: Record) -> Witness | None:
     """The witness that was stored for a `sat`, wherever it is; None if it is nowhere. What `read_assignment`
     reads of a published file is still to be assigned to the property's tensors.
 
@@ -205,7 +205,7 @@ def witness_of(run: Run, record: Record) -> Witness | None:
     return None
 
 
-def _witness_files(run: Run, record: Record) -> Iterator[Path]:
+def _witness_files(run: RecordedRun, record: Record) -> Iterator[Path]:
     _, model, query = instance_name(record)
     families = sorted(folder.name for folder in run.folder.glob(f"*{record.family}") if folder.is_dir())
     for folder in (*families, "."):

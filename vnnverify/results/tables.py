@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vnnverify.errors import PluginError
-from vnnverify.results.runs import Run
+from vnnverify.results.runs import RecordedRun
 from vnnverify.suites.record import Record
 
 __all__ = ["COLUMNS", "csv_table", "parquet_table", "subproblems"]
@@ -32,7 +32,7 @@ def subproblems(record: Record) -> int:
     return sum(int(turn[key]) for turn in turns for key in _VISITED if isinstance(turn.get(key), int))
 
 
-def _rows(runs: Iterable[Run]) -> Iterable[list[Any]]:
+def _rows(runs: Iterable[RecordedRun]) -> Iterable[list[Any]]:
     for run in runs:
         for r in run.records:
             yield [
@@ -43,7 +43,7 @@ def _rows(runs: Iterable[Run]) -> Iterable[list[Any]]:
             ]  # fmt: skip
 
 
-def csv_table(runs: Sequence[Run]) -> str:
+def csv_table(runs: Sequence[RecordedRun]) -> str:
     """The table as CSV with a head."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -52,7 +52,7 @@ def csv_table(runs: Sequence[Run]) -> str:
     return text.getvalue()
 
 
-def parquet_table(runs: Sequence[Run]) -> bytes:
+def parquet_table(runs: Sequence[RecordedRun]) -> bytes:
     """The table as a Parquet file.
 
     Raises:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vnnverify.results.runs import Name, Run, instance_name, name_of
+from vnnverify.results.runs import Name, RecordedRun, instance_name, name_of
 from vnnverify.suites.instances import Instance, Limit, find_lists, read_instances
 
 __all__ = ["find_instances"]
 
 
-def find_instances(runs: Iterable[Run], suites: Sequence[str] = ()) -> dict[Name, Instance]:
+def find_instances(runs: Iterable[RecordedRun], suites: Sequence[str] = ()) -> dict[Name, Instance]:
     """The instances by name: those of the suites (folders with instances.csv), and those of the runs that
     say where their files are.
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from vnnverify.errors import SpecError
 from vnnverify.results.report import Witness
-from vnnverify.results.runs import Name, Run, instance_name, stores_witnesses, witness_of
+from vnnverify.results.runs import Name, RecordedRun, instance_name, stores_witnesses, witness_of
 from vnnverify.scoring.judge import Standing, judge
 from vnnverify.suites.instances import Instance
 from vnnverify.suites.record import Record
@@ -132,7 +132,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def score(
-    runs: Sequence[Run], instances: Mapping[Name, Instance], *, replay: bool = True, decide: Judge = judge
+    runs: Sequence[RecordedRun], instances: Mapping[Name, Instance], *, replay: bool = True, decide: Judge = judge
 ) -> Board:
     """Score the runs, whose names must differ.
 
@@ -157,7 +157,7 @@ def score(
 
 
 def _entered(
-    run: Run, record: Record, instance: Instance | None, decide: Judge | None, stored: bool
+    run: RecordedRun, record: Record, instance: Instance | None, decide: Judge | None, stored: bool
 ) -> Entry:
     """The answer of a record, with its witness judged."""
     limit = record.timeout if math.isfinite(record.timeout) or instance is None else instance.timeout

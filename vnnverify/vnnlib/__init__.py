@@ -2,6 +2,6 @@
 """VNN-LIB: text to syntax tree to a checked property to a query."""
 
 from vnnverify.vnnlib.normalize import normalize
-from vnnverify.vnnlib.property import Property, load_property, parse_property
+from vnnverify.vnnlib.property import ParsedProperty, load_property, parse_property
 
-__all__ = ["Property", "load_property", "normalize", "parse_property"]
+__all__ = ["ParsedProperty", "load_property", "normalize", "parse_property"]

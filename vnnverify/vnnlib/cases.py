@@ -14,7 +14,7 @@ import numpy as np
 
 from vnnverify.vnnlib.ast import Compare, Number, Variable
 from vnnverify.vnnlib.disjuncts import Alternatives, Conjunction
-from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.property import ParsedProperty
 from vnnverify.vnnlib.rows import (
     Bound,
     FloatRow,
@@ -104,7 +104,7 @@ class Cases:
         return len(self.lower) > 0 or any(self.inputs) or not bool(self.possible.all())
 
 
-def check_size(prop: Property, rows: int, columns: int, offset: int | None = None) -> None:
+def check_size(prop: ParsedProperty, rows: int, columns: int, offset: int | None = None) -> None:
     """Refuse an array that would not fit into memory.
 
     Raises:
@@ -116,7 +116,7 @@ def check_size(prop: Property, rows: int, columns: int, offset: int | None = Non
 
 
 def read_cases(
-    prop: Property,
+    prop: ParsedProperty,
     conjunctions: Sequence[Conjunction],
     offset: int,
     terms: Terms,
@@ -142,7 +142,7 @@ def read_cases(
     return _arranged(prop, count, _read_in_order(prop, flat, first, terms, whole), which, flat, owner, offset)
 
 
-def as_one_case(prop: Property, cases: Cases, kept: Sequence[int], terms: Terms) -> Cases:
+def as_one_case(prop: ParsedProperty, cases: Cases, kept: Sequence[int], terms: Terms) -> Cases:
     """The union of some of the cases as one case: the bounds they share, and a row, entered in `terms`."""
     statements = _stated(cases, kept, terms)
     count = len(statements)
@@ -151,7 +151,7 @@ def as_one_case(prop: Property, cases: Cases, kept: Sequence[int], terms: Terms)
 
 
 def _arranged(
-    prop: Property,
+    prop: ParsedProperty,
     count: int,
     statements: list[Statement],
     which: np.ndarray,
@@ -207,7 +207,7 @@ def _said(flat: Sequence[Compare | Statement], owner: np.ndarray, index: np.ndar
 
 
 def _with_statements(
-    prop: Property,
+    prop: ParsedProperty,
     conjunctions: Sequence[Conjunction],
     offset: int,
     terms: Terms,
@@ -228,7 +228,7 @@ def _with_statements(
 
 
 def _stated_by(
-    prop: Property, part: Alternatives, offset: int, terms: Terms, whole: Container[int]
+    prop: ParsedProperty, part: Alternatives, offset: int, terms: Terms, whole: Container[int]
 ) -> list[Statement]:
     cases = read_cases(prop, part.cases, offset, terms, whole)
     return _stated(cases, range(len(cases)), terms)
@@ -266,7 +266,7 @@ def _rows_of(cases: Cases, case: int, least: np.ndarray, most: np.ndarray) -> Ro
 
 
 def _read_in_order(
-    prop: Property,
+    prop: ParsedProperty,
     flat: list[Compare | Statement],
     first: np.ndarray,
     terms: Terms,

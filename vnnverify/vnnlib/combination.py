@@ -15,7 +15,7 @@ from math import prod
 from vnnverify.vnnlib.cases import Cases, Rows, as_one_case
 from vnnverify.vnnlib.disjuncts import MULTIPLIED, SHORT
 from vnnverify.vnnlib.extents import Extents, narrowed
-from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.property import ParsedProperty
 from vnnverify.vnnlib.terms import Terms
 
 __all__ = ["MULTIPLIED_REGIONS", "Combination"]
@@ -40,7 +40,7 @@ class Combination:
     tails: list[Tail]  # the others, multiplied out; choices whose rows contradict each other left out
 
     @classmethod
-    def of(cls, prop: Property, facts: Cases, unions: Sequence[Cases], terms: Terms) -> Combination:
+    def of(cls, prop: ParsedProperty, facts: Cases, unions: Sequence[Cases], terms: Terms) -> Combination:
         """From what holds in every disjunct, and the disjunctions."""
         regions = [cases for cases in unions if cases.about_inputs]
         others = [cases for cases in unions if not cases.about_inputs]
@@ -62,7 +62,7 @@ class Combination:
 
 
 def _longest_apart(
-    prop: Property, unions: Sequence[tuple[Cases, Sequence[int]]], terms: Terms
+    prop: ParsedProperty, unions: Sequence[tuple[Cases, Sequence[int]]], terms: Terms
 ) -> list[Cases]:
     """The disjunction with most cases as it is, if these are more than `SHORT`, every other as one case: the
     union of some of its cases."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from vnnverify.vnnlib.ast import Arithmetic, Compare, Number, Term, Variable, fold, rebuilt
 from vnnverify.vnnlib.disjuncts import conjuncts
-from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.property import ParsedProperty
 from vnnverify.vnnlib.rows import NonlinearTerm, linear_terms
 
 __all__ = ["merge_equal_inputs"]
@@ -17,7 +17,7 @@ __all__ = ["merge_equal_inputs"]
 _EQUALITY = re.compile(r"\(\s*==?[\s(]")
 
 
-def merge_equal_inputs(prop: Property, types: Sequence[str]) -> Property:
+def merge_equal_inputs(prop: ParsedProperty, types: Sequence[str]) -> ParsedProperty:
     """The property with one variable X for all inputs that its assertions set equal, if there are any.
 
     Only inputs of one element type are merged, and only by assertions that hold in every disjunct. The

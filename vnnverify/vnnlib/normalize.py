@@ -29,7 +29,7 @@ from vnnverify.vnnlib.disjuncts import (
     without_unequal,
 )
 from vnnverify.vnnlib.exposure import Exposure
-from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.property import ParsedProperty
 from vnnverify.vnnlib.terms import Terms
 from vnnverify.vnnlib.whole import keep_to_types, split_whole
 
@@ -42,7 +42,7 @@ CLAUSE_SIZE = 1 << 21
 becomes several clauses over the same region."""
 
 
-def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Query:
+def normalize(prop: ParsedProperty, graph: Graph, layout: Layout, source: Source) -> Query:
     """Compile a property onto a graph.
 
     A property is a conjunction of comparisons and disjunctions. Those that bound inputs multiply
@@ -62,7 +62,7 @@ def normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Q
         return _normalize(prop, graph, layout, source)
 
 
-def _normalize(prop: Property, graph: Graph, layout: Layout, source: Source) -> Query:
+def _normalize(prop: ParsedProperty, graph: Graph, layout: Layout, source: Source) -> Query:
     terms = Terms()
     types = layout.whole
     facts, unions = _read(prop, terms, types)
@@ -115,7 +115,7 @@ def _parts(polytopes: Sequence[Polytope]) -> Iterator[tuple[Polytope, ...]]:
         yield tuple(part)
 
 
-def _check_counts(prop: Property, graph: Graph, layout: Layout) -> None:
+def _check_counts(prop: ParsedProperty, graph: Graph, layout: Layout) -> None:
     for what, declared, found, specs in (
         ("inputs X", prop.inputs, graph.input_size, layout.inputs),
         ("outputs Y", prop.outputs, graph.output_size, layout.outputs),
@@ -125,7 +125,7 @@ def _check_counts(prop: Property, graph: Graph, layout: Layout) -> None:
             raise prop.error(f"the property declares {declared} {what}, the model has {found} ({shapes})")
 
 
-def _read(prop: Property, terms: Terms, whole: Container[int]) -> tuple[Cases, list[Cases]]:
+def _read(prop: ParsedProperty, terms: Terms, whole: Container[int]) -> tuple[Cases, list[Cases]]:
     """What holds in every disjunct, and the disjunctions."""
     facts: list[Compare] = []
     unions = []
@@ -153,7 +153,7 @@ class _Regions:
 
 
 def _regions(
-    prop: Property,
+    prop: ParsedProperty,
     facts: Cases,
     unions: list[Cases],
     types: Mapping[int, str],
@@ -211,7 +211,7 @@ def _pick(unions: list[Cases], choices: np.ndarray, k: int, which: str) -> Rows:
     )
 
 
-def _where(prop: Property, unions: list[Cases], choices: np.ndarray, k: int) -> str:
+def _where(prop: ParsedProperty, unions: list[Cases], choices: np.ndarray, k: int) -> str:
     """Which disjunct number k is, in words; nothing if it is the only one."""
     parts = [
         f"disjunct {chosen + 1} of {len(cases)} in line {prop.line(cases.offset)}"
@@ -220,7 +220,7 @@ def _where(prop: Property, unions: list[Cases], choices: np.ndarray, k: int) -> 
     return f" in {' and '.join(parts)}" if parts else ""
 
 
-def _bound_by_type(prop: Property, lower: np.ndarray, upper: np.ndarray) -> None:
+def _bound_by_type(prop: ParsedProperty, lower: np.ndarray, upper: np.ndarray) -> None:
     """Replace the infinite bounds (disjuncts, n) that are left in place by the range of the declared type."""
     missing = np.flatnonzero((np.isinf(lower) | np.isinf(upper)).any(axis=0))
     if not missing.size or not prop.networks:
@@ -238,7 +238,7 @@ def _bound_by_type(prop: Property, lower: np.ndarray, upper: np.ndarray) -> None
 
 
 def _check_bounds(
-    prop: Property,
+    prop: ParsedProperty,
     lower: np.ndarray,
     upper: np.ndarray,
     possible: np.ndarray,
@@ -255,7 +255,7 @@ def _check_bounds(
 
 
 def _without_vacuous(
-    prop: Property,
+    prop: ParsedProperty,
     lower: np.ndarray,
     upper: np.ndarray,
     possible: np.ndarray,
@@ -315,7 +315,7 @@ def _indices(kind: str, groups: Iterable[Rows]) -> set[int]:
     return {v.index for rows in groups for row in rows for v in row.variables if v.kind == kind}
 
 
-def _polytopes(prop: Property, groups: list[Rows], column: dict[Variable, int]) -> list[Polytope]:
+def _polytopes(prop: ParsedProperty, groups: list[Rows], column: dict[Variable, int]) -> list[Polytope]:
     """One polytope per group of rows: views into one big matrix."""
     rows = list(chain.from_iterable(groups))
     check_size(prop, len(rows), len(column))

@@ -16,11 +16,11 @@ from vnnverify.vnnlib.declaration import NetworkDeclaration, element_name
 from vnnverify.vnnlib.parse import Script, make_leaf, parse, place
 from vnnverify.vnnlib.point import Point
 
-__all__ = ["Property", "load_property", "parse_property"]
+__all__ = ["ParsedProperty", "load_property", "parse_property"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Property:
+class ParsedProperty:
     """The conjunction of `assertions` over inputs X_0 … and outputs Y_0 …: what must not happen.
 
     In VNN-LIB 2.0 the variables are the elements of the tensors that `networks` declare: see `second`.
@@ -101,7 +101,7 @@ class Property:
         return True, ""
 
 
-def load_property(path: str | os.PathLike[str], *, strict: bool = False) -> Property:
+def load_property(path: str | os.PathLike[str], *, strict: bool = False) -> ParsedProperty:
     """Read a VNN-LIB file of either version, plain or gzipped.
 
     Args:
@@ -128,7 +128,7 @@ def load_property(path: str | os.PathLike[str], *, strict: bool = False) -> Prop
     return parse_property(text, os.fspath(path), strict=strict)
 
 
-def parse_property(text: str, source: str = "", *, strict: bool = False) -> Property:
+def parse_property(text: str, source: str = "", *, strict: bool = False) -> ParsedProperty:
     """Read and check VNN-LIB text of either version.
 
     Args:
@@ -150,7 +150,7 @@ def parse_property(text: str, source: str = "", *, strict: bool = False) -> Prop
             raise _error(message, text, offset, source)
     if not script.assertions:
         raise SpecError("no (assert …) found; an empty property is true everywhere", source=source)
-    return Property(counts["X"], counts["Y"], script.assertions, script.offsets, source, text)
+    return ParsedProperty(counts["X"], counts["Y"], script.assertions, script.offsets, source, text)
 
 
 def _error(message: str, text: str, offset: int, source: str) -> SpecError:

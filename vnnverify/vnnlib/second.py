@@ -22,7 +22,7 @@ from vnnverify.vnnlib.header import Tensor
 from vnnverify.vnnlib.number import MAX_DIGITS
 from vnnverify.vnnlib.official import assertion_offsets, parse_officially
 from vnnverify.vnnlib.parse import make_arithmetic, place
-from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.property import ParsedProperty
 from vnnverify.vnnlib.published import Letter, to_letter
 
 __all__ = ["TYPES", "parse_second"]
@@ -65,7 +65,7 @@ _LEAVES = frozenset(("Var", "Float", "Int"))
 _ARITHMETIC = {"Plus": "+", "Multiply": "*", "Minus": "-", "Negate": "-"}
 
 
-def parse_second(text: str, source: str = "", *, strict: bool = False) -> Property:
+def parse_second(text: str, source: str = "", *, strict: bool = False) -> ParsedProperty:
     """Read and check VNN-LIB 2.0 text, also as it is published besides the letter, with a warning for each
     thing that is read otherwise.
 
@@ -83,7 +83,7 @@ def parse_second(text: str, source: str = "", *, strict: bool = False) -> Proper
     return prop
 
 
-def _parse_large(text: str, source: str, strict: bool) -> tuple[Property, tuple[str, ...]] | None:
+def _parse_large(text: str, source: str, strict: bool) -> tuple[ParsedProperty, tuple[str, ...]] | None:
     """A text that consists of bounds of single inputs for the most part; None if it cannot be read so, or if
     something is wrong with it, which is then found in the whole."""
     with collector_paused():
@@ -106,7 +106,7 @@ def _parse_large(text: str, source: str, strict: bool) -> tuple[Property, tuple[
 
 def _parse_all(
     text: str, source: str, strict: bool, offset: Callable[[int], int] = int
-) -> tuple[Property, tuple[str, ...]]:
+) -> tuple[ParsedProperty, tuple[str, ...]]:
     """The property that the official parser reads, and what was read otherwise than by the letter. `offset`
     says where in the file a place of the text is."""
     found, letter = _read(text, source, strict)
@@ -119,7 +119,7 @@ def _parse_all(
         assertions = [convert(a.expr, o) for a, o in zip(found.assertions, offsets, strict=True)]
     inputs = sum(t.size for n in networks for t in n.inputs)
     outputs = sum(t.size for n in networks for t in (*n.outputs, *n.hidden))
-    prop = Property(inputs, outputs, tuple(assertions), tuple(offsets), source, text, networks)
+    prop = ParsedProperty(inputs, outputs, tuple(assertions), tuple(offsets), source, text, networks)
     return prop, letter.notes if letter else ()
 
 

@@ -12,14 +12,14 @@ from vnnverify.errors import SpecError
 from vnnverify.query import Layout, TensorSpec
 from vnnverify.vnnlib.ast import And, Compare, Expr, Number, Or, Term, Variable
 from vnnverify.vnnlib.declaration import FLOATS, TensorDeclaration, element_name
-from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.property import ParsedProperty
 
 __all__ = ["translate"]
 
 _OPERATORS = {"=": "=="}
 
 
-def translate(prop: Property, layout: Layout, network: str = "N") -> Iterator[str]:
+def translate(prop: ParsedProperty, layout: Layout, network: str = "N") -> Iterator[str]:
     """The lines of the text. Numbers keep their value to the last digit.
 
     Tensors are called as in the model, as far as those are names in VNN-LIB. They have the model's element

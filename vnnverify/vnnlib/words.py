@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vnnverify.vnnlib.ast import Arithmetic, Compare, Expr, Number, Or, Variable, fold
-from vnnverify.vnnlib.property import Property
+from vnnverify.vnnlib.property import ParsedProperty
 
 __all__ = ["in_words"]
 
@@ -22,7 +22,7 @@ LONGEST = 160
 _SIGNS = {"<=": "≤", ">=": "≥", "=": "=", "<": "<", ">": ">", "!=": "≠"}
 
 
-def in_words(prop: Property) -> str:
+def in_words(prop: ParsedProperty) -> str:
     """What must not happen, as `no input within the 4 bounds gives Y_0 ≥ 1.1 and Y_1 ≥ Y_0`.
 
     Only for reading: what a text means is settled by `normalize`.
@@ -44,13 +44,13 @@ def _is_bound(expr: Expr) -> bool:
     return len(inputs) == 1 and any(isinstance(side, Number) for side in sides)
 
 
-def _joined(every: Sequence[Expr], by: str, prop: Property, depth: int) -> str:
+def _joined(every: Sequence[Expr], by: str, prop: ParsedProperty, depth: int) -> str:
     told = [_expression(part, prop, depth - 1) for part in every[:LISTED]]
     more = [f"{len(every) - LISTED} more"] if len(every) > LISTED else []
     return by.join([*told, *more])
 
 
-def _expression(expr: Expr, prop: Property, depth: int) -> str:
+def _expression(expr: Expr, prop: ParsedProperty, depth: int) -> str:
     if isinstance(expr, Compare):
         text = f"{_term(expr.lhs, prop)} {_SIGNS[expr.operator]} {_term(expr.rhs, prop)}"
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
@@ -68,7 +68,7 @@ def _expression(expr: Expr, prop: Property, depth: int) -> str:
     return f"({within}, {_joined(others, ' and ', prop, depth)})" if others else f"({within})"
 
 
-def _term(term: Number | Variable | Arithmetic, prop: Property) -> str:
+def _term(term: Number | Variable | Arithmetic, prop: ParsedProperty) -> str:
     def leaf(value: Number | Variable) -> str:
         return prop.name(value) if isinstance(value, Variable) else f"{value.nearest:.6g}"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from vnnverify_abstract_domains.backend import BoxBounder, ZonotopeBackend, ZonotopeOptions
+from vnnverify_abstract_domains.backend import ZonotopeBounder, ZonotopeBackend, ZonotopeOptions
 
 from vnnverify import Backend, Verdict
 from vnnverify.bounds.specification import Specification
@@ -53,8 +53,8 @@ def stacked(query, boxes: int):
 def test_what_does_not_fit_into_the_memory_is_bounded_in_parts():
     query = question((8, 64, 64, 1), 0.0)
     boxes = stacked(query, 300)
-    roomy = BoxBounder(query, context(query, 60.0), 1 << 10)
-    tight = BoxBounder(query, context(query, 60.0), 1)
+    roomy = ZonotopeBounder(query, context(query, 60.0), 1 << 10)
+    tight = ZonotopeBounder(query, context(query, 60.0), 1)
     expected, found = roomy.bound(*boxes, None), tight.bound(*boxes, None)
     assert tight.step < 300 < roomy.step
     assert not tight.refusal
@@ -87,7 +87,7 @@ def test_what_is_proved_is_not_in_the_residual():
     root = question(sizes, 0.0)
     spec = Specification.of(root.clauses, 1, torch.device("cpu"))
     ends = (end.float()[None] for end in (root.clauses[0].region.lower, root.clauses[0].region.upper))
-    top = -BoxBounder(root, context(root), 64).bound(*ends, spec, None).lower.item()
+    top = -ZonotopeBounder(root, context(root), 64).bound(*ends, spec, None).lower.item()
     query = question(sizes, 2 * top, 1.25 * top, 0.95 * top)
     outcome = ZonotopeBackend().verify(query, context(query))
     assert outcome.verdict is Verdict.UNKNOWN
@@ -100,7 +100,7 @@ def test_what_is_proved_is_not_in_the_residual():
 def test_the_deadline_holds_within_a_batch(seconds):
     query = question((10, 400, 400, 400, 1), 0.0)
     ctx = context(query, seconds)
-    bounder = BoxBounder(query, ctx, 2048)
+    bounder = ZonotopeBounder(query, ctx, 2048)
     boxes = stacked(query, 2000)
     started = time.monotonic()
     found = bounder.bound(*boxes, None)

@@ -22,7 +22,7 @@ from vnnverify_abstract_domains.propagation import OutOfTime, least_memory, prop
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig
 
-__all__ = ["BoxBounder", "ZonotopeBackend", "ZonotopeOptions"]
+__all__ = ["ZonotopeBounder", "ZonotopeBackend", "ZonotopeOptions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ZonotopeOptions:
     )
 
 
-class BoxBounder:
+class ZonotopeBounder:
     """Bounds margins in the float type of the context, as many boxes at a time as the memory allows."""
 
     def __init__(self, query: Query, ctx: Context, memory: int, *, guide: bool = True) -> None:
@@ -135,7 +135,7 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
             return Outcome.timeout("no time was given")
         splits = query.varying <= self.options.split_inputs
         with torch.no_grad(), direct_convolutions():
-            bounder = BoxBounder(query, ctx, self.options.memory, guide=splits)
+            bounder = ZonotopeBounder(query, ctx, self.options.memory, guide=splits)
             search = InputSplit(
                 query, bounder, ctx, max_batch=self.options.max_batch, max_splits=None if splits else 0
             )

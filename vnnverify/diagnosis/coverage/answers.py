@@ -18,7 +18,7 @@ from vnnverify.plugin.backend import Support
 from vnnverify.plugin.manager import Plugins
 from vnnverify.query import Clause, Layout, Polytope, Query, Region, Source
 from vnnverify.verdict import Guarantee
-from vnnverify.vnnlib import Property
+from vnnverify.vnnlib import ParsedProperty
 
 __all__ = ["BackendAnswer", "answers", "black_box_answers", "provers", "unit_query", "untried_backends"]
 
@@ -74,7 +74,7 @@ def provers(plugins: Plugins, like: Query) -> dict[str, Callable[[Graph], bool]]
 
 def unit_query(model: Model) -> Query:
     """Does some output reach output 0 (or, with one output, does that reach zero) on the unit box?"""
-    anything = Property(model.graph.input_size, model.graph.output_size, (), (), "", "")
+    anything = ParsedProperty(model.graph.input_size, model.graph.output_size, (), (), "", "")
     return _about(model.graph, model.layout, OnnxSource(model, anything, ()))
 
 
