@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import dataclass
 
-__all__ = ["Deadline"]
+__all__ = ["Deadline", "OutOfTime"]
 
 
 class OutOfTime(Exception):

@@ -21,9 +21,9 @@ from vnnverify import (
     NoOptions,
     Outcome,
     Query,
-    Result,
     Verdict,
 )
+from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import make_context, run
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.query import Replay
@@ -58,7 +58,7 @@ def query() -> Query:
     return query_of(absolute.to_onnx(), [Clause(box([-1.0], [1.0]), (halfspaces(([-1.0], -0.75)),))])
 
 
-def answer(query: Query, outcome: Any, kind: type[Says] = Says) -> Result:
+def answer(query: Query, outcome: Any, kind: type[Says] = Says) -> Answer:
     return run(query, "abacus", kind(lambda: outcome), make_context(query, Deadline.never()))
 
 

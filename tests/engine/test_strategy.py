@@ -24,11 +24,11 @@ from vnnverify import (
     NoOptions,
     Outcome,
     Query,
-    Result,
     Support,
     Verdict,
     option,
 )
+from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import make_context
 from vnnverify.engine.strategy import Step, automatic, decide, load_backends, sequence
 from vnnverify.errors import OptionError, PluginError
@@ -38,13 +38,13 @@ from vnnverify.sharing import Parcel
 from vnnverify.testing import Network, box, context, halfspaces, query_of, zoo
 
 ALL = ("zonotope", "bound_propagation", "falsification", "milp", "smoothing")
-Answer = Callable[[Query, Context], Outcome]
+Act = Callable[[Query, Context], Outcome]
 
 
 class Scripted(Backend[NoOptions]):
     """Answers as told and keeps what it was asked, with the seconds it was given."""
 
-    def __init__(self, act: Answer, support: Support | Exception | None = None) -> None:
+    def __init__(self, act: Act, support: Support | Exception | None = None) -> None:
         super().__init__()
         self.act = act
         self.support = Support.yes() if support is None else support
@@ -72,7 +72,7 @@ def says(outcome: Outcome) -> Scripted:
     return Scripted(lambda query, ctx: outcome)
 
 
-def leaves(*indices: int) -> Answer:
+def leaves(*indices: int) -> Act:
     """Undecided; these clauses of the query are left."""
     return lambda query, ctx: Outcome.unknown(
         "some left", query.with_clauses(query.clauses[k] for k in indices)
@@ -103,7 +103,7 @@ def wide(inputs: int) -> Query:
     return query_of(network.to_onnx(), [clause])
 
 
-def run(query: Query, backends: Mapping[str, Scripted], seconds: float = math.inf) -> Result:
+def run(query: Query, backends: Mapping[str, Scripted], seconds: float = math.inf) -> Answer:
     ctx = make_context(query, Deadline.after(seconds))
     return decide(query, sequence(tuple(backends)), backends, ctx)
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from vnnverify import Backend, Deadline, Result, Verdict
+from vnnverify import Backend, Deadline, Verdict
+from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import make_context
 from vnnverify.engine.strategy import automatic, decide, load_backends
 from vnnverify.importer import Model, read_model
@@ -58,7 +59,7 @@ def shifted(kind: int, constant: float) -> Model:
 
 def answer(
     found: Model, bounds: Sequence[tuple[str, str]], unsafe: str, *names: str, seconds: float = 20.0
-) -> Result:
+) -> Answer:
     text = "".join(f"(declare-const X_{k} Real)" for k in range(len(bounds))) + "(declare-const Y_0 Real)"
     for k, (low, high) in enumerate(bounds):
         text += f"(assert (>= X_{k} {low}))(assert (<= X_{k} {high}))"

@@ -20,7 +20,6 @@ from vnnverify import (
     NoOptions,
     Outcome,
     Query,
-    Result,
     Support,
     Verdict,
     option,
@@ -132,11 +131,6 @@ def test_backend_without_options_knows_none() -> None:
 def test_support_is_as_true_as_its_answer() -> None:
     assert Support.yes() and not Support.no("too many beads")
     assert Support.no("too many beads").reason == "too many beads"
-
-
-def test_result_has_no_truth_value() -> None:
-    with pytest.raises(TypeError, match=r"compare result\.verdict with"):
-        bool(Result(Verdict.UNSAT))
 
 
 def test_outcome_makers_state_verdict_reason_and_counters() -> None:

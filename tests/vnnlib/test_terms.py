@@ -75,7 +75,9 @@ def test_the_normal_form_says_what_the_text_says(
     assert 0 < sum(text) < len(text)
 
 
-def test_unequal_is_below_or_above(prop: Callable[..., ParsedProperty], compiled: Callable[..., Query]) -> None:
+def test_unequal_is_below_or_above(
+    prop: Callable[..., ParsedProperty], compiled: Callable[..., Query]
+) -> None:
     (clause,) = compiled(prop(2, 1, BOX + "(assert (<= Y_0 1))")).clauses
     assert len(clause.unsafe) == 1
     found = prop(2, 1, BOX + "(assert (<= Y_0 1))")
@@ -105,7 +107,11 @@ def test_unequal_is_below_or_above(prop: Callable[..., ParsedProperty], compiled
     ],
 )
 def test_bounds_that_follow(
-    assertions: str, lower: float, upper: float, prop: Callable[..., ParsedProperty], compiled: Callable[..., Query]
+    assertions: str,
+    lower: float,
+    upper: float,
+    prop: Callable[..., ParsedProperty],
+    compiled: Callable[..., Query],
 ) -> None:
     third = "" if "X_2" in assertions else "(assert (and (>= X_2 0)(<= X_2 0)))"
     found = prop(3, 1, f"(assert (and (>= X_0 0)(<= X_0 1))){third}(assert {assertions})")

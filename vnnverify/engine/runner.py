@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from vnnverify.deadline import Deadline
+from vnnverify.engine.answer import Answer
 from vnnverify.errors import BackendError, UnsupportedOperator
 from vnnverify.guard import Disagreement
 from vnnverify.numerics import FLOAT32_REACH
-from vnnverify.plugin.backend import Backend, Context, Outcome, Result
+from vnnverify.plugin.backend import Backend, Context, Outcome
 from vnnverify.query import Query, Replay
 from vnnverify.verdict import Guarantee, Verdict
 
@@ -48,7 +49,7 @@ def make_context(
     )
 
 
-def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Result:
+def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Answer:
     """The backend's answer, trusted no further than it can be checked.
 
     A witness that the original model does not confirm makes the verdict `unknown`, loudly. A
@@ -59,16 +60,16 @@ def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Result:
     try:
         result = _checked(query, name, backend, backend.verify(query, ctx))
     except UnsupportedOperator as error:
-        result = Result(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
+        result = Answer(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
     except Disagreement as error:
-        result = Result(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
+        result = Answer(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
     except (Exception, SystemExit) as error:  # fence: a backend is somebody else's code
         logger.debug("backend %s failed", name, exc_info=True)
-        result = Result(Verdict.ERROR, f"failed: {_line(error)}", backend=name)
+        result = Answer(Verdict.ERROR, f"failed: {_line(error)}", backend=name)
     return dataclasses.replace(result, seconds=time.monotonic() - started)
 
 
-def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -> Result:
+def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -> Answer:
     """The outcome without what it cannot be trusted for."""
     if not isinstance(outcome, Outcome) or not isinstance(outcome.verdict, Verdict):
         raise BackendError(f"verify returned {outcome!r:.80}, not an Outcome")
@@ -82,7 +83,7 @@ def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -
             verdict, reason, witness = Verdict.UNKNOWN, f"unconfirmed witness: {witness.reason}", None
     elif verdict is Verdict.UNSAT and backend.guarantee is Guarantee.STATISTICAL:
         verdict, reason = Verdict.UNKNOWN, f"backend {name} gives statistical guarantees only"
-    return Result(
+    return Answer(
         verdict=verdict,
         reason=reason,
         witness=witness,

@@ -16,11 +16,12 @@ from typing import Any
 import torch
 
 from vnnverify.deadline import Deadline
+from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import replayed, run
 from vnnverify.errors import OptionError, PluginError
 from vnnverify.guard import Guard
 from vnnverify.ir import Elementwise
-from vnnverify.plugin.backend import Backend, Context, Result, Support
+from vnnverify.plugin.backend import Backend, Context, Support
 from vnnverify.plugin.manager import Plugins
 from vnnverify.query import Query
 from vnnverify.query.model_points import Points, points_in
@@ -65,17 +66,17 @@ class Standing:
     since: float = 0.0  # when the turn began (`time.monotonic`)
     search: Mapping[str, Any] = field(default_factory=dict)  # how its search stood when it last told
 
-    def result(self) -> Result:
+    def result(self) -> Answer:
         """The undecided result of an end here and now, with the unfinished turn as far as it has come."""
         turns = {name: list(each) for name, each in self.turns.items()}
         if self.running:
             reason = "stopped at the time limit"
             seconds = time.monotonic() - self.since
-            unfinished = Result(Verdict.TIMEOUT, reason, seconds=seconds, stats=self.search)
+            unfinished = Answer(Verdict.TIMEOUT, reason, seconds=seconds, stats=self.search)
             left = 0 if self.residual is None else len(self.residual.clauses)
             turns.setdefault(self.running, []).append(_turn(unfinished, left))
         reason = _reasons(turns) or "no backend had a turn"
-        return Result(Verdict.TIMEOUT, reason, stats=turns, residual=self.residual)
+        return Answer(Verdict.TIMEOUT, reason, stats=turns, residual=self.residual)
 
 
 def automatic(query: Query, installed: Sequence[str]) -> list[Step]:
@@ -167,10 +168,10 @@ def decide(
     steps: Sequence[Step],
     backends: Mapping[str, Backend[Any]],
     ctx: Context,
-    report: Callable[[str, Result], None] = lambda name, result: None,
+    report: Callable[[str, Answer], None] = lambda name, result: None,
     team: Callable[[str], Team | None] = lambda name: None,
     standing: Standing | None = None,
-) -> Result:
+) -> Answer:
     """Give each backend its turn until one settles the query.
 
     The result's statistics are the turns of each backend, in order: `verdict`, `seconds`, `reason`,
@@ -188,13 +189,13 @@ def decide(
         logger.warning(
             "no disjunct of the property can be satisfied, whatever the network computes: vacuously unsat"
         )
-        return Result(Verdict.UNSAT, "vacuous: no disjunct can be satisfied")
+        return Answer(Verdict.UNSAT, "vacuous: no disjunct can be satisfied")
     guard = Guard(query)
     ctx = dataclasses.replace(ctx, confirm=guard.confirm)
     turns = standing.turns
     left: dict[str, Parcel | None] = {}  # where each backend's search stood, to go on from there
     failed = False
-    last: Result | None = None
+    last: Answer | None = None
     open_query = query
     guarantee = Guarantee.REAL  # of the clauses discharged so far
     for step in steps:
@@ -206,7 +207,7 @@ def decide(
             continue
         support = _support(backend, open_query)
         if not support:
-            passed = _turn(Result(Verdict.UNKNOWN, support.reason), len(open_query.clauses))
+            passed = _turn(Answer(Verdict.UNKNOWN, support.reason), len(open_query.clauses))
             each.extend([] if passed in each else [passed])
             continue
         limit = Deadline.after(min(step.at_most, step.share * ctx.deadline.remaining()))
@@ -240,7 +241,7 @@ def decide(
     if verdict is not Verdict.ERROR:
         reason = "; ".join(part for part in (_beside_the_point(open_query), reason) if part)
     if last is None:
-        return Result(verdict, reason or "no backend had a turn", stats=turns, residual=open_query)
+        return Answer(verdict, reason or "no backend had a turn", stats=turns, residual=open_query)
     return dataclasses.replace(
         last, verdict=verdict, reason=reason, stats=turns, witness=None, residual=open_query
     )
@@ -262,7 +263,7 @@ def _told_too(
     return told
 
 
-def _guarded(guard: Guard, result: Result) -> Result:
+def _guarded(guard: Guard, result: Answer) -> Answer:
     """The result, which is no proof if the graph is not the model; and `sat` if comparing the two came upon a
     counterexample to what was proved."""
     witness = guard.check()
@@ -291,7 +292,7 @@ def _beside_the_point(query: Query) -> str:
     return f"no input of the model is a counterexample, though some real number may be: {judged.reason}"
 
 
-def _turn(result: Result, open_clauses: int) -> dict[str, Any]:
+def _turn(result: Answer, open_clauses: int) -> dict[str, Any]:
     """The record of a turn; a counter of the backend does not take the place of what is said about all."""
     said = {
         "verdict": result.verdict.value,
@@ -310,7 +311,7 @@ def _support(backend: Backend[Any], query: Query) -> Support:
         return Support.no(f"supports() failed: {type(error).__name__}: {error}".splitlines()[0])
 
 
-def _discharges(result: Result, query: Query) -> bool:
+def _discharges(result: Answer, query: Query) -> bool:
     """Whether the result's residual query may replace `query` as what is left to decide.
 
     A residual without clauses contradicts the verdict that came with it, and what only a statistical

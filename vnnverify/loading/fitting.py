@@ -20,7 +20,9 @@ __all__ = ["check_fit", "declared_tensors"]
 logger = logging.getLogger(__name__)
 
 
-def check_fit(prop: ParsedProperty, network: NetworkDeclaration, model: Model, *, strict: bool = False) -> None:
+def check_fit(
+    prop: ParsedProperty, network: NetworkDeclaration, model: Model, *, strict: bool = False
+) -> None:
     """That the model has the declared tensors, in number, order, shape and type.
 
     Args:

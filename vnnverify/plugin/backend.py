@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vnnverify.deadline import Deadline
 from vnnverify.errors import OptionError
-from vnnverify.query import Clause, Query, Replay
+from vnnverify.query import Clause, Query
 from vnnverify.sharing import Parcel, Team
 from vnnverify.sizes import MIB, parse_size
 from vnnverify.suggestion import did_you_mean
@@ -28,7 +28,6 @@ __all__ = [
     "Context",
     "NoOptions",
     "Outcome",
-    "Result",
     "Support",
     "option",
 ]
@@ -109,27 +108,6 @@ class Outcome:
     def timeout(cls, reason: str = "", residual: Query | None = None, **stats: Any) -> Outcome:
         """The deadline came first."""
         return cls(Verdict.TIMEOUT, reason=reason, residual=residual, stats=stats)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """The answer to a query: an outcome after the runner has replayed its witness."""
-
-    verdict: Verdict
-    reason: str = ""
-    witness: Replay | None = None
-    guarantee: Guarantee = Guarantee.REAL
-    backend: str = ""
-    seconds: float = 0.0
-    stats: Mapping[str, Any] = field(default_factory=dict)
-    residual: Query | None = None
-    left: Parcel | None = None
-    final: bool = False  # more time would change nothing
-
-    def __bool__(self) -> bool:
-        raise TypeError(
-            "a Result has no truth value; compare result.verdict with Verdict.SAT or Verdict.UNSAT"
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

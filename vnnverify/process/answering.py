@@ -20,9 +20,10 @@ from vnnverify.process.watchdog import LastWord
 from vnnverify.verdict import Verdict
 
 if TYPE_CHECKING:
+    from vnnverify.engine.answer import Answer
     from vnnverify.engine.strategy import Standing, Step
     from vnnverify.loading.loader import Models
-    from vnnverify.plugin.backend import Backend, Context, Result
+    from vnnverify.plugin.backend import Backend, Context
     from vnnverify.plugin.manager import Plugins
     from vnnverify.process.helpers import Workers
     from vnnverify.query import Query
@@ -211,7 +212,7 @@ def _read_job(job: Job, plugins: Plugins, models: Models) -> _Asked:
     return _Asked(query, backends, steps, _hashes(job, models), plugins)
 
 
-def _with_cause(query: Query, result: Result) -> Result:
+def _with_cause(query: Query, result: Answer) -> Answer:
     """The result, which says why nothing can be proved of a model that could not be read."""
     from vnnverify.importer.opaque import unread
 
@@ -221,7 +222,7 @@ def _with_cause(query: Query, result: Result) -> Result:
     return dataclasses.replace(result, reason=f"no proof is possible ({why}); {result.reason}")
 
 
-def _explanation(asked: _Asked, result: Result, job: Job, deadline: Deadline) -> dict[str, Any] | None:
+def _explanation(asked: _Asked, result: Answer, job: Job, deadline: Deadline) -> dict[str, Any] | None:
     """Why the result is undecided; None if finding out failed, which costs no verdict."""
     from vnnverify.diagnosis.coverage import untried_backends
     from vnnverify.diagnosis.explain import explain
@@ -253,11 +254,11 @@ def _tell_query(
         tell({"progress": {"stage": "query", "details": details}})
 
 
-def _reporter(job: Job, tell: Callable[[dict[str, Any]], object]) -> Callable[[str, Result], None]:
+def _reporter(job: Job, tell: Callable[[dict[str, Any]], object]) -> Callable[[str, Answer], None]:
     """What is done at the end of each turn: it is logged, and told if the job asks for it."""
     from vnnverify.results.text import counters
 
-    def report(name: str, result: Result) -> None:
+    def report(name: str, result: Answer) -> None:
         """What came of one turn of the backend of this name."""
         verdict, seconds, reason = result.verdict.value, result.seconds, result.reason
         left = None if result.residual is None else len(result.residual.clauses)
@@ -349,7 +350,7 @@ def _hashes(job: Job, models: Models) -> dict[str, str]:
     return {name: models.sha256(path) for name, path in {**named, "query": job.query}.items()}
 
 
-def _record(query: Query, result: Result, hashes: Mapping[str, str]) -> dict[str, Any]:
+def _record(query: Query, result: Answer, hashes: Mapping[str, str]) -> dict[str, Any]:
     import torch
 
     from vnnverify import __version__
@@ -374,7 +375,7 @@ def _record(query: Query, result: Result, hashes: Mapping[str, str]) -> dict[str
     }
 
 
-def _cause(result: Result) -> str:
+def _cause(result: Answer) -> str:
     """What an `error` comes from; empty for any other verdict."""
     if result.verdict is not Verdict.ERROR:
         return ""

@@ -132,7 +132,11 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def score(
-    runs: Sequence[RecordedRun], instances: Mapping[Name, Instance], *, replay: bool = True, decide: Judge = judge
+    runs: Sequence[RecordedRun],
+    instances: Mapping[Name, Instance],
+    *,
+    replay: bool = True,
+    decide: Judge = judge,
 ) -> Board:
     """Score the runs, whose names must differ.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from vnnverify_abstract_domains.backend import ZonotopeBounder, ZonotopeBackend, ZonotopeOptions
+from vnnverify_abstract_domains.backend import ZonotopeBackend, ZonotopeBounder, ZonotopeOptions
 
 from vnnverify import Backend, Verdict
 from vnnverify.bounds.specification import Specification

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from vnnverify_abstract_domains.propagation import OutOfTime, Outputs, propagate
+from vnnverify_abstract_domains.propagation import Outputs, propagate
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig, Zonotope
 
 from vnnverify import Clause, Deadline, Polytope, Region
 from vnnverify.bounds.specification import Specification
+from vnnverify.deadline import OutOfTime
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Bilinear, Graph, Node, Value

@@ -11,6 +11,7 @@ from torch import Tensor
 from vnnverify import Backend, Context, Outcome, Query, Support, option
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.threads import in_threads, worthwhile_threads
+from vnnverify.deadline import OutOfTime
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
 from vnnverify.search import (
@@ -18,11 +19,11 @@ from vnnverify.search import (
     InputSplit,
     without_zero_margins,
 )
-from vnnverify_abstract_domains.propagation import OutOfTime, least_memory, propagate
+from vnnverify_abstract_domains.propagation import least_memory, propagate
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig
 
-__all__ = ["ZonotopeBounder", "ZonotopeBackend", "ZonotopeOptions"]
+__all__ = ["ZonotopeBackend", "ZonotopeBounder", "ZonotopeOptions"]
 
 
 @dataclass(frozen=True, slots=True)

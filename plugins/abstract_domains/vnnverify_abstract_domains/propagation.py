@@ -23,11 +23,7 @@ from vnnverify_abstract_domains.zonotope import (
     padded,
 )
 
-__all__ = ["OutOfTime", "Outputs", "least_memory", "propagate"]
-
-
-class OutOfTime(Exception):
-    """The deadline came while boxes were being pushed through the graph."""
+__all__ = ["Outputs", "least_memory", "propagate"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,8 +109,7 @@ def propagate(
     pending = Counter(v for node in graph.nodes for v in node.inputs)
     pending.update(graph.outputs)
     for node in graph.nodes:
-        if deadline.expired:
-            raise OutOfTime
+        deadline.check()
         inputs = [known[v] for v in node.inputs]
         symbols.reserve(symbols.count, lower, _width(node))
         found = domain.rule_for(node)(node.op, inputs, node, symbols)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from vnnverify import Clause, ClauseBackend, Context, Deadline, Outcome, Polytope, Query, Support, option
 from vnnverify.bounds.propagation import preactivation_bounds
+from vnnverify.deadline import OutOfTime
 from vnnverify.ir import Elementwise, Graph, Maximum
-from vnnverify_milp.encoding import Encoding, OutOfTime, domain, encode, supports
+from vnnverify_milp.encoding import Encoding, domain, encode, supports
 from vnnverify_milp.problem import Problem, depth_rows
 from vnnverify_milp.program import Array
 from vnnverify_milp.solve import TOLERANCE, branch, margin_of, relax

@@ -26,17 +26,13 @@ from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value
 from vnnverify_milp.pieces import maximum, piecewise
 from vnnverify_milp.program import Array, Expression, Program, joined, transformed
 
-__all__ = ["Bounds", "Encoding", "OutOfTime", "domain", "encode", "ends", "supports"]
+__all__ = ["Bounds", "Encoding", "domain", "encode", "ends", "supports"]
 
 CHUNK = 1 << 22
 """Elements of one dense piece of an affine map while it is turned into a sparse matrix: 32 MiB."""
 
 Bounds = Mapping[Value, tuple[Tensor, Tensor]]
 domain: Domain[Expression] = Domain("milp")
-
-
-class OutOfTime(Exception):
-    """The deadline came while the program was being written."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,8 +127,7 @@ def matrices(op: Affine, node: Node, deadline: Deadline) -> list[sp.csr_array]:
     step = max(1, CHUNK // widest)
     parts: list[list[sp.csr_array]] = [[] for _ in node.inputs]
     for start in range(0, size, step):
-        if deadline.expired:
-            raise OutOfTime
+        deadline.check()
         count = min(step, size - start)
         unit = torch.zeros(count, size, dtype=torch.float64)
         unit[torch.arange(count), torch.arange(start, start + count)] = 1.0

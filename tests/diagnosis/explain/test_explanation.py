@@ -10,9 +10,9 @@ import pytest
 
 from vnnverify import Backend, Clause, Context, Deadline, NoOptions, Outcome, Query, Verdict
 from vnnverify.diagnosis.explain import explain
+from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import make_context
 from vnnverify.engine.strategy import decide, sequence
-from vnnverify.plugin.backend import Result
 from vnnverify.process.job import Job
 from vnnverify.results import Explanation
 from vnnverify.testing import Network, box, halfspaces, query_of
@@ -37,7 +37,7 @@ def query() -> Query:
     return query_of(absolute.to_onnx(), [Clause(box([k / 2], [k / 2 + 0.5]), (high,)) for k in (-1, 0, 1)])
 
 
-def turns(query: Query, *outcomes: Callable[[Query], Outcome]) -> tuple[Result, dict[str, Scripted]]:
+def turns(query: Query, *outcomes: Callable[[Query], Outcome]) -> tuple[Answer, dict[str, Scripted]]:
     """One backend after another, all called by what they are: a, b, …"""
     backends = {name: Scripted(act) for name, act in zip("abc", outcomes, strict=False)}
     ctx = make_context(query, Deadline.never())

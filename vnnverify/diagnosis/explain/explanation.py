@@ -13,7 +13,8 @@ from vnnverify.deadline import Deadline
 from vnnverify.diagnosis.explain.advice import Attempt, advise
 from vnnverify.diagnosis.explain.clauses import Hardest, hardest, places, wording
 from vnnverify.diagnosis.explain.looseness import Loosest, affordable, loosest_node, readable, sample
-from vnnverify.plugin.backend import Backend, Result
+from vnnverify.engine.answer import Answer
+from vnnverify.plugin.backend import Backend
 from vnnverify.process.job import Job
 from vnnverify.query import Query
 from vnnverify.results import Explanation
@@ -26,7 +27,7 @@ _BOUNDS = ("lowest_bound", "worst_bound")
 
 def explain(
     query: Query,
-    result: Result,
+    result: Answer,
     job: Job,
     deadline: Deadline,
     *,

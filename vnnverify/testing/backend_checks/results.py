@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import run
-from vnnverify.plugin.backend import Backend, Result
+from vnnverify.plugin.backend import Backend
 from vnnverify.plugin.manager import load_plugins
 from vnnverify.results import Report, Witness, find_writer
 from vnnverify.testing.records import CheckFailure, demand, for_each
@@ -52,7 +53,7 @@ def check_plain_results(backend: Backend[Any], settings: Settings) -> None:
     for_each(supported_zoo(backend)[::7], check)
 
 
-def _report(result: Result) -> Report:
+def _report(result: Answer) -> Report:
     witness = result.witness
     return Report(
         model="model.onnx",
