@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from vnnverify.domains import interval
 from vnnverify.errors import ModelError
 from vnnverify.importer import read_model
-from vnnverify.ir.simplify import simplify
+from vnnverify.simplify import simplify
 
 Build = Callable[..., onnx.ModelProto]
 THIRD = 1.0 / 3.0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vnnverify.report import build_page
-from vnnverify.results.runs import read_run
+from vnnverify.suites.runs import read_run
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")

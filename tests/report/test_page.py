@@ -21,7 +21,7 @@ from vnnverify.errors import PluginError, SpecError
 from vnnverify.report import build_page
 from vnnverify.report.pictures import box_of, image_shape, pictures, png
 from vnnverify.report.summary import Summary, backends, families
-from vnnverify.results.runs import RecordedRun, read_run
+from vnnverify.suites.runs import RecordedRun, read_run
 
 ROOT = Path(__file__).parents[2]
 

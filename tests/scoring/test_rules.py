@@ -14,10 +14,10 @@ import pytest
 from vnnverify.commands import main
 from vnnverify.errors import FileError, SpecError
 from vnnverify.results import Witness
-from vnnverify.results.runs import RecordedRun, instance_name, read_run, read_table, witness_of
 from vnnverify.scoring import Standing, find_instances, score
 from vnnverify.suites import Header, Record
 from vnnverify.suites.instances import Instance
+from vnnverify.suites.runs import RecordedRun, instance_name, read_run, read_table, witness_of
 from vnnverify.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]

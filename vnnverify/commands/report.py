@@ -12,7 +12,7 @@ from vnnverify.errors import OptionError
 from vnnverify.results import require_writable, write_file
 
 if TYPE_CHECKING:
-    from vnnverify.results.runs import RecordedRun
+    from vnnverify.suites.runs import RecordedRun
 
 __all__ = ["command"]
 
@@ -39,7 +39,7 @@ def command(folders: tuple[str, ...], out: str | None, title: str, names: tuple[
     vnnverify report out/ published/nnenum
     vnnverify report out/ -o junit.xml
     """
-    from vnnverify.results.runs import read_run
+    from vnnverify.suites.runs import read_run
 
     more = (*names, *[""] * len(folders))
     runs = [read_run(folder, name) for folder, name in zip(folders, more, strict=False)]
@@ -57,10 +57,10 @@ def _content(ending: str, runs: list[RecordedRun], title: str) -> str | bytes:
 
         return build_page(runs, title)
     if ending == ".xml":
-        from vnnverify.results.junit import junit_xml
+        from vnnverify.suites.junit import junit_xml
 
         return junit_xml([record for run in runs for record in run.records], title or runs[0].name)
-    from vnnverify.results.tables import csv_table, parquet_table
+    from vnnverify.suites.tables import csv_table, parquet_table
 
     if ending == ".csv":
         return csv_table(runs)

@@ -40,8 +40,8 @@ def command(
     vnnverify score out/
     vnnverify score out/ results/nnenum results/pyrat --benchmarks benchmarks/
     """
-    from vnnverify.results.runs import read_run
     from vnnverify.scoring import find_instances, score
+    from vnnverify.suites.runs import read_run
 
     more = (*names, *[""] * len(folders))
     runs = [read_run(folder, name) for folder, name in zip(folders, more, strict=False)]

@@ -18,9 +18,9 @@ from vnnverify.importer.sizing import sized_inputs
 from vnnverify.importer.truncation import truncated_inputs
 from vnnverify.inputs.external import read_model_file
 from vnnverify.ir import Graph
-from vnnverify.ir.simplify import simplify
 from vnnverify.plugin.hookspecs import OperatorInfo
 from vnnverify.query import Layout
+from vnnverify.simplify import simplify
 
 __all__ = ["Model", "load_model", "read_layout", "read_model"]
 

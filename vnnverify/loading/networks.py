@@ -14,12 +14,12 @@ from vnnverify.importer.interface import Interface, adapted
 from vnnverify.inputs.declared import Declared, Networks
 from vnnverify.inputs.external import read_model_file
 from vnnverify.ir import Graph
-from vnnverify.ir.compose import side_by_side, with_shared_inputs
-from vnnverify.ir.simplify import simplify
+from vnnverify.loading.compose import side_by_side, with_shared_inputs
 from vnnverify.loading.fitting import check_fit, declared_tensors
 from vnnverify.loading.replay import PropertySource
 from vnnverify.plugin.hookspecs import OperatorInfo
 from vnnverify.query import Layout, Query, TensorSpec
+from vnnverify.simplify import simplify
 from vnnverify.vnnlib import ParsedProperty, normalize
 from vnnverify.vnnlib.declaration import FLOATS, NetworkDeclaration
 from vnnverify.vnnlib.merging import merge_equal_inputs

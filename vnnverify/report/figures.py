@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from vnnverify.results.tables import subproblems
 from vnnverify.suites.record import Record
+from vnnverify.suites.tables import subproblems
 
 __all__ = ["Figure", "cactus", "scatter", "subproblem_histogram", "time_histogram"]
 

@@ -12,9 +12,9 @@ from vnnverify import __version__
 from vnnverify.errors import PluginError, SpecError
 from vnnverify.report.rows import Gathering, row
 from vnnverify.report.summary import Summary, backends, families
-from vnnverify.results.runs import RecordedRun, instance_name
-from vnnverify.results.tables import subproblems
 from vnnverify.suites.record import Record
+from vnnverify.suites.runs import RecordedRun, instance_name
+from vnnverify.suites.tables import subproblems
 
 __all__ = ["build_page"]
 

@@ -12,10 +12,10 @@ from typing import Any
 from vnnverify.errors import VnnverifyError
 from vnnverify.report.pictures import box_of, image_shape, pictures
 from vnnverify.results.report import Report, Witness
-from vnnverify.results.runs import RecordedRun, instance_name, report_of, witness_of
-from vnnverify.results.tables import subproblems
 from vnnverify.results.text import explained
 from vnnverify.suites.record import Record
+from vnnverify.suites.runs import RecordedRun, instance_name, report_of, witness_of
+from vnnverify.suites.tables import subproblems
 from vnnverify.vnnlib.property import load_property
 from vnnverify.vnnlib.words import in_words
 

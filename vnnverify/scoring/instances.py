@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vnnverify.results.runs import Name, RecordedRun, instance_name, name_of
 from vnnverify.suites.instances import Instance, Limit, find_lists, read_instances
+from vnnverify.suites.runs import Name, RecordedRun, instance_name, name_of
 
 __all__ = ["find_instances"]
 

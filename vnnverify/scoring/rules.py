@@ -16,10 +16,10 @@ from typing import Any
 
 from vnnverify.errors import SpecError
 from vnnverify.results.report import Witness
-from vnnverify.results.runs import Name, RecordedRun, instance_name, stores_witnesses, witness_of
 from vnnverify.scoring.judge import Standing, judge
 from vnnverify.suites.instances import Instance
 from vnnverify.suites.record import Record
+from vnnverify.suites.runs import Name, RecordedRun, instance_name, stores_witnesses, witness_of
 from vnnverify.verdict import Verdict
 
 __all__ = ["RIGHT", "WRONG", "Board", "Entry", "Standing", "score"]

@@ -16,7 +16,7 @@ from vnnverify.suites.header import Header
 from vnnverify.suites.journal import Journal, read_header, read_journal
 from vnnverify.suites.record import Record
 from vnnverify.suites.summary import Summary
-from vnnverify.suites.table import TABLE, results_table
+from vnnverify.suites.vnncomp_table import TABLE, results_table
 
 __all__ = ["merge"]
 

@@ -19,7 +19,7 @@ from vnnverify.suites.progress import Watcher
 from vnnverify.suites.record import Record
 from vnnverify.suites.schedule import Schedule
 from vnnverify.suites.summary import Summary
-from vnnverify.suites.table import TABLE, results_table
+from vnnverify.suites.vnncomp_table import TABLE, results_table
 
 __all__ = ["LOG", "READY_WITHIN", "local_workers", "run"]
 

@@ -15,7 +15,6 @@ from vnnverify.importer.builder import NodeView, Operand
 from vnnverify.importer.element_types import finfo, is_whole
 from vnnverify.importer.registry import reads
 from vnnverify.ir import Elementwise, Node, Op, Value
-from vnnverify.ir.simplify.masks import masked_scores
 from vnnverify.ops.arrangement import Concat, Constant, Expand, Reshape, Select, Transpose
 from vnnverify.ops.finite import NotFinite
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
@@ -26,6 +25,7 @@ from vnnverify.ops.smooth import Elu, Exp, Softplus
 from vnnverify.ops.softmax import Softmax
 from vnnverify.ops.steps import Ceil, Floor, Round, Sign, Spike, Step, Trunc
 from vnnverify.ops.trigonometry import Atan, Softsign
+from vnnverify.simplify.masks import masked_scores
 
 __all__: list[str] = []
 

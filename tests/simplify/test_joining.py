@@ -11,13 +11,13 @@ import torch
 
 from vnnverify.domains import interval
 from vnnverify.ir import Graph, Value
-from vnnverify.ir.simplify import join_functions, simplify
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.piecewise import Abs, Clip, Relu
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Exp, Log, Power, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.steps import Sign, Step
+from vnnverify.simplify import join_functions, simplify
 
 from .conftest import Writer, same
 

@@ -10,12 +10,12 @@ from math import prod
 
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Op, Shape
-from vnnverify.ir.simplify.rewrite import producers
 from vnnverify.ops.arrangement import Expand, Reshape
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.smooth import Exp, Log, Reciprocal
 from vnnverify.ops.softmax import LogSoftmax, Softmax
 from vnnverify.ops.sums import ReduceSum, Sum
+from vnnverify.simplify.rewrite import producers
 
 __all__ = ["join_softmaxes"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Value
 from vnnverify.ir.op import Op
-from vnnverify.ir.simplify.rewrite import rewire
+from vnnverify.simplify.rewrite import rewire
 
 __all__ = ["merge_duplicates"]
 

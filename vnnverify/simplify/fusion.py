@@ -11,12 +11,12 @@ from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node
 from vnnverify.ir.op import Shape
-from vnnverify.ir.simplify.exactness import largest, product_roundings, sum_is_exact
-from vnnverify.ir.simplify.rewrite import fuse_pairs
 from vnnverify.numerics import PARAMETER_ROUNDINGS, SOURCE_ROUNDINGS
 from vnnverify.ops.conv import Conv, ConvTranspose
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.scale import Scale
+from vnnverify.simplify.exactness import largest, product_roundings, sum_is_exact
+from vnnverify.simplify.rewrite import fuse_pairs
 
 __all__ = ["fuse_scales"]
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir import Graph, Node, Value
-from vnnverify.ir.simplify import merge_opposite_relus, simplify
 from vnnverify.ops.linear import Linear, SparseLinear, product
 from vnnverify.ops.piecewise import Relu
+from vnnverify.simplify import merge_opposite_relus, simplify
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:

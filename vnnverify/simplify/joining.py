@@ -16,11 +16,6 @@ import torch
 
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Op
-from vnnverify.ir.simplify.elementary import elementary
-from vnnverify.ir.simplify.exactness import can_be_rounded, source_of
-from vnnverify.ir.simplify.forms import ONE, Form, Forms, applied, minus, plus, times
-from vnnverify.ir.simplify.gates import Term, gated
-from vnnverify.ir.simplify.rewrite import producers
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.piecewise import Relu
@@ -28,6 +23,11 @@ from vnnverify.ops.scale import Scale
 from vnnverify.ops.smooth import Log, Reciprocal, Sqrt
 from vnnverify.ops.steps import Step
 from vnnverify.ops.sums import Sum
+from vnnverify.simplify.elementary import elementary
+from vnnverify.simplify.exactness import can_be_rounded, source_of
+from vnnverify.simplify.forms import ONE, Form, Forms, applied, minus, plus, times
+from vnnverify.simplify.gates import Term, gated
+from vnnverify.simplify.rewrite import producers
 
 __all__ = ["join_functions"]
 

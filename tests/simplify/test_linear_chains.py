@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir import Graph, Node, Value
-from vnnverify.ir.simplify import fuse_products
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
+from vnnverify.simplify import fuse_products
 
 
 def chain(*ops: Linear | Relu, size: int) -> Graph:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vnnverify.errors import PluginError
-from vnnverify.results.runs import RecordedRun
 from vnnverify.suites.record import Record
+from vnnverify.suites.runs import RecordedRun
 
 __all__ = ["COLUMNS", "csv_table", "parquet_table", "subproblems"]
 

@@ -10,11 +10,11 @@ import torch
 
 from vnnverify.domains import interval
 from vnnverify.ir import Graph, Value
-from vnnverify.ir.simplify import limit_quotients, simplify
 from vnnverify.ops.arrangement import Expand, Reshape
 from vnnverify.ops.piecewise import Clip
 from vnnverify.ops.smooth import InverseSqrt, Power
 from vnnverify.ops.sums import ReduceSum
+from vnnverify.simplify import limit_quotients, simplify
 
 from .conftest import Writer, same
 

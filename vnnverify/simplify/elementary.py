@@ -9,12 +9,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.ir.simplify.forms import ONE, Applied, Form, ratio, times
-from vnnverify.ir.simplify.gates import Term, split, unknowns
 from vnnverify.ops.piecewise import Abs, Relu
 from vnnverify.ops.sigmoidal import Sigmoid
 from vnnverify.ops.smooth import Exp, InverseSqrt, Log, Reciprocal, Softplus, Sqrt
 from vnnverify.ops.trigonometry import Softsign
+from vnnverify.simplify.forms import ONE, Applied, Form, ratio, times
+from vnnverify.simplify.gates import Term, split, unknowns
 
 __all__ = ["elementary"]
 

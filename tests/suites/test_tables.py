@@ -13,10 +13,10 @@ import pytest
 
 from vnnverify.commands import main
 from vnnverify.errors import PluginError
-from vnnverify.results.junit import junit_xml
-from vnnverify.results.runs import RecordedRun
-from vnnverify.results.tables import COLUMNS, csv_table, parquet_table
 from vnnverify.suites import Record
+from vnnverify.suites.junit import junit_xml
+from vnnverify.suites.runs import RecordedRun
+from vnnverify.suites.tables import COLUMNS, csv_table, parquet_table
 from vnnverify.verdict import Verdict
 
 

@@ -11,14 +11,6 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir import Graph, Node, Op, Shape, Value
-from vnnverify.ir.simplify import (
-    fuse_scales,
-    merge_copies,
-    remove_dead_code,
-    remove_identities,
-    simplify,
-    square_products,
-)
 from vnnverify.ops.arrangement import Concat, Constant, Expand, Pad, Reshape, Select, Transpose
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.conv import Conv, ConvTranspose
@@ -26,6 +18,14 @@ from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sums import ReduceSum, Sum
+from vnnverify.simplify import (
+    fuse_scales,
+    merge_copies,
+    remove_dead_code,
+    remove_identities,
+    simplify,
+    square_products,
+)
 
 GENERATOR = torch.Generator().manual_seed(4)
 Pass = Callable[[Graph], Graph]

@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vnnverify.ir.graph import Graph
-from vnnverify.ir.simplify.copies import merge_copies
-from vnnverify.ir.simplify.dead_code import remove_dead_code
-from vnnverify.ir.simplify.duplicates import merge_duplicates
-from vnnverify.ir.simplify.fusion import fuse_scales
-from vnnverify.ir.simplify.identities import remove_identities
-from vnnverify.ir.simplify.joining import join_functions
-from vnnverify.ir.simplify.masks import leave_out_masked
-from vnnverify.ir.simplify.moments import centre_variances
-from vnnverify.ir.simplify.opposites import merge_opposite_relus
-from vnnverify.ir.simplify.products import fuse_products
-from vnnverify.ir.simplify.quotients import limit_quotients
-from vnnverify.ir.simplify.softmaxes import join_softmaxes
-from vnnverify.ir.simplify.squares import square_products
-from vnnverify.ir.simplify.two_valued import straighten_two_valued
+from vnnverify.simplify.copies import merge_copies
+from vnnverify.simplify.dead_code import remove_dead_code
+from vnnverify.simplify.duplicates import merge_duplicates
+from vnnverify.simplify.fusion import fuse_scales
+from vnnverify.simplify.identities import remove_identities
+from vnnverify.simplify.joining import join_functions
+from vnnverify.simplify.masks import leave_out_masked
+from vnnverify.simplify.moments import centre_variances
+from vnnverify.simplify.opposites import merge_opposite_relus
+from vnnverify.simplify.products import fuse_products
+from vnnverify.simplify.quotients import limit_quotients
+from vnnverify.simplify.softmaxes import join_softmaxes
+from vnnverify.simplify.squares import square_products
+from vnnverify.simplify.two_valued import straighten_two_valued
 
 __all__ = [
     "centre_variances",

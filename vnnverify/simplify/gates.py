@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.ir.simplify.exactness import can_be_rounded, is_float, source_of
-from vnnverify.ir.simplify.forms import ONE, Applied, Form, Monomial, minus, plus, ratio, times
 from vnnverify.ops.gates import Gelu, GeluTanh, HardSwish, Mish, Silu
 from vnnverify.ops.piecewise import Abs, Clip, LeakyRelu, Relu
 from vnnverify.ops.sigmoidal import Erf, Sigmoid, Tanh
 from vnnverify.ops.smooth import Elu, Exp, Softplus
 from vnnverify.ops.steps import Sign, Step
+from vnnverify.simplify.exactness import can_be_rounded, is_float, source_of
+from vnnverify.simplify.forms import ONE, Applied, Form, Monomial, minus, plus, ratio, times
 
 __all__ = ["Term", "gated", "split", "unknowns"]
 

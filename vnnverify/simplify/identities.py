@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node
-from vnnverify.ir.simplify.rewrite import rewire
 from vnnverify.ops.arrangement import Concat, Expand, Pad, Reshape, Select, Transpose
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sums import ReduceSum, Sum
+from vnnverify.simplify.rewrite import rewire
 
 __all__ = ["remove_identities"]
 

@@ -7,9 +7,9 @@ import torch
 
 from vnnverify.domains import interval
 from vnnverify.ir import Value
-from vnnverify.ir.simplify import centre_variances, simplify
 from vnnverify.ops.smooth import Power
 from vnnverify.ops.sums import ReduceSum
+from vnnverify.simplify import centre_variances, simplify
 
 from .conftest import Writer, same
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Elementwise, Op
-from vnnverify.ir.simplify.exactness import product_roundings, sum_is_exact
 from vnnverify.ops.arrangement import Expand, Reshape, Select, Transpose
 from vnnverify.ops.piecewise import Tent
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.steps import Spike, Step
+from vnnverify.simplify.exactness import product_roundings, sum_is_exact
 
 __all__ = ["straighten_two_valued"]
 

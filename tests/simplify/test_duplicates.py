@@ -6,11 +6,11 @@ from __future__ import annotations
 import torch
 
 from vnnverify.ir import Graph, Node, Op, Value
-from vnnverify.ir.simplify import merge_duplicates
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import LeakyRelu
 from vnnverify.ops.scale import Scale
+from vnnverify.simplify import merge_duplicates
 
 
 def two_chains(first: tuple[Op, ...], second: tuple[Op, ...]) -> Graph:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VNN-COMP's table of results: category, onnx, vnnlib, prepare, result, run; no head."""
+"""VNN-COMP's table of results, written: category, onnx, vnnlib, prepare, result, run; no head."""
 
 from __future__ import annotations
 

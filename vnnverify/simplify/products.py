@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node
-from vnnverify.ir.simplify.exactness import exact_sums, grain, largest
-from vnnverify.ir.simplify.rewrite import fuse_pairs
 from vnnverify.ops.linear import Linear, SparseLinear, entries, product
+from vnnverify.simplify.exactness import exact_sums, grain, largest
+from vnnverify.simplify.rewrite import fuse_pairs
 
 __all__ = ["Product", "as_stored", "fuse_products", "values_of"]
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from vnnverify.ir.graph import Graph, Node
-from vnnverify.ir.simplify.rewrite import producers
 from vnnverify.ops.arrangement import Reshape, Select
+from vnnverify.simplify.rewrite import producers
 
 __all__ = ["merge_copies"]
 

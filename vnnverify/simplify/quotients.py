@@ -9,13 +9,13 @@ from __future__ import annotations
 from math import sqrt
 
 from vnnverify.ir.graph import Graph, Node, Value
-from vnnverify.ir.simplify.rewrite import producers
 from vnnverify.ops.arrangement import Expand, Reshape
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Clip
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.smooth import InverseSqrt, Power
 from vnnverify.ops.sums import ReduceSum
+from vnnverify.simplify.rewrite import producers
 
 __all__ = ["limit_quotients"]
 

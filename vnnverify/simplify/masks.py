@@ -11,10 +11,10 @@ from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Op, Shape
-from vnnverify.ir.simplify.rewrite import producers
 from vnnverify.ops.arrangement import Concat, Constant, Reshape, Select
 from vnnverify.ops.masked import Masked
 from vnnverify.ops.softmax import Softmax
+from vnnverify.simplify.rewrite import producers
 
 __all__ = ["leave_out_masked", "masked_scores"]
 

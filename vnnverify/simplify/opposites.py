@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.graph import Graph, Node, Value
-from vnnverify.ir.simplify.exactness import exact_sums, grain
-from vnnverify.ir.simplify.products import Product, as_stored, values_of
-from vnnverify.ir.simplify.rewrite import producers, uses
 from vnnverify.ops.linear import Linear, SparseLinear, entries, product
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.sums import Sum
+from vnnverify.simplify.exactness import exact_sums, grain
+from vnnverify.simplify.products import Product, as_stored, values_of
+from vnnverify.simplify.rewrite import producers, uses
 
 __all__ = ["merge_opposite_relus"]
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from vnnverify.ir import Value
-from vnnverify.ir.simplify import join_softmaxes, simplify
 from vnnverify.ops.arrangement import Expand, Reshape
 from vnnverify.ops.maximum import ReduceMax
 from vnnverify.ops.smooth import Exp, Log, Reciprocal
 from vnnverify.ops.softmax import Softmax
 from vnnverify.ops.sums import ReduceSum
+from vnnverify.simplify import join_softmaxes, simplify
 
 from .conftest import Writer, same
 

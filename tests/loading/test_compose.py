@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from vnnverify.ir import Graph, Node, Value
-from vnnverify.ir.compose import side_by_side, with_shared_inputs
-from vnnverify.ir.simplify import simplify
+from vnnverify.loading.compose import side_by_side, with_shared_inputs
 from vnnverify.ops.linear import Linear
+from vnnverify.simplify import simplify
 
 
 def product(weight: list[list[float]]) -> Graph:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Op
-from vnnverify.ir.simplify.rewrite import producers
 from vnnverify.ops.arrangement import Expand
 from vnnverify.ops.smooth import Power
 from vnnverify.ops.sums import ReduceSum, Sum
+from vnnverify.simplify.rewrite import producers
 
 __all__ = ["centre_variances"]
 

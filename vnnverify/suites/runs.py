@@ -24,7 +24,7 @@ from vnnverify.results.vnnlib2 import read_assignment
 from vnnverify.suites.header import Header
 from vnnverify.suites.journal import JOURNAL, read_header, read_journal
 from vnnverify.suites.record import Record
-from vnnverify.suites.table import TABLE
+from vnnverify.suites.vnncomp_table import TABLE
 from vnnverify.verdict import Verdict
 
 __all__ = [

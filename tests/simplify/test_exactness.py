@@ -10,14 +10,6 @@ import torch
 
 from vnnverify.domains import interval
 from vnnverify.ir import Graph, Node, Value
-from vnnverify.ir.simplify import fuse_products, merge_duplicates, simplify
-from vnnverify.ir.simplify.exactness import (
-    can_be_rounded,
-    is_float,
-    product_roundings,
-    source_of,
-    sum_is_exact,
-)
 from vnnverify.numerics import PARAMETER_ROUNDINGS
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.conv import Conv
@@ -25,6 +17,14 @@ from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import LeakyRelu, Tent
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.steps import Step
+from vnnverify.simplify import fuse_products, merge_duplicates, simplify
+from vnnverify.simplify.exactness import (
+    can_be_rounded,
+    is_float,
+    product_roundings,
+    source_of,
+    sum_is_exact,
+)
 
 from .conftest import Writer
 
