@@ -105,7 +105,7 @@ class State:
             return torch.cat(list(parts))
 
         first = boxes[0]
-        state = cls(join([s.lower for s in boxes]), join([s.upper for s in boxes]))
+        state = cls(join([s.lower for s in boxes]), join([s.upper for s in boxes]), rule=first.rule)
         for value in first.interval:
             low, high = zip(*(s.interval[value] for s in boxes), strict=True)
             state.interval[value] = join(low), join(high)

@@ -58,5 +58,6 @@ class Combined(BoundMethod):
             if earlier is not None:
                 ends, origin = intersect(ends, (earlier.lower, earlier.upper)), f"{earlier.origin} ∩ {origin}"
             values[value] = ValueBounds(*ends, origin)
-        record = Record(self.name, {**state.lines, **state.planes})
+        parents = () if known is None else (known,)
+        record = Record(self.name, {**state.lines, **state.planes}, parents=parents)
         return from_rows(linear, spec, values, record)

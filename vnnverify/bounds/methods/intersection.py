@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several methods one after the other, each knowing what the ones before it found."""
+"""Several methods, and the best of what they find."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from vnnverify.bounds.intervals import intersect
 from vnnverify.bounds.method import BoundMethod, Bounds, LinearFunction, Record, Resources, ValueBounds
+from vnnverify.bounds.methods.sweep import prepared
 from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Graph, Value
 from vnnverify.query import Region
@@ -18,14 +19,22 @@ __all__ = ["Intersection"]
 
 @dataclass(frozen=True)
 class Intersection(BoundMethod):
-    """The best of each bound, inside the network and of the margins: at least as tight as every method."""
+    """The best of each bound, inside the network and of the margins: at least as tight as every method.
+
+    Args:
+        methods: which.
+        shared: each method knows what the ones before it found. Bounds are then tighter as a rule, but none
+            is sure to be as tight as its method alone: slopes follow the ends of intervals, and those that
+            enclose the smaller area may be the worse ones for a margin.
+    """
 
     methods: tuple[BoundMethod, ...]
+    shared: bool = False
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """The names of the methods."""
-        return " ∩ ".join(method.name for method in self.methods)
+        """The names of the methods; an arrow leads to the one that knows more."""
+        return (" → " if self.shared else " ∩ ").join(method.name for method in self.methods)
 
     def bound(
         self,
@@ -35,10 +44,11 @@ class Intersection(BoundMethod):
         known: Bounds | None = None,
         resources: Resources | None = None,
     ) -> Bounds:
+        graph = prepared(graph)  # once, so that all methods speak of the same values
         found: list[Bounds] = []
         for method in self.methods:
-            known = method.bound(graph, region, spec, known, resources)
-            found.append(known)
+            found.append(method.bound(graph, region, spec, known, resources))
+            known = found[-1] if self.shared else known
         values: dict[Value, ValueBounds] = {}
         for bounds in found:
             for value, ends in bounds.values.items():

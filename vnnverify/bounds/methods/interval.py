@@ -45,4 +45,5 @@ class IntervalMethod(BoundMethod):
         least = (C.clamp(min=0) @ low[:, :, None] + C.clamp(max=0) @ high[:, :, None])[:, :, 0]
         size = (C.abs() @ torch.maximum(low.abs(), high.abs())[:, :, None])[:, :, 0] + d.abs()
         lower = least - d - gamma(2 * C.shape[2] + 2, low.dtype) * size
-        return Bounds(finite_or_lost(lower), None, values, Record(self.name))
+        parents = () if known is None else (known,)
+        return Bounds(finite_or_lost(lower), None, values, Record(self.name, parents=parents))
