@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -22,6 +24,11 @@ CORE = sorted((ROOT / "vnnverify").rglob("*.py"))
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 FIRST_PARTY = [folder for folder in PLUGINS if folder.name != "example"]
 PACKAGES = {package.name for package in (ROOT / "plugins").glob("*/vnnverify_*")}
+UPWARD = {
+    ("vnnverify.ir.op", "vnnverify.ir.graph"),  # an operator's parts are a graph of operators
+    ("vnnverify.plugin.hookspecs", "vnnverify.importer"),  # a reader's type; plugins load without onnx
+}
+"""Imports for annotations alone, of types that refer to each other. Their modules say why."""
 HEAVY = ("torch", "onnx", "onnxruntime", "onnx2torch", "highspy", "scipy", "numpy", "lark", "rich")
 
 
@@ -54,6 +61,70 @@ def test_core_knows_no_plugin(path: Path) -> None:
     assert [name for name, _ in imported(tree) if name.startswith("vnnverify_")] == []
     texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     assert [text for text in texts if isinstance(text, str) and text.partition(".")[0] in PACKAGES] == []
+
+
+def modules() -> dict[str, Path]:
+    """Every module of core and of the plugins by its dotted name."""
+    found = {}
+    for root in (ROOT, *PLUGINS):
+        for path in root.glob("vnnverify*/**/*.py"):
+            parts = path.relative_to(root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(module: str, *, everywhere: bool) -> set[str]:
+    """The modules of this project that a module imports when it is loaded, packages on the way included; or
+    with those that functions and annotations import."""
+    tree = parsed(MODULES[module])
+    if not everywhere:
+        kept = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom | ast.Try)]
+        tree = ast.Module(body=kept, type_ignores=[])
+    named = {name for name, _ in imported(tree)}
+    named |= {f"{name}.{part}" for name, parts in imported(tree) for part in parts}
+    loaded = {".".join(name.split(".")[: k + 1]) for name in named for k in range(name.count(".") + 1)}
+    return {name for name in loaded if name in MODULES and not f"{module}.".startswith(f"{name}.")}
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["loading", "anywhere"])
+def test_imports_have_no_circle(everywhere: bool) -> None:
+    graph = {name: imports_of(name, everywhere=everywhere) for name in MODULES}
+    for module, other in UPWARD if everywhere else ():
+        graph[module].remove(other)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def rooms() -> list[str]:
+    """The rooms of `vnnverify`, as the architecture page orders them: each imports only from later ones."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page.split("\n## Rooms\n")[1].split("\n## ")[0], re.MULTILINE)
+    return [name.removesuffix("/").removesuffix(".py") for row in rows for name in re.findall("`(.*?)`", row)]
+
+
+def test_rooms_import_only_from_rooms_below() -> None:
+    order = rooms()
+    wrong = []
+    for module in MODULES:
+        top, _, inner = module.partition(".")
+        if top != "vnnverify" or not inner or inner.startswith("__"):
+            continue
+        own = inner.partition(".")[0]
+        for other in imports_of(module, everywhere=True):
+            room = other.removeprefix("vnnverify").removeprefix(".").partition(".")[0]
+            if (
+                room
+                and room != own
+                and order.index(room) < order.index(own)
+                and (module, other) not in UPWARD
+            ):
+                wrong.append(f"{module} imports {other}")
+    assert wrong == []
 
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     )
     from vnnverify.deadline import Deadline
     from vnnverify.errors import VnnverifyError
-    from vnnverify.plugin.backend import Backend, ClauseBackend, Context, NoOptions, Outcome, Support, option
+    from vnnverify.plugin.backend import Backend, ClauseBackend, Context, NoOptions, Outcome, option
     from vnnverify.plugin.hookspecs import BackendInfo, CommandInfo, OperatorInfo, hookimpl
     from vnnverify.process.job import Progress
     from vnnverify.properties import Property
     from vnnverify.query import Clause, Polytope, Query, Region
-    from vnnverify.verdict import Guarantee, Verdict
+    from vnnverify.verdict import Guarantee, Support, Verdict
 
 __version__ = "0.1.0"
 
@@ -42,14 +42,14 @@ _HOME = {
         "verify_async",
         "verify_many",
     ),
-    "plugin.backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "Support", "option"),
+    "plugin.backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "option"),
     "deadline": ("Deadline",),
     "errors": ("VnnverifyError",),
     "plugin.hookspecs": ("BackendInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
     "process.job": ("Progress",),
     "properties": ("Property",),
     "query": ("Clause", "Polytope", "Query", "Region"),
-    "verdict": ("Guarantee", "Verdict"),
+    "verdict": ("Guarantee", "Support", "Verdict"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The possible answers, and what a proof of `unsat` promises. Writers spell them, not this enum."""
+"""The possible answers, what a proof of `unsat` promises, and whether a backend can work on a query at all.
+
+Writers spell the answers, not this enum.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Guarantee", "Verdict"]
+__all__ = ["Guarantee", "Support", "Verdict"]
 
 
 class Verdict(Enum):
@@ -32,3 +36,24 @@ class Guarantee(Enum):
     """Sound for the declared floating-point arithmetic."""
     STATISTICAL = "statistical"
     """About a randomised classifier, with a confidence; never printed as `unsat`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Whether a backend can work on a query, and if not, why."""
+
+    supported: bool
+    reason: str = ""
+
+    @classmethod
+    def yes(cls) -> Support:
+        """The backend can work on the query."""
+        return cls(True)
+
+    @classmethod
+    def no(cls, reason: str) -> Support:
+        """The backend cannot; `reason` is a sentence for the user."""
+        return cls(False, reason)
+
+    def __bool__(self) -> bool:
+        return self.supported

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify.guard import Finding, FindingKind
 from vnnverify.loading.loader import load_query
-from vnnverify.plugin.backend import Support
+from vnnverify.verdict import Support
 
 
 def save(path: Path, *nodes: onnx.NodeProto, weight: np.ndarray | None = None) -> Path:

@@ -9,7 +9,8 @@ from vnnverify.errors import SpecError
 from vnnverify.vnnlib import second
 from vnnverify.vnnlib.boxes import set_apart
 from vnnverify.vnnlib.disjuncts import conjuncts
-from vnnverify.vnnlib.property import ParsedProperty, parse_property
+from vnnverify.vnnlib.property import ParsedProperty
+from vnnverify.vnnlib.reading import parse_property
 
 HEAD = """; (assert (>= X[0,0] 9.0))
 (vnnlib-version <2.0>)

@@ -10,7 +10,8 @@ import pytest
 
 from vnnverify.errors import SpecError
 from vnnverify.vnnlib import second
-from vnnverify.vnnlib.property import ParsedProperty, parse_property
+from vnnverify.vnnlib.property import ParsedProperty
+from vnnverify.vnnlib.reading import parse_property
 
 VERSION = "(vnnlib-version <2.0>)\n"
 TENSORS = '(declare-input X real [1,2,3])\n(declare-hidden H real [2] "h;(")\n(declare-output Y real [1,4])'

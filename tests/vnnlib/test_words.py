@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from vnnverify.vnnlib.property import parse_property
+from vnnverify.vnnlib.reading import parse_property
 from vnnverify.vnnlib.words import in_words
 
 DECLARED = "".join(f"(declare-const {name} Real)" for name in ("X_0", "X_1", "Y_0", "Y_1"))

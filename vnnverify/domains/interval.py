@@ -30,8 +30,8 @@ from vnnverify.ops.bilinear import MatMul, Mul
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.sums import ReduceSum, Sum
-from vnnverify.plugin.backend import Support
 from vnnverify.query import Region
+from vnnverify.verdict import Support
 
 __all__ = ["Interval", "bounds", "bounds_of_values", "domain", "supports"]
 

@@ -21,13 +21,13 @@ from vnnverify.engine.runner import replayed, run
 from vnnverify.errors import OptionError, PluginError
 from vnnverify.guard import Guard
 from vnnverify.ir import Elementwise
-from vnnverify.plugin.backend import Backend, Context, Support
+from vnnverify.plugin.backend import Backend, Context
 from vnnverify.plugin.manager import Plugins
 from vnnverify.query import Query
 from vnnverify.query.model_points import Points, points_in
 from vnnverify.sharing import Parcel, Team
 from vnnverify.suggestion import did_you_mean
-from vnnverify.verdict import Guarantee, Verdict
+from vnnverify.verdict import Guarantee, Support, Verdict
 
 __all__ = ["Standing", "Step", "automatic", "decide", "load_backends", "sequence"]
 

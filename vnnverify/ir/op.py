@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the parts of an operator are a graph of operators: the two types refer to each other
     from vnnverify.ir.graph import Graph
 
 __all__ = ["Affine", "Bilinear", "Composite", "Elementwise", "Enclosed", "Maximum", "Op", "Shape", "flat"]

@@ -20,7 +20,7 @@ from vnnverify.query import Clause, Query
 from vnnverify.sharing import Parcel, Team
 from vnnverify.sizes import MIB, parse_size
 from vnnverify.suggestion import did_you_mean
-from vnnverify.verdict import Guarantee, Verdict
+from vnnverify.verdict import Guarantee, Support, Verdict
 
 __all__ = [
     "Backend",
@@ -28,7 +28,6 @@ __all__ = [
     "Context",
     "NoOptions",
     "Outcome",
-    "Support",
     "option",
 ]
 
@@ -54,27 +53,6 @@ def option(
 @dataclass(frozen=True, slots=True)
 class NoOptions:
     """Options of a backend that has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Support:
-    """Whether a backend can work on a query, and if not, why."""
-
-    supported: bool
-    reason: str = ""
-
-    @classmethod
-    def yes(cls) -> Support:
-        """The backend can work on the query."""
-        return cls(True)
-
-    @classmethod
-    def no(cls, reason: str) -> Support:
-        """The backend cannot; `reason` is a sentence for the user."""
-        return cls(False, reason)
-
-    def __bool__(self) -> bool:
-        return self.supported
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,7 +25,7 @@ import pluggy
 if TYPE_CHECKING:  # keep this module import-light: no torch, no onnx
     import click
 
-    from vnnverify.importer import NodeReader
+    from vnnverify.importer import NodeReader  # the importer asks for these records, and says what they load
     from vnnverify.plugin.backend import Backend
     from vnnverify.results import ResultWriter
 

@@ -232,7 +232,10 @@ def _explanation(asked: _Asked, result: Answer, job: Job, deadline: Deadline) ->
         return untried_backends(asked.plugins, result.residual or asked.query, tried, Deadline.after(ASKING))
 
     try:
-        found = explain(asked.query, result, job, deadline, backends=asked.backends, untried=untried)
+        found = explain(
+            asked.query, result, deadline, seed=job.seed, seconds=job.seconds, dtype=job.dtype,
+            backends=asked.backends, untried=untried,
+        )  # fmt: skip
     except Exception:  # fence: an explanation is no part of the answer
         logger.debug("the explanation failed", exc_info=True)
         return None

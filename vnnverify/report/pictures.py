@@ -122,7 +122,7 @@ def box_of(path: Path, x: Sequence[float]) -> tuple[np.ndarray, np.ndarray] | No
     from vnnverify.vnnlib.ast import Compare
     from vnnverify.vnnlib.cases import read_cases
     from vnnverify.vnnlib.disjuncts import TooManyDisjuncts, conjuncts, disjuncts
-    from vnnverify.vnnlib.property import load_property
+    from vnnverify.vnnlib.reading import load_property
     from vnnverify.vnnlib.terms import Terms
 
     point: np.ndarray = np.asarray(x)

@@ -16,7 +16,7 @@ from vnnverify.results.text import explained
 from vnnverify.suites.record import Record
 from vnnverify.suites.runs import RecordedRun, instance_name, report_of, witness_of
 from vnnverify.suites.tables import subproblems
-from vnnverify.vnnlib.property import load_property
+from vnnverify.vnnlib.reading import load_property
 from vnnverify.vnnlib.words import in_words
 
 __all__ = ["Gathering", "row"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,10 @@ from vnnverify.diagnosis.explain import explain
 from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import make_context
 from vnnverify.engine.strategy import decide, sequence
-from vnnverify.process.job import Job
 from vnnverify.results import Explanation
 from vnnverify.testing import Network, box, halfspaces, query_of
 
-JOB = Job("m", "q", 60.0)
+ASKED: dict[str, Any] = {"seed": 0, "seconds": 60.0, "dtype": "float32"}
 
 
 class Scripted(Backend[NoOptions]):
@@ -46,7 +46,8 @@ def turns(query: Query, *outcomes: Callable[[Query], Outcome]) -> tuple[Answer, 
 
 def explained(query: Query, *outcomes: Callable[[Query], Outcome], seconds: float = 60.0) -> Explanation:
     result, backends = turns(query, *outcomes)
-    return explain(query, result, JOB, Deadline.after(seconds), backends=backends)
+    deadline = Deadline.after(seconds)
+    return explain(query, result, deadline, **ASKED, backends=backends)
 
 
 def test_open_clauses_keep_their_place_in_the_query(query: Query) -> None:
@@ -78,7 +79,7 @@ def test_bound_of_nothing_is_none(query: Query) -> None:
 def test_sub_problems_of_two_turns_add_up(query: Query) -> None:
     backends = {"a": Scripted(lambda q: Outcome.unknown("wide", boxes=3))}
     result = decide(query, sequence(["a", "a"]), backends, make_context(query, Deadline.never()))
-    found = explain(query, result, JOB, Deadline.never(), backends=backends)
+    found = explain(query, result, Deadline.never(), **ASKED, backends=backends)
     assert found.subproblems == {"a": 6}
 
 
@@ -90,7 +91,7 @@ def test_expired_deadline_leaves_out_what_needs_computing(query: Query) -> None:
 
 def test_nobody_had_a_turn(query: Query) -> None:
     result = decide(query, [], {}, make_context(query, Deadline.never()))
-    found = explain(query, result, JOB, Deadline.never(), backends={}, untried=lambda: ("abacus",))
+    found = explain(query, result, Deadline.never(), **ASKED, backends={}, untried=lambda: ("abacus",))
     assert found.open_clauses == (0, 1, 2)
     assert found.advice == ("--backend abacus: not tried yet",)
 
@@ -98,7 +99,7 @@ def test_nobody_had_a_turn(query: Query) -> None:
 def test_the_same_seed_gives_the_same_explanation_and_it_survives_json(query: Query) -> None:
     result, backends = turns(query, lambda q: Outcome.unknown("wide", worst_bound=-4.0))
     assert result.verdict is Verdict.UNKNOWN
-    one, two = (explain(query, result, JOB, Deadline.never(), backends=backends) for _ in range(2))
+    one, two = (explain(query, result, Deadline.never(), **ASKED, backends=backends) for _ in range(2))
     assert one == two
     text = json.dumps(one.to_record(), allow_nan=False)
     assert Explanation.from_record(json.loads(text)) == one

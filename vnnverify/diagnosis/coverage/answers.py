@@ -14,10 +14,9 @@ from vnnverify.errors import PluginError
 from vnnverify.importer import Model
 from vnnverify.ir import Graph
 from vnnverify.loading.replay import OnnxSource
-from vnnverify.plugin.backend import Support
 from vnnverify.plugin.manager import Plugins
 from vnnverify.query import Clause, Layout, Polytope, Query, Region, Source
-from vnnverify.verdict import Guarantee
+from vnnverify.verdict import Guarantee, Support
 from vnnverify.vnnlib import ParsedProperty
 
 __all__ = ["BackendAnswer", "answers", "black_box_answers", "provers", "unit_query", "untried_backends"]

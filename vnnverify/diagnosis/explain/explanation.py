@@ -15,7 +15,6 @@ from vnnverify.diagnosis.explain.clauses import Hardest, hardest, places, wordin
 from vnnverify.diagnosis.explain.looseness import Loosest, affordable, loosest_node, readable, sample
 from vnnverify.engine.answer import Answer
 from vnnverify.plugin.backend import Backend
-from vnnverify.process.job import Job
 from vnnverify.query import Query
 from vnnverify.results import Explanation
 
@@ -28,9 +27,11 @@ _BOUNDS = ("lowest_bound", "worst_bound")
 def explain(
     query: Query,
     result: Answer,
-    job: Job,
     deadline: Deadline,
     *,
+    seed: int,
+    seconds: float,
+    dtype: str,
     backends: Mapping[str, Backend[Any]],
     untried: Callable[[], Sequence[str]] = tuple,
 ) -> Explanation:
@@ -38,15 +39,17 @@ def explain(
 
     Args:
         result: its undecided result, with the open clauses as residual and the turns as statistics.
-        job: what was asked for; its seed makes the sampled inputs repeatable.
         deadline: past it, what takes computing is left out.
+        seed: makes the sampled inputs repeatable.
+        seconds: the time limit there was.
+        dtype: the float type that was asked for, as torch calls it.
         backends: those that could have had a turn.
         untried: says which other backends may decide it; asked last, as that may take long.
     """
     rest = result.residual or query
     origins = places(rest.clauses, query)
     turns = result.stats
-    nearest, loosest, samples = _look_closer(rest, job.seed, deadline)
+    nearest, loosest, samples = _look_closer(rest, seed, deadline)
     bound, bound_by = _bound(turns)
     margin = _margin(turns, nearest)
     attempt = Attempt(
@@ -55,8 +58,8 @@ def explain(
         backends=backends,
         untried=untried(),
         varying=rest.varying,
-        seconds=job.seconds,
-        dtype=job.dtype,
+        seconds=seconds,
+        dtype=dtype,
         readable=readable(query.graph),
         margin=margin,
         bound=bound,

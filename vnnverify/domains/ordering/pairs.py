@@ -9,32 +9,43 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from vnnverify.domains.ordering.form import Form
-from vnnverify.domains.ordering.structure import ONE, ZERO, Element, fields_of
+from vnnverify.domains.ordering.structure import ONE, ZERO, Element, Structure, fields_of
 from vnnverify.ir.op import Affine, Elementwise, Maximum, Op
 from vnnverify.ops.softmax import LogSoftmax, Softmax
 
-if TYPE_CHECKING:
-    from vnnverify.domains.ordering.ordering import Ordering
-
-__all__ = ["PARTNERS", "ordered", "set_against_others"]
+__all__ = ["PARTNERS", "Comparison", "ordered", "set_against_others"]
 
 PARTNERS = 8
 """Other arguments of the same function that one is compared with."""
 
 
-def ordered(ordering: Ordering, first: Element, second: Element, depth: int) -> bool:
+class Comparison(Protocol):
+    """What two values are compared by: `Ordering`, as far as it is needed here."""
+
+    structure: Structure
+
+    def holds(self, form: Form, depth: int) -> bool:
+        """Whether the form is nowhere negative, shown by at most `depth` further questions."""
+        ...
+
+    def ends(self, element: Element) -> tuple[float, float]:
+        """The ends of the element's interval."""
+        ...
+
+
+def ordered(ordering: Comparison, first: Element, second: Element, depth: int) -> bool:
     """Whether first >= second everywhere."""
     return ordering.holds(_gap(ordering, first, second), depth - 1)
 
 
 def set_against_others(
-    ordering: Ordering, form: Form, element: Element, coefficient: Fraction, depth: int
+    ordering: Comparison, form: Form, element: Element, coefficient: Fraction, depth: int
 ) -> Fraction:
     """Set a term that was taken out of a form against those with the opposite sign and the same function, and
     put what their difference is nowhere less than in their place. Returns what is left of the coefficient."""
@@ -69,7 +80,7 @@ def _comparable(op: Op) -> bool:
     return isinstance(op, Affine | Maximum)
 
 
-def _partners(ordering: Ordering, form: Form, element: Element, coefficient: Fraction) -> list[Element]:
+def _partners(ordering: Comparison, form: Form, element: Element, coefficient: Fraction) -> list[Element]:
     """The elements to compare with, those in the same place first."""
     structure, place = ordering.structure, element[1]
     op = structure.node[element[0]].op
@@ -88,14 +99,14 @@ def _partners(ordering: Ordering, form: Form, element: Element, coefficient: Fra
     return found[:PARTNERS]
 
 
-def _gap(ordering: Ordering, first: Element, second: Element) -> Form:
+def _gap(ordering: Comparison, first: Element, second: Element) -> Form:
     form = Form(ordering.structure)
     form.add(first, ONE)
     form.add(second, -ONE)
     return form
 
 
-def _difference(ordering: Ordering, first: Element, second: Element, depth: int) -> Form | None:
+def _difference(ordering: Comparison, first: Element, second: Element, depth: int) -> Form | None:
     """A form that is nowhere larger than first − second, two values of one function; None if none is
     known."""
     structure = ordering.structure
@@ -135,7 +146,7 @@ def _nearest(elements: list[Element], k: int) -> list[Element]:
 
 
 def _in_group(
-    ordering: Ordering, form: Form, element: Element, coefficient: Fraction, depth: int
+    ordering: Comparison, form: Form, element: Element, coefficient: Fraction, depth: int
 ) -> Fraction:
     """The same for members of one softmax, which are ordered as their arguments are. A difference of
     logarithms is that of the arguments. What is left of a whole softmax sums up to one."""

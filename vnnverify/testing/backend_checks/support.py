@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir import Elementwise, Graph, Node, Op, Value
-from vnnverify.plugin.backend import Backend, Support
+from vnnverify.plugin.backend import Backend
 from vnnverify.query import Clause, Query
 from vnnverify.testing.network import Network
 from vnnverify.testing.records import CheckFailure, demand
 from vnnverify.testing.source import query_of
 from vnnverify.testing.subject import Settings, answer, context
 from vnnverify.testing.zoo import box, halfspaces, zoo
+from vnnverify.verdict import Support
 
 __all__ = ["Riddle", "check_honest_support", "riddle_query"]
 
