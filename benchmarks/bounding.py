@@ -22,10 +22,10 @@ from torch import Tensor
 from vnnverify_abstract_domains.backend import ZonotopeBounder
 from vnnverify_abstract_domains.propagation import least_memory
 from vnnverify_abstract_domains.rules import domain as zonotopes
-from vnnverify_bound_propagation.activation import DualBounder, Goal
-from vnnverify_bound_propagation.improvement import Improvement
+from vnnverify_bound_propagation.branching.relu import DualBounder, Goal
 
 from vnnverify import Clause, Deadline, Polytope, Query
+from vnnverify.bounds.intermediate.refinement import Refinement
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State
@@ -131,7 +131,7 @@ def ours(query: Query) -> Iterator[tuple[str, Method]]:
         """α-CROWN with the inner bounds of plain rows, or with optimised ones."""
         tool, state = propagated()
         if inner:
-            Improvement(tool, state).run(INNER_STEPS, Deadline.after(LONGEST))
+            Refinement(tool, state).run(INNER_STEPS, Deadline.after(LONGEST))
         rows = [Polytope.of(row[None], torch.zeros(1)) for row in A]
         goals = [Goal(0, 0, polytope) for polytope in rows]
         bounder = DualBounder(tool, state, goals, ctx, dtype=torch.float32, steps=10)

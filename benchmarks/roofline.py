@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 from instances import matmul_rate, write_section
-from vnnverify_bound_propagation.dual import Dual
 
 from vnnverify import Deadline
+from vnnverify.bounds.optimise.dual import Dual
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Affine, Graph, flat

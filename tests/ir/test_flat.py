@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from vnnverify_bound_propagation.backend import BoundPropagation
+from vnnverify_bound_propagation.backends.bound_propagation import BoundPropagation
 
 from vnnverify.deadline import Deadline
 from vnnverify.domains import interval

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.problems import Problems
 
 from vnnverify import Context, Deadline
+from vnnverify.bounds.optimise.dual import Dual
+from vnnverify.bounds.optimise.subproblems import Subproblems
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
@@ -43,7 +43,7 @@ def network(seed: int, sizes: tuple[int, ...] = (6, 20, 20, 20, 3)) -> Graph:
     return Graph((first,), (value,), tuple(nodes))
 
 
-def prepared(seed: int, dtype: torch.dtype, rows: int = 4) -> tuple[Propagator, Dual, Problems]:
+def prepared(seed: int, dtype: torch.dtype, rows: int = 4) -> tuple[Propagator, Dual, Subproblems]:
     graph = network(seed).to("cpu", dtype)
     tool = Propagator(graph, None, dtype)
     state = tool.propagate(-torch.ones(1, 6, dtype=dtype), torch.ones(1, 6, dtype=dtype), NEVER)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from vnnverify_bound_propagation import backend as module
-from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
-from vnnverify_bound_propagation.boxes import DeepBoxBounder, Limits
-from vnnverify_bound_propagation.signs import SignSearch
+from vnnverify_bound_propagation.backends import bound_propagation as module
+from vnnverify_bound_propagation.backends.bound_propagation import BoundPropagation, BoundPropagationOptions
+from vnnverify_bound_propagation.branching.inputs import DeepBoxBounder, Limits
+from vnnverify_bound_propagation.schedule.activation_search import ActivationSearch
 
 from vnnverify import Backend, Deadline, Verdict
 from vnnverify.bounds.propagation import Propagator
@@ -76,6 +76,6 @@ def test_a_search_over_signs_whose_time_has_run_out_bounds_nothing(monkeypatch: 
     monkeypatch.setattr(Propagator, "margins", margins)
     ctx = context(specimen.query, 5.0).until(Deadline.after(0.0))
     with torch.no_grad():
-        found = SignSearch(specimen.query, ctx, memory=1 << 26, max_batch=8, forward_inputs=0).run()
+        found = ActivationSearch(specimen.query, ctx, memory=1 << 26, max_batch=8, forward_inputs=0).run()
     assert found.timed_out
     assert found.open_clauses == list(range(len(specimen.query.clauses)))

@@ -8,9 +8,12 @@ import pytest
 import torch
 from scipy.optimize import linprog
 from torch import Tensor
-from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
-from vnnverify_bound_propagation.cells import Cells, ascend, certify, tighten
-from vnnverify_bound_propagation.hinges import Hinges, has_one_hidden_layer
+from vnnverify_bound_propagation.backends.bound_propagation import (
+    BoundPropagation,
+    BoundPropagationOptions,
+)
+from vnnverify_bound_propagation.one_hidden_layer.cells import Cells, ascend, certify, tighten
+from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges, has_one_hidden_layer
 
 from vnnverify import Clause, Deadline, Polytope, Query, Region, Verdict
 from vnnverify.bounds.propagation import Propagator

@@ -59,12 +59,12 @@ def test_ascent_improves_and_agrees_with_the_certified_bound(seed: int) -> None:
 
 def test_gradient_is_that_of_automatic_differentiation() -> None:
     """The hand-written derivative of the bound with respect to slopes and multipliers."""
-    from vnnverify_bound_propagation.dual import _Work
+    from vnnverify.bounds.optimise.dual_pass import DualWork
 
     _, dual, problems = prepared(3, torch.float64)
     problems.alpha = (problems.alpha * 0.5 + 0.2).requires_grad_()
     problems.beta = (torch.rand_like(problems.beta) / 10).requires_grad_()
-    work = _Work(dual, problems)
+    work = DualWork(dual.graph, dual.root, dual.units, problems)
     found = work.backward()
     alpha, beta = torch.autograd.grad(found.bound.sum(), [problems.alpha, problems.beta])
     work.forward(found)

@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.cells import Cells, ascend, certify, tighten
-from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.hinges import Hinges
-from vnnverify_bound_propagation.pruning import without_dead
-from vnnverify_bound_propagation.splits import bound_by_cases
-from vnnverify_bound_propagation.tightening import Tightening
+from vnnverify_bound_propagation.one_hidden_layer.cells import Cells, ascend, certify, tighten
+from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges
 
 from vnnverify import Deadline
+from vnnverify.bounds.intermediate.cases import bound_by_cases
+from vnnverify.bounds.intermediate.pruning import without_dead
+from vnnverify.bounds.intermediate.tightening import Tightening
+from vnnverify.bounds.optimise.dual import Dual
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Graph

@@ -6,10 +6,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.backend import BoundPropagation, BoundPropagationOptions
-from vnnverify_bound_propagation.improvement import Improvement
+from vnnverify_bound_propagation.backends.bound_propagation import (
+    BoundPropagation,
+    BoundPropagationOptions,
+)
 
 from vnnverify import Deadline, Verdict
+from vnnverify.bounds.intermediate.refinement import Refinement
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.deadline import OutOfTime
 from vnnverify.ir import Elementwise, Graph, Node, Value
@@ -64,7 +67,7 @@ def test_bounds_rise_and_hold_at_samples(op: Elementwise) -> None:
     plain = tool.optimised_margins(state, A, b, box, 0, Deadline.never()).lower
     found = tool.optimised_margins(state, A, b, box, 15, Deadline.never()).lower
     assert bool((found >= plain - 1e-6).all()) and float((found - plain).max()) > 1e-3
-    Improvement(tool, state).run(4, Deadline.never())
+    Refinement(tool, state).run(4, Deadline.never())
     best = tool.optimised_margins(state, A, b, box, 15, Deadline.never())
     assert bool((best.lower >= found - 1e-3).all())
     t = torch.rand(500, 1, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.pruning import without_dead
 
 from vnnverify import Deadline
+from vnnverify.bounds.intermediate.pruning import without_dead
+from vnnverify.bounds.optimise.dual import Dual
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
 from vnnverify.ir import Graph, Node, Value

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.improvement import Improvement
 
 from vnnverify import Deadline
 from vnnverify.bounds import backward
 from vnnverify.bounds.backward import patches
+from vnnverify.bounds.intermediate.refinement import Refinement
 from vnnverify.bounds.optimise.row_slopes import RowSlopes, ascend, best_cases
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
@@ -182,7 +182,7 @@ def test_improvement_settles_pixels_and_holds_at_samples() -> None:
     state = tool.propagate(lower, upper, NEVER)
     (step,) = (node for node in tool.graph.nodes if isinstance(node.op, Step))
     before, at_first = open_pixels(state, step.inputs[0]), state.interval[tool.graph.outputs[0]]
-    improvement = Improvement(tool, state)
+    improvement = Refinement(tool, state)
     improvement.run(0, Deadline.after(1e-3))  # nothing is done so soon
     assert open_pixels(state, step.inputs[0]) == before
     assert improvement.run(10, Deadline.after(1e4), 2)
@@ -205,7 +205,7 @@ def test_later_bounds_profit_from_slopes_of_earlier_ones() -> None:
 
     def better(value: Value, state: State) -> bool:
         seen.append(value)
-        return Improvement(tool, state).with_slopes(value, 3, NEVER)
+        return Refinement(tool, state).with_slopes(value, 3, NEVER)
 
     whole = tool.propagate(lower, upper, NEVER, better=better)
     half = upper.clone()

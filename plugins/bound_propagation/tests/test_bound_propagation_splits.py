@@ -7,18 +7,19 @@ import itertools
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.problems import Problems
-from vnnverify_bound_propagation.splits import best_splits, bound_by_cases
 
 from vnnverify import Deadline
 from vnnverify.bounds.backward import Linear
+from vnnverify.bounds.intermediate.cases import bound_by_cases
+from vnnverify.bounds.optimise.dual import Dual
+from vnnverify.bounds.optimise.splits import best_splits
+from vnnverify.bounds.optimise.subproblems import Subproblems
 from vnnverify.bounds.propagation import Propagator
 
 from .conftest import NEVER, prepared
 
 
-def least_at_samples(tool: Propagator, problems: Problems) -> Tensor:
+def least_at_samples(tool: Propagator, problems: Subproblems) -> Tensor:
     """What no bound of problems of one row each may exceed: (D,)."""
     x = torch.rand(20_000, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 2 - 1
     x[:5000] = x[:5000].sign()
@@ -65,7 +66,7 @@ def test_an_overflow_in_a_case_proves_nothing(monkeypatch: pytest.MonkeyPatch) -
     plain, _ = bound_by_cases(dual, dual, problems.take(torch.arange(len(problems))), 10, 0, 64, NEVER)
     certify = Dual.certify
 
-    def overflown(self: Dual, some: Problems) -> Linear:
+    def overflown(self: Dual, some: Subproblems) -> Linear:
         exact = certify(self, some)
         settled = (some.lower == 0).any(dim=1) | (some.upper == 0).any(dim=1)
         return dataclasses.replace(exact, lower=torch.where(settled, torch.inf, exact.lower))

@@ -8,13 +8,14 @@ import dataclasses
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.activation import DualBounder, Goal
-from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.problems import Ascent, Problems
-from vnnverify_bound_propagation.tightening import Sensitivity, Tightening, sensitivity
-from vnnverify_bound_propagation.tightening_search import TighteningBounder
+from vnnverify_bound_propagation.branching.relu import DualBounder, Goal
+from vnnverify_bound_propagation.branching.tightened import TighteningBounder
 
 from vnnverify import Context, Deadline, Polytope
+from vnnverify.bounds.intermediate.sensitivity import Sensitivity, sensitivity
+from vnnverify.bounds.intermediate.tightening import Tightening
+from vnnverify.bounds.optimise.dual import Dual
+from vnnverify.bounds.optimise.subproblems import DualSolution, Subproblems
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import in_type
 from vnnverify.search import ActivationSplit, Branches
@@ -72,11 +73,11 @@ def test_an_overflow_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     _, dual, problems = prepared(1, torch.float64)
     before = problems.take(torch.arange(len(problems)))
 
-    def overflown(fast: Dual, exact: Dual, rows: Problems, *rest: object) -> tuple[Tensor, Ascent]:
+    def overflown(fast: Dual, exact: Dual, rows: Subproblems, *rest: object) -> tuple[Tensor, DualSolution]:
         ascent = fast.ascend(rows, 0, NEVER)
         return torch.full_like(ascent.bound, torch.inf), ascent
 
-    monkeypatch.setattr("vnnverify_bound_propagation.tightening.bound_by_cases", overflown)
+    monkeypatch.setattr("vnnverify.bounds.intermediate.tightening.bound_by_cases", overflown)
     tightening = Tightening(dual, dual, torch.full((1,), 10.0, dtype=torch.float64), 64)
     _, empty = tightening.run(problems, problems.offset, None, 0, NEVER)
     assert not bool(empty.any())

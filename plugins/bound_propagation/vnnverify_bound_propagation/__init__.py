@@ -25,6 +25,6 @@ def vnnverify_backends() -> Iterable[BackendInfo]:
 
 
 def _load() -> type[Backend]:
-    from vnnverify_bound_propagation.backend import BoundPropagation
+    from vnnverify_bound_propagation.backends.bound_propagation import BoundPropagation
 
     return BoundPropagation

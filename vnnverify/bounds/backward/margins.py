@@ -13,21 +13,26 @@ from vnnverify.bounds.state import State
 from vnnverify.ir import Graph, Node, Value, flat
 from vnnverify.numerics import unit_roundoff
 
-__all__ = ["margin_bounds", "margin_rows"]
+__all__ = ["margin_bounds", "margin_rows", "output_rows"]
+
+
+def output_rows(graph: Graph, C: Tensor) -> dict[Value, Tensor]:
+    """Rows C (R, m) over the joined outputs as coefficients (R, *shape) of each output."""
+    rows: dict[Value, Tensor] = {}
+    at = 0
+    for value in graph.outputs:
+        part = C[:, at : at + value.size].reshape(-1, *value.shape)
+        rows[value] = rows[value] + part if value in rows else part
+        at += value.size
+    return rows
 
 
 def margin_rows(graph: Graph, state: State, C: Tensor, d: Tensor) -> tuple[dict[Value, Tensor], Tensor]:
     """Coefficients of C y − d over each output, for rows C (R, m) with offsets d (R,), and the constants
     (R,), less what rounding C and d to their type has cost."""
-    start: dict[Value, Tensor] = {}
-    at = 0
-    for value in graph.outputs:
-        part = C[:, at : at + value.size].reshape(-1, *value.shape)
-        start[value] = start[value] + part if value in start else part
-        at += value.size
     size = torch.cat([flat(state.magnitude(v)) for v in graph.outputs], 1).amax(dim=0)
     u = unit_roundoff(C.dtype)
-    return start, -d - u * (C.abs() @ size) - u * d.abs()
+    return output_rows(graph, C), -d - u * (C.abs() @ size) - u * d.abs()
 
 
 def margin_bounds(

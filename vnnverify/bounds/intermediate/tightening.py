@@ -8,80 +8,22 @@ Source: Kotha et al., arXiv:2302.01404.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from vnnverify import Deadline
+from vnnverify.bounds.intermediate.cases import bound_by_cases
+from vnnverify.bounds.intermediate.sensitivity import InnerRows, Sensitivity
+from vnnverify.bounds.optimise.dual import Dual
+from vnnverify.bounds.optimise.subproblems import Subproblems
 from vnnverify.bounds.threads import in_threads, worthwhile_threads
+from vnnverify.deadline import Deadline
 from vnnverify.ir import Node
 from vnnverify.numerics import lower_as, upper_as
-from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.problems import Ascent, Problems
-from vnnverify_bound_propagation.splits import bound_by_cases
 
-__all__ = ["InnerRows", "Sensitivity", "Tightening", "sensitivity"]
+__all__ = ["Tightening"]
 
 STEPS = 10
 """Gradient steps for an inner bound."""
-
-
-@dataclass(slots=True, eq=False)
-class Sensitivity:
-    """How the bounds of D sub-problems depend on the ends and on the relaxation of each open element."""
-
-    lower: Tensor  # (D, U) what a bound gains for each unit that the element's lower end rises
-    upper: Tensor  # (D, U) likewise, as its upper end falls
-    loss: Tensor  # (D, U) what the element's relaxation can cost the bound
-
-    @classmethod
-    def direct(cls, problems: Problems, ascent: Ascent) -> Sensitivity:
-        """By way of the line above each ReLU alone, whose offset and slope both follow the ends."""
-        lower, upper = problems.lower, problems.upper
-        open_ = (lower < 0) & (upper > 0)
-        width = torch.where(open_, upper - lower, torch.ones_like(lower))
-        above = torch.where(open_, (-ascent.coefficient).clamp(min=0), 0.0) / width
-        value = torch.minimum(torch.maximum(ascent.value, lower), upper)
-        return cls(
-            above / width * upper * (upper - value),
-            above / width * -lower * (value - lower),
-            above * -lower * upper,
-        )
-
-    def put(self, index: Tensor, part: Sensitivity) -> None:
-        """Write `part` over the sub-problems that `index` selects."""
-        for name in self.__slots__:
-            getattr(self, name)[index] = getattr(part, name)
-
-
-@dataclass(slots=True, eq=False)
-class InnerRows:
-    """Rows over one value, each an end of an element in one sub-problem, and what they depend on."""
-
-    problem: Tensor  # (R,)
-    column: Tensor  # (R,) in (…, U)
-    sign: Tensor  # (R,) 1: the lower end
-    own: Sensitivity  # (R, U)
-
-
-def sensitivity(problems: Problems, ascent: Ascent, rows: Sequence[InnerRows]) -> Sensitivity:
-    """How the bounds depend on all ends, directly and by way of the ends of later elements.
-
-    Args:
-        rows: those the later ends came from, in the network's order.
-    """
-    found = Sensitivity.direct(problems, ascent)
-    for layer in reversed(rows):
-        ends = torch.where(
-            layer.sign > 0,
-            found.lower[layer.problem, layer.column],
-            found.upper[layer.problem, layer.column],
-        )
-        for name in found.__slots__:
-            getattr(found, name).index_add_(0, layer.problem, ends[:, None] * getattr(layer.own, name))
-    return found
 
 
 class Tightening:
@@ -99,7 +41,7 @@ class Tightening:
 
     def run(
         self,
-        problems: Problems,
+        problems: Subproblems,
         limits: Tensor,
         ends: tuple[Tensor, Tensor] | None,
         splits: int,
@@ -138,7 +80,7 @@ class Tightening:
 
     def _bound(
         self,
-        problems: Problems,
+        problems: Subproblems,
         node: Node,
         parts: list[tuple[Tensor, Tensor, Tensor]],
         known: tuple[Tensor, Tensor],
@@ -181,8 +123,8 @@ class Tightening:
 
 
 def _inner_problems(
-    problems: Problems, which: Tensor, element: Tensor, sign: Tensor, limits: Tensor, size: int
-) -> Problems:
+    problems: Subproblems, which: Tensor, element: Tensor, sign: Tensor, limits: Tensor, size: int
+) -> Subproblems:
     """Sub-problems that bound sign·z of one element each, of a value of so many, below the unsafe rows."""
     inner = problems.take(which)
     D, P, m = inner.rows.shape

@@ -15,8 +15,8 @@ from vnnverify.ir import Affine
 from vnnverify.numerics import direct_convolutions
 from vnnverify.ops.piecewise import Relu
 from vnnverify.search import InputSplit, without_zero_margins
-from vnnverify_bound_propagation.boxes import BoxBounder, DeepBoxBounder, Limits
-from vnnverify_bound_propagation.signs import SignSearch
+from vnnverify_bound_propagation.branching.inputs import BoxBounder, DeepBoxBounder, Limits
+from vnnverify_bound_propagation.schedule.activation_search import ActivationSearch
 
 __all__ = ["BoundPropagation", "BoundPropagationOptions"]
 
@@ -99,7 +99,7 @@ class BoundPropagation(Backend[BoundPropagationOptions]):
 
     def _split_activations(self, query: Query, ctx: Context) -> Outcome:
         options = self.options
-        search = SignSearch(
+        search = ActivationSearch(
             query,
             ctx,
             memory=options.memory << 20,

@@ -12,9 +12,9 @@ from vnnverify import Context
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.activation import Goal, stacked
-from vnnverify_bound_propagation.cells import CELL_ELEMENTS, Cells, ascend, certify, tighten
-from vnnverify_bound_propagation.hinges import Hinges
+from vnnverify_bound_propagation.branching.relu import Goal, stacked
+from vnnverify_bound_propagation.one_hidden_layer.cells import CELL_ELEMENTS, Cells, ascend, certify, tighten
+from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges
 
 __all__ = ["HingeBounder"]
 

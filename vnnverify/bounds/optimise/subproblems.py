@@ -8,16 +8,16 @@ what the parameters mean and optimises them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-__all__ = ["Ascent", "Problems"]
+__all__ = ["DualSolution", "Subproblems"]
 
 
 @dataclass(slots=True, eq=False)
-class Problems:
+class Subproblems:
     """D sub-problems. Parameters may be overwritten by better ones."""
 
     box: Tensor  # (D,) which box of the root state
@@ -42,17 +42,17 @@ class Problems:
         """Which sub-problems have no open element left: (D,) bool."""
         return ~((self.lower < 0) & (self.upper > 0)).any(dim=1)
 
-    def take(self, index: Tensor) -> Problems:
+    def take(self, index: Tensor) -> Subproblems:
         """The sub-problems that `index` selects."""
-        parts = (getattr(self, name) for name in self.__slots__)
-        return Problems(*(None if t is None else t[index] for t in parts))
+        parts: list[Any] = [getattr(self, name) for name in self.__slots__]
+        return Subproblems(*(None if t is None else t[index] for t in parts))
 
-    def to(self, dtype: torch.dtype) -> Problems:
+    def to(self, dtype: torch.dtype) -> Subproblems:
         """The same sub-problems in another float type."""
-        parts = [getattr(self, name) for name in self.__slots__]
-        return Problems(*(t.to(dtype) if t is not None and t.is_floating_point() else t for t in parts))
+        parts: list[Any] = [getattr(self, name) for name in self.__slots__]
+        return Subproblems(*(t.to(dtype) if t is not None and t.is_floating_point() else t for t in parts))
 
-    def halves(self, element: Tensor, worth: Tensor) -> Problems:
+    def halves(self, element: Tensor, worth: Tensor) -> Subproblems:
         """The two sub-problems of each, side by side, in which an element (D,) is split at zero: (2D,), first
         where it is positive.
 
@@ -68,14 +68,14 @@ class Problems:
         halves.beta[up, at], halves.beta[down, at] = worth[real, 0], worth[real, 1]
         return halves
 
-    def put(self, index: Tensor, part: Problems) -> None:
+    def put(self, index: Tensor, part: Subproblems) -> None:
         """Write `part` over the sub-problems that `index` selects."""
         for name in self.PARAMETERS:
             getattr(self, name)[index] = getattr(part, name)
 
 
 @dataclass(slots=True, eq=False)
-class Ascent:
+class DualSolution:
     """Where an ascent ended: the best bound of each sub-problem in plain arithmetic, and around it."""
 
     bound: Tensor  # (D,) not certified
@@ -83,11 +83,11 @@ class Ascent:
     coefficient: Tensor  # (D, U) backward coefficient of each open element
     value: Tensor  # (D, U) forward value of each open element's input
 
-    def take(self, index: Tensor) -> Ascent:
+    def take(self, index: Tensor) -> DualSolution:
         """Of the sub-problems that `index` selects."""
-        return Ascent(*(getattr(self, name)[index] for name in self.__slots__))
+        return DualSolution(*(getattr(self, name)[index] for name in self.__slots__))
 
-    def put(self, index: Tensor, part: Ascent) -> None:
+    def put(self, index: Tensor, part: DualSolution) -> None:
         """Write `part` over the sub-problems that `index` selects."""
         for name in self.__slots__:
             getattr(self, name)[index] = getattr(part, name)

@@ -13,20 +13,21 @@ import torch
 from torch import Tensor
 
 from vnnverify import Clause, Context, Deadline, Query
+from vnnverify.bounds.intermediate.cost import Margins
+from vnnverify.bounds.intermediate.refinement import Refinement
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State
 from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import varies
 from vnnverify.search import ActivationResult, ActivationSplit, SearchResult
-from vnnverify_bound_propagation.activation import DualBounder, Goal
-from vnnverify_bound_propagation.branching import LineBounder
-from vnnverify_bound_propagation.hinge_search import HingeBounder
-from vnnverify_bound_propagation.hinges import has_one_hidden_layer
-from vnnverify_bound_propagation.improvement import Improvement, Margins
-from vnnverify_bound_propagation.tightening_search import TighteningBounder
+from vnnverify_bound_propagation.branching.general import LineBounder
+from vnnverify_bound_propagation.branching.relu import DualBounder, Goal
+from vnnverify_bound_propagation.branching.tightened import TighteningBounder
+from vnnverify_bound_propagation.one_hidden_layer.hinges import has_one_hidden_layer
+from vnnverify_bound_propagation.one_hidden_layer.search import HingeBounder
 
-__all__ = ["SignSearch"]
+__all__ = ["ActivationSearch"]
 
 INNER_STEPS, STEPS = 10, 10
 """Gradient steps for an inner bound at the root, and for a sub-problem."""
@@ -69,7 +70,7 @@ LOOKS = 4
 bounded at once elsewhere."""
 
 
-class SignSearch:
+class ActivationSearch:
     """One search over all clauses of a query; clauses over the same box share its bounds.
 
     Args:
@@ -156,7 +157,7 @@ class SignSearch:
         for splits in CASES:
             before = time.monotonic()
             if splits is not None:
-                Improvement(tool, state).run(INNER_STEPS, ctx.deadline.share(share), splits)
+                Refinement(tool, state).run(INNER_STEPS, ctx.deadline.share(share), splits)
             spent = time.monotonic() - before
             if not _in_time(goals, each, ctx.deadline):
                 return _undecided(goals, visited)
@@ -200,7 +201,7 @@ class SignSearch:
         stats = {"goals": len(goals), "subproblems": 0}
         own, goals, rows, worst = self._optimised(tool, state, goals, ctx.deadline)
         rounds: Iterable[tuple[int, int]] = ((LINE_STEPS, 0),)
-        if Improvement(tool, state).narrow:
+        if Refinement(tool, state).narrow:
             rounds = itertools.chain(WINDOW_ROUNDS, itertools.repeat(WINDOW_ROUNDS[-1]))
         for steps, splits in rounds:
             if not goals or ctx.deadline.expired:
@@ -212,7 +213,7 @@ class SignSearch:
                 _per_row(goals, [g.box for g in goals]).to(state.lower.device),
             )
             limit = ctx.deadline.share(LINES_SHARE)
-            bettered = Improvement(tool, state, margins).run(steps, limit, splits)
+            bettered = Refinement(tool, state, margins).run(steps, limit, splits)
             if bettered:
                 own, goals, rows, worst = self._optimised(tool, state, goals, ctx.deadline)
             if steps and not worst > (1 - PROGRESS) * before:

@@ -18,14 +18,15 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context, Deadline
+from vnnverify.bounds.intermediate.sensitivity import Sensitivity, sensitivity
+from vnnverify.bounds.intermediate.tightening import Tightening
+from vnnverify.bounds.optimise.subproblems import DualSolution, Subproblems
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
 from vnnverify.ir import flat
 from vnnverify.numerics import round_up, upper_as
 from vnnverify.search import ActivationBounds, ActivationSplit, Branches
-from vnnverify_bound_propagation.activation import DualBounder
-from vnnverify_bound_propagation.problems import Ascent, Problems
-from vnnverify_bound_propagation.tightening import Sensitivity, Tightening, sensitivity
+from vnnverify_bound_propagation.branching.relu import DualBounder
 
 __all__ = ["TighteningBounder"]
 
@@ -141,7 +142,7 @@ class TighteningBounder:
         return answer
 
     def _search(
-        self, goal: Tensor, problems: Problems, ascent: Ascent, lower: Tensor, seconds: float
+        self, goal: Tensor, problems: Subproblems, ascent: DualSolution, lower: Tensor, seconds: float
     ) -> tuple[Tensor, Tensor | None]:
         """Which of the sub-problems are closed by splits with the inner bounds they have, and a witness."""
         closed = torch.zeros_like(lower, dtype=torch.bool)
@@ -164,7 +165,7 @@ def _silent(visited: int, left: int, bound: float) -> None:
     """Progress is what the search around this one says it is."""
 
 
-def _wanted(problems: Problems, total: Sensitivity) -> tuple[Tensor, Tensor]:
+def _wanted(problems: Subproblems, total: Sensitivity) -> tuple[Tensor, Tensor]:
     """Which lower and which upper ends (D, U) of the open elements the bounds owe nearly all to."""
     gain = torch.cat([total.lower * -problems.lower, total.upper * problems.upper], 1).clamp(min=0)
     ordered, order = gain.sort(dim=1, descending=True)

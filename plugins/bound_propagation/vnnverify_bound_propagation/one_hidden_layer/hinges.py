@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.bounds import backward
+from vnnverify.bounds.backward.margins import output_rows
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
 from vnnverify.domains.relaxation import Lines
@@ -92,7 +93,7 @@ class Hinges:
         without = _without(root, columns)
         rows = backward.Rows(G * P, box=box.repeat_interleave(P))
         trace: dict[Node, Tensor] = {}
-        start = _targets(tool.graph.outputs, C.reshape(G * P, m))
+        start = output_rows(tool.graph, C.reshape(G * P, m))
         linear = backward.lower_bounds(tool.graph, without, start, rows, -d.reshape(-1), trace)
         none = C.new_zeros(G * P, 0)
         v = torch.cat([none, *(_picked(trace, node, c, G * P) for node, c in columns.items())], 1)
@@ -133,16 +134,6 @@ def _without(root: State, columns: dict[Node, Tensor]) -> State:
             parts.append(part.reshape(-1, *node.output.shape))
         state.lines[node] = Lines(*parts)
     return state
-
-
-def _targets(outputs: tuple[Value, ...], rows: Tensor) -> dict[Value, Tensor]:
-    start: dict[Value, Tensor] = {}
-    at = 0
-    for value in outputs:
-        part = rows[:, at : at + value.size].reshape(-1, *value.shape)
-        start[value] = start[value] + part if value in start else part
-        at += value.size
-    return start
 
 
 def _picked(trace: dict[Node, Tensor], node: Node, columns: Tensor, rows: int) -> Tensor:

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.optimise.simplex import onto_simplex
 from vnnverify.numerics import gamma, lower_as, unit_roundoff, upper_as
 from vnnverify.search.clip import clip
-from vnnverify_bound_propagation.dual import onto_simplex
-from vnnverify_bound_propagation.hinges import Hinges
+from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges
 
 __all__ = ["CELL_ELEMENTS", "Cells", "Proof", "ascend", "certify", "tighten"]
 

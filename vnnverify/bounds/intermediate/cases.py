@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which open elements of a sub-problem to split; and bounds of rows by their cases, searched side by side."""
+"""Bounds of rows by their cases: the signs of open neurons, the worst cases split first, side by side."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from vnnverify import Deadline
-from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.problems import Ascent, Problems
+from vnnverify.bounds.optimise.dual import Dual
+from vnnverify.bounds.optimise.splits import best_splits
+from vnnverify.bounds.optimise.subproblems import DualSolution, Subproblems
+from vnnverify.deadline import Deadline
 
-__all__ = ["best_splits", "bound_by_cases", "case_bytes"]
+__all__ = ["bound_by_cases", "case_bytes"]
 
 CASE_STEPS = 4
 """Gradient steps for a case, which starts where the one it was cut from ended."""
@@ -20,29 +21,6 @@ WORST = 0.3
 """This part of a row's cases, those with the lowest bounds, is split at once."""
 COPIES = 14
 """Numbers that a case takes for each open element: while cases are joined there are two of each."""
-TIE = 1e-3
-"""Weight of an element's own relaxation beside a given loss, which may be zero for all."""
-
-
-def best_splits(
-    problems: Problems, coefficient: Tensor, most: int, loss: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Elements to split (D, k), best first, -1 where none is open, and multipliers (D, k, 2) for their
-    upper and lower sides. k is 1 at least and `most` at most.
-
-    Args:
-        coefficient: with which each open element came by (D, U).
-        loss: what splitting each element is worth (D, U). None: what its relaxation can cost the row.
-    """
-    D, U = problems.alpha.shape
-    device = problems.alpha.device
-    if U == 0:
-        return torch.full((D, 1), -1, device=device), problems.alpha.new_zeros(D, 1, 2)
-    own = _loss(problems, coefficient)
-    if loss is not None:
-        own = torch.where(own >= 0, loss + TIE * own, -1.0)
-    value, element = own.topk(min(most, U), dim=1)
-    return torch.where(value >= 0, element, -1), _worth(problems, coefficient, element)
 
 
 def case_bytes(dual: Dual, splits: int) -> int:
@@ -51,8 +29,8 @@ def case_bytes(dual: Dual, splits: int) -> int:
 
 
 def bound_by_cases(
-    fast: Dual, exact: Dual, problems: Problems, steps: int, splits: int, at_once: int, deadline: Deadline
-) -> tuple[Tensor, Ascent]:
+    fast: Dual, exact: Dual, problems: Subproblems, steps: int, splits: int, at_once: int, deadline: Deadline
+) -> tuple[Tensor, DualSolution]:
     """Certified bounds (D,) of sub-problems in the type of `exact`: each the best of its own bound and, where
     that is not positive, the least bound of its cases by the signs of open elements. Their parameters are
     optimised by `fast`, in place. And where the ascent without cases ended.
@@ -85,12 +63,18 @@ class _Cases:
     """
 
     def __init__(
-        self, fast: Dual, exact: Dual, roots: Problems, ascent: Ascent, at_once: int, deadline: Deadline
+        self,
+        fast: Dual,
+        exact: Dual,
+        roots: Subproblems,
+        ascent: DualSolution,
+        at_once: int,
+        deadline: Deadline,
     ) -> None:
         self.fast, self.exact, self.roots = fast, exact, roots
         self.at_once, self.deadline = at_once, deadline
         self.row = torch.arange(len(roots), device=roots.box.device)  # (N,) of each open case
-        self.columns = {name: getattr(roots, name) for name in Problems.PARAMETERS}  # (N, …) each
+        self.columns = {name: getattr(roots, name) for name in Subproblems.PARAMETERS}  # (N, …) each
         self.columns |= {"bound": ascent.bound, "coefficient": ascent.coefficient}
         self.columns["final"] = torch.zeros_like(ascent.bound, dtype=torch.bool)  # it gets no better
         dtype = exact.root.lower.dtype
@@ -117,7 +101,7 @@ class _Cases:
         return True
 
     def _open(
-        self, row: Tensor, cases: Problems, ascent: Ascent, final: bool = False
+        self, row: Tensor, cases: Subproblems, ascent: DualSolution, final: bool = False
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The rows and the columns of those cases that are not proved; the others are done with."""
         proved = ascent.bound > 0
@@ -125,7 +109,7 @@ class _Cases:
         left = cases.take(~proved)
         found = {"bound": ascent.bound[~proved], "coefficient": ascent.coefficient[~proved]}
         found["final"] = torch.full_like(found["bound"], final, dtype=torch.bool)
-        return row[~proved], {name: getattr(left, name) for name in Problems.PARAMETERS} | found
+        return row[~proved], {name: getattr(left, name) for name in Subproblems.PARAMETERS} | found
 
     def least(self) -> Tensor:
         """The least certified bound of each row's cases: (R,)."""
@@ -146,20 +130,21 @@ class _Cases:
         ended = torch.zeros(R, dtype=torch.bool, device=order.device)
         ended[self.row[(rank == 0) & final]] = True
         number = torch.minimum((WORST * count).ceil(), most - count)
-        return (rank < number[self.row]) & ~final & ~ended[self.row]
+        chosen: Tensor = (rank < number[self.row]) & ~final & ~ended[self.row]
+        return chosen
 
-    def _problems(self, index: Tensor) -> Problems:
+    def _problems(self, index: Tensor) -> Subproblems:
         row, roots = self.row[index], self.roots
-        columns = {name: self.columns[name][index] for name in Problems.PARAMETERS}
+        columns = {name: self.columns[name][index] for name in Subproblems.PARAMETERS}
         scale = None if roots.scale is None else roots.scale[row]
-        return Problems(roots.box[row], roots.rows[row], roots.offset[row], **columns, scale=scale)
+        return Subproblems(roots.box[row], roots.rows[row], roots.offset[row], **columns, scale=scale)
 
-    def _children(self, index: Tensor) -> Problems:
+    def _children(self, index: Tensor) -> Subproblems:
         parents = self._problems(index)
         element, worth = best_splits(parents, self.columns["coefficient"][index], 1)
         return parents.halves(element[:, 0], worth[:, 0])
 
-    def _close(self, cases: Problems, row: Tensor) -> None:
+    def _close(self, cases: Subproblems, row: Tensor) -> None:
         if len(cases):
             low = self.exact.certify(cases.to(self.closed.dtype)).lower
             low = torch.where(torch.isfinite(low), low, -torch.inf)  # an overflow proves nothing
@@ -168,22 +153,4 @@ class _Cases:
 
 def _parts(chosen: Tensor, size: int) -> Iterator[Tensor]:
     """The indices of what is chosen (N,), so many at a time."""
-    return (part for part in chosen.nonzero()[:, 0].split(max(1, size)) if part.numel())
-
-
-def _loss(problems: Problems, coefficient: Tensor) -> Tensor:
-    """What the relaxation of each open element can cost its row: (D, U); -1 where nothing is open."""
-    lower, upper, alpha = problems.lower, problems.upper, problems.alpha
-    above = (-coefficient).clamp(min=0) * -lower * upper / (upper - lower)
-    corner = torch.maximum(-lower * alpha, upper * (1 - alpha))
-    below = coefficient.clamp(min=0) * corner  # the slope below is optimised: it matters little
-    return torch.where((lower < 0) & (upper > 0), above + 1e-3 * below, -1.0)
-
-
-def _worth(problems: Problems, coefficient: Tensor, element: Tensor) -> Tensor:
-    """Multipliers (D, k, 2) with which a child's bound starts where its parent's ended: they make up for
-    the difference between the parent's slope and the exact slope, 1 or 0, of either side."""
-    chord = problems.upper / (problems.upper - problems.lower)
-    slope = torch.where(coefficient > 0, problems.alpha, chord).gather(1, element)
-    own, beta = coefficient.gather(1, element), problems.beta.gather(1, element)
-    return torch.stack([beta + own * (1 - slope), beta - own * slope], dim=2)
+    return (part for part in torch.split(chosen.nonzero()[:, 0], max(1, size)) if part.numel())

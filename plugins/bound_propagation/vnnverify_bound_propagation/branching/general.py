@@ -27,7 +27,7 @@ from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Node, Value, flat
 from vnnverify.ops.bilinear import Mul
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.activation import Goal, stacked
+from vnnverify_bound_propagation.branching.relu import Goal, stacked
 
 __all__ = ["LineBounder"]
 

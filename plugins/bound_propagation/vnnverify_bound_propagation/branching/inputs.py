@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vnnverify import Context, Deadline, Polytope, Query
 from vnnverify.bounds import backward
+from vnnverify.bounds.intermediate.refinement import Refinement
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State
@@ -18,8 +19,7 @@ from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.ir import Value
 from vnnverify.numerics import lower_as, varies
 from vnnverify.search import ActivationSplit, BoxBounds
-from vnnverify_bound_propagation.activation import DualBounder, Goal
-from vnnverify_bound_propagation.improvement import Improvement
+from vnnverify_bound_propagation.branching.relu import DualBounder, Goal
 
 __all__ = ["BoxBounder", "DeepBoxBounder", "Limits"]
 
@@ -138,7 +138,7 @@ class DeepBoxBounder:
 
         def better(value: Value, state: State) -> bool:
             """Slopes of each row's own where rows are short."""
-            return Improvement(self.tool, state).with_slopes(value, SLOPE_STEPS, deadline)
+            return Refinement(self.tool, state).with_slopes(value, SLOPE_STEPS, deadline)
 
         state = self.tool.propagate(lower.double(), upper.double(), deadline, memory, better)
         linear, gain = self.tool.margins(state, spec.as_type(torch.float64))

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from vnnverify import Context
+from vnnverify.bounds.intermediate.pruning import without_dead
+from vnnverify.bounds.optimise.dual import Dual
+from vnnverify.bounds.optimise.splits import best_splits
+from vnnverify.bounds.optimise.subproblems import DualSolution, Subproblems
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State, in_type
 from vnnverify.numerics import upper_as
 from vnnverify.query import Polytope
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.dual import Dual
-from vnnverify_bound_propagation.problems import Ascent, Problems
-from vnnverify_bound_propagation.pruning import without_dead
-from vnnverify_bound_propagation.splits import best_splits
 
 __all__ = ["DualBounder", "Goal", "stacked"]
 
@@ -92,7 +92,7 @@ class DualBounder:
         ascent = self.ascend(problems, self.steps)
         return self.answer(branches, problems, ascent, self.certified(branches, problems, ascent))
 
-    def ascend(self, problems: Problems, steps: int) -> Ascent:
+    def ascend(self, problems: Subproblems, steps: int) -> DualSolution:
         """Improve the parameters of all sub-problems in place; those in which every sign is settled take as
         many more steps as a linear program needs."""
         ascent = self.dual.ascend(problems, steps, self.ctx.deadline)
@@ -116,8 +116,8 @@ class DualBounder:
     def answer(
         self,
         branches: Branches,
-        problems: Problems,
-        ascent: Ascent,
+        problems: Subproblems,
+        ascent: DualSolution,
         lower: Tensor,
         loss: Tensor | None = None,
     ) -> ActivationBounds:
@@ -138,7 +138,7 @@ class DualBounder:
         inside = torch.where(self.strict[goal], margin < 0, margin <= 0)
         return (inside | ~self.real[goal]).all(dim=1)
 
-    def problems(self, branches: Branches, ends: tuple[Tensor, Tensor] | None = None) -> Problems:
+    def problems(self, branches: Branches, ends: tuple[Tensor, Tensor] | None = None) -> Subproblems:
         """The sub-problems with what their goals and parents know.
 
         Args:
@@ -167,7 +167,7 @@ class DualBounder:
             problems.beta[row, e] = branches.multiplier[row, t]
         return problems
 
-    def certified(self, branches: Branches, problems: Problems, ascent: Ascent) -> Tensor:
+    def certified(self, branches: Branches, problems: Subproblems, ascent: DualSolution) -> Tensor:
         """Certified bounds where the plain ones are positive; elsewhere the plain ones, at most zero."""
         lower = ascent.bound.clamp(max=0.0)
         hopeful = (ascent.bound > 0).nonzero()[:, 0]
