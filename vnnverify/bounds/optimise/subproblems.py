@@ -45,7 +45,8 @@ class Subproblems:
     def take(self, index: Tensor) -> Subproblems:
         """The sub-problems that `index` selects."""
         parts: list[Any] = [getattr(self, name) for name in self.__slots__]
-        return Subproblems(*(None if t is None else t[index] for t in parts))
+        taken: list[Any] = [None if t is None else t[index] for t in parts]
+        return Subproblems(*taken)
 
     def to(self, dtype: torch.dtype) -> Subproblems:
         """The same sub-problems in another float type."""
