@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vnnverify.plugin.hookspecs import BackendInfo, CommandInfo, OperatorInfo, hookimpl
     from vnnverify.process.job import Progress
     from vnnverify.properties import Property
-    from vnnverify.query import Clause, Polytope, Query, Region
+    from vnnverify.query import Ball, Box, Clause, Polytope, Query, Region
     from vnnverify.verdict import Guarantee, Support, Verdict
 
 __version__ = "0.1.0"
@@ -48,7 +48,7 @@ _HOME = {
     "plugin.hookspecs": ("BackendInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
     "process.job": ("Progress",),
     "properties": ("Property",),
-    "query": ("Clause", "Polytope", "Query", "Region"),
+    "query": ("Ball", "Box", "Clause", "Polytope", "Query", "Region"),
     "verdict": ("Guarantee", "Support", "Verdict"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
@@ -56,6 +56,8 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [
     "Backend",
     "BackendInfo",
+    "Ball",
+    "Box",
     "Clause",
     "ClauseBackend",
     "CommandInfo",

@@ -21,7 +21,7 @@ from vnnverify.ops.piecewise import LeakyRelu, Relu
 from vnnverify.ops.sigmoidal import Sigmoid, Tanh
 from vnnverify.ops.softmax import Softmax
 from vnnverify.ops.sums import Sum
-from vnnverify.query import Region
+from vnnverify.query import Box, Region
 
 FLOAT64 = torch.float64
 
@@ -132,7 +132,7 @@ def boxes(graph: Graph, batch: int, radius: float = 0.3, seed: int = 0) -> Regio
     """Boxes (B, n) around random centres."""
     generator = torch.Generator().manual_seed(seed)
     centre = torch.randn(batch, graph.input_size, generator=generator, dtype=FLOAT64) / 2
-    return Region(centre - radius, centre + radius)
+    return Box(centre - radius, centre + radius)
 
 
 def outputs_of(graph: Graph, batch: int) -> Specification:

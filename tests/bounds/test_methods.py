@@ -23,7 +23,7 @@ from vnnverify.ir import Elementwise, Graph, Node, Value
 from vnnverify.numerics import proves
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
-from vnnverify.query import Region
+from vnnverify.query import Box, Region
 
 NEAR = 1e-9
 """What roundings may cost in these networks in float64."""
@@ -126,7 +126,7 @@ def one_relu() -> tuple[Graph, Region]:
     """y = relu(x) over [−1, 3]."""
     x, y = Value("x", (1,)), Value("y", (1,))
     ends = (torch.tensor([[end]], dtype=FLOAT64) for end in (-1.0, 3.0))
-    return Graph((x,), (y,), (Node(Relu(), (x,), y, "y"),)), Region(*ends)
+    return Graph((x,), (y,), (Node(Relu(), (x,), y, "y"),)), Box(*ends)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_bounds_do_not_widen_as_boxes_shrink(method: BoundMethod) -> None:
     centre, radius = (region.lower + region.upper) / 2, (region.upper - region.lower) / 2
     before = bounded(method, graph, region).lower
     for share in (0.8, 0.5, 0.2, 0.0):
-        now = bounded(method, graph, Region(centre - share * radius, centre + share * radius)).lower
+        now = bounded(method, graph, Box(centre - share * radius, centre + share * radius)).lower
         assert bool((now >= before - NEAR).all())
         before = now
     y = graph(centre)  # of a point, every bound is its value
@@ -246,7 +246,7 @@ def test_broken_boxes_prove_nothing(name: str, end: float) -> None:
     upper[0, 0] = end
     lower = region.lower.clone()
     lower[0, 0] = -1e308
-    found = bounded(SOUND[name], graph, Region(lower, upper))
+    found = bounded(SOUND[name], graph, Box(lower, upper))
     assert not bool(proves(found.lower).any())
     assert not torch.isnan(found.lower).any()
 

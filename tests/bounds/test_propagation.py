@@ -14,7 +14,7 @@ from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
-from vnnverify.query import Clause, Polytope, Region
+from vnnverify.query import Box, Clause, Polytope
 from vnnverify.testing import check_domain
 
 
@@ -24,7 +24,7 @@ def margins(graph: Graph, lower: Tensor, upper: Tensor, *, forms: bool) -> tuple
     tool = Propagator(graph, torch.arange(lower.numel()) if forms else None, lower.dtype)
     state = tool.propagate(lower[None], upper[None], Deadline.never())
     rows = torch.cat([torch.eye(m), -torch.eye(m)])
-    clause = Clause(Region(lower, upper), (Polytope.of(rows, torch.zeros(2 * m)),))
+    clause = Clause(Box(lower, upper), (Polytope.of(rows, torch.zeros(2 * m)),))
     spec = Specification.of([clause], m, torch.device("cpu"))
     linear, _ = tool.margins(state, spec.as_type(tool.dtype))
     low, negated = linear.lower.split(m)
@@ -99,7 +99,7 @@ def test_nothing_is_proved_with_broken_numbers(poison: float) -> None:
         Graph((x,), (y,), tuple(nodes)), -torch.ones(1).double(), torch.ones(1).double(), forms=True
     )
     spec = Specification.of(
-        [Clause(Region(-torch.ones(1), torch.ones(1)), (Polytope.of(torch.ones(1, 1), torch.zeros(1)),))],
+        [Clause(Box(-torch.ones(1), torch.ones(1)), (Polytope.of(torch.ones(1, 1), torch.zeros(1)),))],
         1,
         torch.device("cpu"),
     )

@@ -18,7 +18,7 @@ from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.scale import Scale
 from vnnverify.ops.smooth import Exp, Power, Reciprocal, Sqrt
 from vnnverify.ops.sums import AveragePool, ReduceSum, Sum
-from vnnverify.query import Region
+from vnnverify.query import Box
 
 
 def chain(*ops: Op, size: int) -> Graph:
@@ -36,7 +36,7 @@ def test_closed_form_of_one_affine_layer() -> None:
     weight = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
     graph = chain(Linear(weight, torch.tensor([3.0], dtype=torch.float64)), size=2)
     lower, upper = interval.bounds(
-        graph, Region(torch.tensor([0.0, 1.0]).double(), torch.tensor([1.0, 2.0]).double())
+        graph, Box(torch.tensor([0.0, 1.0]).double(), torch.tensor([1.0, 2.0]).double())
     )
     assert -1 - 1e-12 <= float(lower) <= -1 and 2 <= float(upper) <= 2 + 1e-12
 
@@ -52,7 +52,7 @@ def test_sampled_points_lie_inside(dtype: torch.dtype, scale: float) -> None:
         ]
         graph = chain(Linear(scale * weights[0]), Relu(), Linear(weights[1]), size=4)
         centre = torch.randn(4, generator=generator, dtype=torch.float64)
-        region = Region(centre - width, centre + width)
+        region = Box(centre - width, centre + width)
         lower, upper = interval.bounds(graph.to("cpu", dtype), region)
         y = graph.to("cpu", dtype).to("cpu", torch.float64)(region.sample(2000, generator))
         assert bool((y >= lower.double()).all() and (y <= upper.double()).all())
@@ -67,14 +67,14 @@ def test_maximum_takes_the_larger_ends() -> None:
         Node(Sum((1, -1)), (m, x), z, "z"),
     )
     graph = Graph((x,), (m,), nodes)
-    lower, upper = interval.bounds(graph, Region(torch.zeros(2).double(), torch.ones(2).double()))
+    lower, upper = interval.bounds(graph, Box(torch.zeros(2).double(), torch.ones(2).double()))
     assert lower.tolist() == [0.5, 0.0] and upper.tolist() == [1.0, 1.0]
 
 
 def test_overflow_is_unknown_not_a_proof() -> None:
     big = torch.full((1, 1), 1e308, dtype=torch.float64)
     graph = chain(Linear(big), Linear(big), Linear(-big), size=1)
-    lower, upper = interval.bounds(graph, Region(-torch.ones(1).double(), torch.ones(1).double()))
+    lower, upper = interval.bounds(graph, Box(-torch.ones(1).double(), torch.ones(1).double()))
     assert float(lower) == -float("inf") and float(upper) == float("inf")
 
 
@@ -93,7 +93,7 @@ def test_an_infinite_end_leaves_the_other() -> None:
     graph = chain(
         Exp(), ReduceSum((0,), True, 1.0, 2), Scale(-one, -one), Scale(-one, None), Reciprocal(), size=2
     )
-    lower, upper = interval.bounds(graph, Region(torch.zeros(2).double(), 1e4 * torch.ones(2).double()))
+    lower, upper = interval.bounds(graph, Box(torch.zeros(2).double(), 1e4 * torch.ones(2).double()))
     assert float(lower) == pytest.approx(0, abs=1e-9) and float(upper) == pytest.approx(1 / 3)
 
 
@@ -115,7 +115,7 @@ def numbers(*values: float) -> torch.Tensor:
 def test_ends_that_are_not_rounded_stay(
     ops: list[Op], ends: tuple[float, float], expected: tuple[float, float]
 ) -> None:
-    lower, upper = interval.bounds(chain(*ops, size=1), Region(*(numbers(end) for end in ends)))
+    lower, upper = interval.bounds(chain(*ops, size=1), Box(*(numbers(end) for end in ends)))
     assert (float(lower), float(upper)) == expected
 
 
@@ -128,7 +128,7 @@ def test_scaled_ends_enclose_the_exact_ones(a: float, b: float, s: float, t: flo
     """Against rational numbers; and an end that a float is, is that float."""
     lower, upper = sorted((a, b))
     low, high = interval.bounds(
-        chain(Scale(numbers(s), numbers(t)), size=1), Region(numbers(lower), numbers(upper))
+        chain(Scale(numbers(s), numbers(t)), size=1), Box(numbers(lower), numbers(upper))
     )
     least, most = sorted(Fraction(s) * Fraction(end) + Fraction(t) for end in (lower, upper))
     assert Fraction(float(low)) <= least <= most <= Fraction(float(high))
@@ -140,7 +140,7 @@ def test_ends_of_sums_enclose_the_exact_ones(a: float, b: float, c: float, signs
     x = [Value(f"x{k}", (1,)) for k in range(3)]
     y = Value("y", (1,))
     graph = Graph(tuple(x), (y,), (Node(Sum(signs), tuple(x), y, "sum"),))
-    low, high = interval.bounds(graph, Region(numbers(a, b, c), numbers(a, b, c)))
+    low, high = interval.bounds(graph, Box(numbers(a, b, c), numbers(a, b, c)))
     true = sum((s * Fraction(v) for s, v in zip(signs, (a, b, c), strict=True)), Fraction(0))
     assert Fraction(float(low)) <= true <= Fraction(float(high))
     if Fraction(float(true)) == true and a + b == Fraction(a) + Fraction(b) == 0:
@@ -160,7 +160,7 @@ def test_ends_of_sums_enclose_the_exact_ones(a: float, b: float, c: float, signs
 )
 def test_sums_of_what_is_not_negative_end_at_zero(sum_of: Op, dtype: torch.dtype) -> None:
     graph = chain(Power(2.0), sum_of, Sqrt(), size=3).to("cpu", dtype)
-    region = Region(-torch.ones(3).double(), torch.ones(3).double())
+    region = Box(-torch.ones(3).double(), torch.ones(3).double())
     lower, upper = interval.bounds(graph, region)
     assert float(lower) == 0 and 0 < float(upper) < 2
 
@@ -172,9 +172,7 @@ def test_an_average_of_what_is_not_negative_ends_at_zero() -> None:
         Node(Relu(), (x,), y, "relu"),
         Node(AveragePool((3,), (1,), (0,), (0,), weight), (y,), z, "mean"),
     )
-    lower, _ = interval.bounds(
-        Graph((x,), (z,), nodes), Region(-torch.ones(4).double(), torch.ones(4).double())
-    )
+    lower, _ = interval.bounds(Graph((x,), (z,), nodes), Box(-torch.ones(4).double(), torch.ones(4).double()))
     assert lower.tolist() == [0.0, 0.0]
 
 
@@ -184,7 +182,7 @@ def test_an_average_of_what_is_not_negative_ends_at_zero() -> None:
 def test_a_sum_with_something_negative_ends_below_zero(weight: list[float], bias: list[float]) -> None:
     """Also what float32 takes for zero."""
     graph = chain(Linear(numbers(*weight)[None], numbers(*bias)), size=2)
-    region = Region(torch.zeros(2).double(), torch.ones(2).double())
+    region = Box(torch.zeros(2).double(), torch.ones(2).double())
     for dtype in (torch.float32, torch.float64):
         lower, _ = interval.bounds(graph.to("cpu", dtype), region)
         assert float(lower) < 0

@@ -19,7 +19,7 @@ from vnnverify.ops.scale import Scale
 from vnnverify.ops.softmax import Softmax
 from vnnverify.ops.steps import Floor, Step
 from vnnverify.ops.sums import Sum
-from vnnverify.query import Polytope, Region
+from vnnverify.query import Box, Polytope, Region
 
 Point = dict[Value, list[Fraction]]
 WIDTH, POINTS = 3, 12
@@ -111,9 +111,9 @@ def regions(source: random.Random) -> Region:
     lower = torch.tensor([source.choice([-1.0, -0.5, 0.0]) for _ in range(WIDTH)], dtype=torch.float64)
     upper = lower + torch.tensor([source.choice([0.5, 1.0, 2.0]) for _ in range(WIDTH)], dtype=torch.float64)
     if source.random() < 0.5:
-        return Region(lower, upper)
+        return Box(lower, upper)
     row = torch.tensor([[-1.0, 1.0, 0.0]], dtype=torch.float64)  # x1 <= x0
-    return Region(lower, upper, Polytope.of(row, torch.zeros(1)))
+    return Box(lower, upper, Polytope.of(row, torch.zeros(1)))
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -159,7 +159,7 @@ def chain(*ops: Op, n: int = 2) -> Graph:
 )
 def test_members_of_a_softmax_are_ordered_as_their_arguments(gap: float, expected: bool) -> None:
     graph = chain(Softmax(0), n=3)
-    region = Region(torch.tensor([1 + gap, 0, -1.0]).double(), torch.tensor([2, 1, 5.0]).double())
+    region = Box(torch.tensor([1 + gap, 0, -1.0]).double(), torch.tensor([2, 1, 5.0]).double())
     y = graph.outputs[0]
     ordering = Ordering(graph, region)
     assert ordering.not_negative([((y, 0), Fraction(1)), ((y, 1), Fraction(-1))], Fraction(0)) is expected
@@ -168,7 +168,7 @@ def test_members_of_a_softmax_are_ordered_as_their_arguments(gap: float, expecte
 def test_a_whole_softmax_sums_up_to_one() -> None:
     graph = chain(Softmax(0), n=3)
     y = graph.outputs[0]
-    ordering = Ordering(graph, Region(-torch.ones(3).double(), torch.ones(3).double()))
+    ordering = Ordering(graph, Box(-torch.ones(3).double(), torch.ones(3).double()))
     for sign in (1, -1):
         whole = [((y, k), Fraction(sign)) for k in range(3)]
         assert ordering.not_negative(whole, Fraction(-sign))
@@ -181,14 +181,14 @@ def test_rows_of_the_region_order_the_inputs() -> None:
     box = -torch.ones(2).double(), torch.ones(2).double()
     row = Polytope.of(torch.tensor([[-1.0, 1.0]]), torch.zeros(1))  # x1 <= x0
     asked = [((y, 0), Fraction(1)), ((y, 1), Fraction(-1))]
-    assert Ordering(graph, Region(*box, row)).not_negative(asked, Fraction(0))
-    assert not Ordering(graph, Region(*box)).not_negative(asked, Fraction(0))
+    assert Ordering(graph, Box(*box, row)).not_negative(asked, Fraction(0))
+    assert not Ordering(graph, Box(*box)).not_negative(asked, Fraction(0))
 
 
 def test_the_clock_ends_a_question() -> None:
     graph = chain(*(op for _ in range(4) for op in (Linear(torch.ones(30, 30).double()), Relu())), n=30)
     y = graph.outputs[0]
-    region = Region(-torch.ones(30).double(), torch.ones(30).double())
+    region = Box(-torch.ones(30).double(), torch.ones(30).double())
     assert not Ordering(graph, region, lambda: True).not_negative(
         [((y, 0), Fraction(1)), ((y, 1), Fraction(-1))], Fraction(0)
     )
@@ -199,5 +199,5 @@ def test_rounded_weights_are_not_taken_for_equal() -> None:
     x, a, b = Value("x", (1,)), Value("a", (1,)), Value("b", (1,))
     weight = torch.tensor([[1 / 3]], dtype=torch.float64)
     nodes = (Node(Linear(weight, None, 1), (x,), a, "a"), Node(Linear(weight.clone(), None, 1), (x,), b, "b"))
-    ordering = Ordering(Graph((x,), (a, b), nodes), Region(torch.zeros(1).double(), torch.ones(1).double()))
+    ordering = Ordering(Graph((x,), (a, b), nodes), Box(torch.zeros(1).double(), torch.ones(1).double()))
     assert not ordering.not_negative([((a, 0), Fraction(1)), ((b, 0), Fraction(-1))], Fraction(0))

@@ -11,7 +11,7 @@ from vnnverify.domains import interval
 from vnnverify.ir import Graph
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.sums import Sum
-from vnnverify.query import Clause, Polytope, Region
+from vnnverify.query import Box, Clause, Polytope
 from vnnverify.testing import check_overflow
 from vnnverify.testing.operator_cases import single
 
@@ -51,14 +51,14 @@ def test_outputs_of_which_nothing_is_known_exclude_nothing(lower: float, upper: 
     point = torch.zeros(1, dtype=torch.float64)
     unsafe = Polytope.of(torch.tensor([[row]], dtype=torch.float64), torch.tensor([0.5]))
     known = (torch.tensor([end], dtype=torch.float64) for end in (lower, upper))
-    assert not Clause(Region(point, point), (unsafe,)).excluded_by(*known)
+    assert not Clause(Box(point, point), (unsafe,)).excluded_by(*known)
 
 
 def test_samples_of_the_largest_boxes_are_finite_and_inside() -> None:
     most = torch.finfo(torch.float64).max
     lower = torch.tensor([-most, -INF, 0.0, most, -1.0], dtype=torch.float64)
     upper = torch.tensor([most, INF, most, most, 1.0], dtype=torch.float64)
-    region = Region(lower, upper)
+    region = Box(lower, upper)
     x = region.sample(500, torch.Generator().manual_seed(0))
     assert bool(torch.isfinite(x).all()) and bool(region.contains(x).all())
     assert bool((x[:, 0] < 0).any()) and bool((x[:, 0] > most / 2).any()) and x[:, 1].unique().numel() > 400

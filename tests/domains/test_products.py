@@ -10,7 +10,7 @@ from torch import Tensor
 from vnnverify.domains import interval, products
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.bilinear import Mul
-from vnnverify.query import Region
+from vnnverify.query import Box
 
 INF = float("inf")
 Pair = tuple[Tensor, Tensor]
@@ -54,7 +54,7 @@ def test_square_by_hand() -> None:
 def test_a_value_times_itself_is_a_square() -> None:
     x, z = Value("x", (1,)), Value("z", (1,))
     graph = Graph((x,), (z,), (Node(Mul(), (x, x), z, "z"),))
-    box = Region(torch.tensor([-1.0]).double(), torch.tensor([2.0]).double())
+    box = Box(torch.tensor([-1.0]).double(), torch.tensor([2.0]).double())
     assert float(interval.bounds(graph, box)[0]) == 0
 
 

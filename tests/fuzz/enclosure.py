@@ -17,7 +17,7 @@ from vnnverify.deadline import Deadline
 from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Graph
-from vnnverify.query import Clause, Polytope, Region
+from vnnverify.query import Box, Clause, Polytope
 
 __all__ = ["DOMAINS", "escape"]
 
@@ -28,7 +28,7 @@ LARGEST = 64  # outputs of graphs that others than intervals are tried on
 
 
 def _intervals(graph: Graph, lower: Tensor, upper: Tensor) -> Bounds:
-    return interval.bounds(graph, Region(lower, upper))
+    return interval.bounds(graph, Box(lower, upper))
 
 
 def _zonotopes(graph: Graph, lower: Tensor, upper: Tensor) -> Bounds:
@@ -42,7 +42,7 @@ def _linear(graph: Graph, lower: Tensor, upper: Tensor) -> Bounds:
     tool = Propagator(graph, torch.arange(lower.numel()), torch.float64)
     state = tool.propagate(lower[None], upper[None], Deadline.never())
     rows = torch.cat([torch.eye(m), -torch.eye(m)]).double()
-    clause = Clause(Region(lower, upper), (Polytope.of(rows, torch.zeros(2 * m)),))
+    clause = Clause(Box(lower, upper), (Polytope.of(rows, torch.zeros(2 * m)),))
     spec = Specification.of([clause], m, torch.device("cpu"))
     found, _ = tool.margins(state, spec.as_type(tool.dtype))
     low, negated = found.lower.split(m)

@@ -17,7 +17,7 @@ from vnnverify.domains.interval import bounds
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer import load_model, read_model
 from vnnverify.importer.sessions import OnnxRunner
-from vnnverify.query import Region
+from vnnverify.query import Box
 
 FOLDER = Path(__file__).parent / "sklearn_models"
 ML = "ai.onnx.ml"
@@ -96,7 +96,7 @@ def test_pipelines_agree_with_onnxruntime(name: str) -> None:
     x = torch.rand(60, 3, generator=torch.Generator().manual_seed(1)) * 2 - 1
     y = np.array([run(point.tolist()) for point in x])
     np.testing.assert_allclose(model.graph(x.double()).numpy(), y, rtol=1e-4, atol=1e-5)
-    low, high = bounds(model.graph, Region(x[0].double() - 0.05, x[0].double() + 0.05))
+    low, high = bounds(model.graph, Box(x[0].double() - 0.05, x[0].double() + 0.05))
     near = x[0] + 0.1 * torch.rand(60, 3, generator=torch.Generator().manual_seed(2)) - 0.05
     y = np.array([run(point.tolist()) for point in near])
     assert (y >= low.numpy() - 1e-5).all()

@@ -13,7 +13,7 @@ from single_node import OneNode, check_bounds, check_values
 
 from vnnverify.domains.interval import bounds
 from vnnverify.errors import ModelError, UnsupportedModelError
-from vnnverify.query import Region
+from vnnverify.query import Box
 
 WHOLE = TensorProto.INT64
 NAN = float("nan")
@@ -126,7 +126,7 @@ def test_points_where_functions_jump(one: OneNode, point: list[float]) -> None:
     x = torch.tensor([point], dtype=torch.float64).float().double()
     y = one.run(x)
     np.testing.assert_allclose(one.model.graph(x).numpy(), y, rtol=1e-6, atol=1e-7)
-    low, high = bounds(one.model.graph, Region(x[0] - 0.25, x[0] + 0.25))
+    low, high = bounds(one.model.graph, Box(x[0] - 0.25, x[0] + 0.25))
     assert (low.numpy() - 1e-6 <= y[0]).all()
     assert (y[0] <= high.numpy() + 1e-6).all()
 

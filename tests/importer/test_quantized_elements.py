@@ -14,7 +14,7 @@ from single_node import OneNode, check_bounds, check_values
 
 from vnnverify.domains.interval import bounds
 from vnnverify.errors import ModelError, UnsupportedModelError
-from vnnverify.query import Region
+from vnnverify.query import Box
 
 KINDS = {"int8": TensorProto.INT8, "uint8": TensorProto.UINT8}
 DOMAIN = "com.microsoft"
@@ -138,7 +138,7 @@ def test_one_unit_beside_at_most_and_bounds_hold_both(one: OneNode) -> None:
     y, found = one.run(x), one.model.graph(x).numpy()
     assert np.abs(y - found).max() <= 1
     assert (y != found).mean() < 0.05
-    points = [bounds(one.model.graph, Region(point, point)) for point in x]
+    points = [bounds(one.model.graph, Box(point, point)) for point in x]
     low, high = (torch.stack([pair[end] for pair in points]).numpy() for end in (0, 1))
     assert (low <= y).all()
     assert (y <= high).all()
@@ -151,7 +151,7 @@ def test_every_pair_of_bytes() -> None:
     one = binary("QLinearMul", "uint8", 0.05, 0.05, 0.1, (128, 128, 127), shapes=((256, 1), (1, 256)))
     x = torch.arange(256, dtype=torch.float64).repeat(2)
     (y,) = one.run(x[None])
-    low, high = bounds(one.model.graph, Region(x, x))
+    low, high = bounds(one.model.graph, Box(x, x))
     assert y.shape == (prod((256, 256)),)
     assert (low.numpy() <= y).all()
     assert (y <= high.numpy()).all()

@@ -14,7 +14,7 @@ from single_node import OneNode, check_bounds, check_values, run_onnxruntime
 from vnnverify.domains.interval import bounds
 from vnnverify.errors import ModelError, UnsupportedModelError
 from vnnverify.importer import read_model
-from vnnverify.query import Region
+from vnnverify.query import Box
 
 PLACES = np.array([5, 7, 13, 5], np.int64).reshape(1, 1, 2, 2)
 SQUARE = {"kernel_shape": [2, 2], "strides": [2, 2]}
@@ -57,7 +57,7 @@ def test_maxima_are_put_back(
     n = int(np.prod(shape))
     x = torch.randint(-3, 4, (40, n), generator=torch.Generator().manual_seed(1)).double() / 2  # many ties
     np.testing.assert_array_equal(graph(x).numpy(), run_onnxruntime(data, x))
-    low, high = bounds(graph, Region(x[0] - 0.7, x[0] + 0.7))
+    low, high = bounds(graph, Box(x[0] - 0.7, x[0] + 0.7))
     near = x[0] + 1.4 * torch.rand(200, n, generator=torch.Generator().manual_seed(2)) - 0.7
     y = run_onnxruntime(data, near)
     assert (y >= low.numpy() - 1e-5).all()
@@ -67,7 +67,7 @@ def test_maxima_are_put_back(
 def test_places_of_surely_largest_elements_are_known() -> None:
     data = pooled((1, 1, 2, 2), SQUARE, SQUARE, indices=False)
     lower = torch.tensor([0.0, 0.0, 3.0, 0.0], dtype=torch.float64)
-    low, high = bounds(read_model(data).graph, Region(lower, lower + 1))
+    low, high = bounds(read_model(data).graph, Box(lower, lower + 1))
     torch.testing.assert_close(low, lower.new_tensor([0, 0, 6, 0]), rtol=0, atol=1e-9)
     torch.testing.assert_close(high, lower.new_tensor([0, 0, 8, 0]), rtol=0, atol=1e-9)
 

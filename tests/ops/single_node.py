@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify.domains.interval import bounds
 from vnnverify.importer import Model, read_model
-from vnnverify.query import Region
+from vnnverify.query import Box
 
 KINDS = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8, "int64": TensorProto.INT64}
 
@@ -124,7 +124,7 @@ def check_bounds(one: OneNode, count: int = 200, width: float = 0.5) -> None:
     """Interval bounds over a box hold what onnxruntime computes inside it."""
     centre = one.points(1)[0]
     lower, upper = (centre - width).clamp(min=one.low), (centre + width).clamp(max=one.high)
-    low, high = bounds(one.model.graph, Region(lower, upper))
+    low, high = bounds(one.model.graph, Box(lower, upper))
     x = lower + torch.rand(count, len(centre), generator=torch.Generator().manual_seed(6)) * (upper - lower)
     x = x.float().double().clamp(lower, upper)
     y = one.run(x)

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from vnnverify import Region
+from vnnverify import Box, Region
 from vnnverify.query import Layout, TensorSpec
 from vnnverify.query.model_points import Points, points_in
 
@@ -22,7 +22,7 @@ def layout(*types: str, columns: tuple[int, ...] | None = None) -> Layout:
 
 def region(*ends: tuple[float, float]) -> Region:
     lower, upper = zip(*ends, strict=True)
-    return Region(torch.tensor(lower, dtype=torch.float64), torch.tensor(upper, dtype=torch.float64))
+    return Box(torch.tensor(lower, dtype=torch.float64), torch.tensor(upper, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ import math
 import pytest
 import torch
 
-from vnnverify.query import Clause, Polytope, Region
+from vnnverify.query import Box, Clause, Polytope
 
 
 def excluded(row: list[float], b: float, strict: bool, lower: list[float], upper: list[float]) -> bool:
     box = torch.zeros(1, dtype=torch.float64)
     polytope = Polytope.of(torch.tensor([row]), torch.tensor([b]), torch.tensor([strict]))
     ends = (torch.tensor(end, dtype=torch.float64) for end in (lower, upper))
-    return Clause(Region(box, box), (polytope,)).excluded_by(*ends)
+    return Clause(Box(box, box), (polytope,)).excluded_by(*ends)
 
 
 @pytest.mark.parametrize(

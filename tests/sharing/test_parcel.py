@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from vnnverify.query import Clause, Polytope, Region
+from vnnverify.query import Box, Clause, Polytope
 from vnnverify.sharing import Parcel
 
 
@@ -15,7 +15,7 @@ def test_text_keeps_every_bit() -> None:
     third = torch.tensor([1 / 3, -math.inf, 5e-324], dtype=torch.float64)
     rows = Polytope.of(third[None], torch.tensor([0.1]), torch.tensor([True]))
     plain = Polytope.of(-third[None], torch.tensor([math.inf]))
-    clauses = (Clause(Region(third, third + 1, rows), (plain, rows)), Clause(Region(third, third), (plain,)))
+    clauses = (Clause(Box(third, third + 1, rows), (plain, rows)), Clause(Box(third, third), (plain,)))
     columns = {
         "bound": torch.tensor([math.nan, 1e-45, -0.0], dtype=torch.float32),
         "excluded": torch.tensor([[True], [False], [True]]),
@@ -39,7 +39,7 @@ def test_text_keeps_every_bit() -> None:
 
 def test_part_about_some_clauses_counts_them_anew() -> None:
     point = torch.zeros(1, dtype=torch.float64)
-    clauses = tuple(Clause(Region(point, point + k), ()) for k in range(4))
+    clauses = tuple(Clause(Box(point, point + k), ()) for k in range(4))
     columns = {"x": torch.arange(5.0)}
     parcel = Parcel(clauses, torch.tensor([3, 0, 1, 3, 2]), columns, (1, 3))
     part = parcel.about((clauses[3], clauses[2]))
@@ -47,6 +47,6 @@ def test_part_about_some_clauses_counts_them_anew() -> None:
     assert part.clauses == (clauses[3], clauses[2]) and part.stuck == (0,)
     assert part.clause.tolist() == [0, 0, 1] and part.columns["x"].tolist() == [0.0, 3.0, 4.0]
     assert parcel.covers(clauses) and parcel.covers(()) and part.covers([clauses[2]])
-    assert not part.covers(clauses) and not parcel.covers([Clause(Region(point, point), ())])
+    assert not part.covers(clauses) and not parcel.covers([Clause(Box(point, point), ())])
     nothing = parcel.about(())
     assert (len(nothing), nothing.stuck, nothing.columns["x"].shape) == (0, (), (0,))

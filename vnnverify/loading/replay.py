@@ -20,7 +20,7 @@ from vnnverify.errors import UnsupportedOperator
 from vnnverify.importer.sessions import judges_of
 from vnnverify.ir import Graph
 from vnnverify.numerics import direct_convolutions, gamma, round_down
-from vnnverify.query import Clause, Layout, ModelFile, Polytope, Region, Replay, TensorSpec
+from vnnverify.query import Box, Clause, Layout, ModelFile, Polytope, Region, Replay, TensorSpec
 from vnnverify.query.representable import ends, is_whole, nearest, single
 from vnnverify.vnnlib.ast import Variable
 
@@ -167,7 +167,7 @@ class PropertySource:
         lower[free], upper[free] = region.lower[free], region.upper[free]
         try:
             with torch.no_grad(), direct_convolutions():
-                low, high = interval.bounds(self._graph, Region(lower, upper))
+                low, high = interval.bounds(self._graph, Box(lower, upper))
         except UnsupportedOperator:
             return True
         same = (c for c in self._clauses if _same_box(c.region, region))

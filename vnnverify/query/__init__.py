@@ -12,14 +12,18 @@ from vnnverify.query.clause import Clause
 from vnnverify.query.layout import Layout, TensorSpec
 from vnnverify.query.polytope import Polytope
 from vnnverify.query.question import Query
-from vnnverify.query.region import Region
+from vnnverify.query.region import Ball, Box, Least, Part, Region
 from vnnverify.query.source import Judge, ModelFile, Replay, Source
 
 __all__ = [
+    "Ball",
+    "Box",
     "Clause",
     "Judge",
     "Layout",
+    "Least",
     "ModelFile",
+    "Part",
     "Polytope",
     "Query",
     "Region",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vnnverify.query import Clause, Polytope, Region
+from vnnverify.query import Ball, Box, Clause, Polytope
 
 __all__ = ["Parcel"]
 
@@ -69,7 +69,9 @@ class Parcel:
 
 def _plain_clause(clause: Clause) -> dict[str, Any]:
     region = clause.region
+    ball = region if isinstance(region, Ball) else None  # of other shapes the box goes, which holds them
     return {
+        "ball": None if ball is None else [ball.norm, ball.centre, ball.radius],
         "lower": region.lower,
         "upper": region.upper,
         "linear": None if region.linear is None else _plain_polytope(region.linear),
@@ -84,4 +86,8 @@ def _plain_polytope(polytope: Polytope) -> list[Tensor]:
 def _clause(record: Mapping[str, Any]) -> Clause:
     linear = None if record["linear"] is None else Polytope(*record["linear"])
     unsafe = tuple(Polytope(*parts) for parts in record["unsafe"])
-    return Clause(Region(record["lower"], record["upper"], linear), unsafe)
+    lower, upper = record["lower"], record["upper"]
+    if record["ball"] is None:
+        return Clause(Box(lower, upper, linear), unsafe)
+    norm, centre, radius = record["ball"]
+    return Clause(Ball(norm, centre, radius, lower, upper), unsafe)

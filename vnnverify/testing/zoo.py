@@ -10,7 +10,7 @@ from functools import cache
 
 import torch
 
-from vnnverify.query import Clause, Polytope, Query, Region
+from vnnverify.query import Box, Clause, Polytope, Query, Region
 from vnnverify.testing import exact
 from vnnverify.testing.network import Network
 from vnnverify.testing.source import query_of
@@ -51,7 +51,7 @@ def box(lower: Sequence[float], upper: Sequence[float], *rows: tuple[Sequence[fl
     """A region from its ends, cut by rows a·x <= b."""
     linear = halfspaces(*rows) if rows else None
     low, high = (torch.tensor(end, dtype=torch.float64) for end in (lower, upper))
-    return Region(low, high, linear)
+    return Box(low, high, linear)
 
 
 def halfspaces(*rows: tuple[Sequence[float], float], strict: bool = False) -> Polytope:

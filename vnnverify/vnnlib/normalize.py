@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vnnverify.ir import Graph
-from vnnverify.query import Clause, Layout, Polytope, Query, Region, Source
+from vnnverify.query import Box, Clause, Layout, Polytope, Query, Region, Source
 from vnnverify.vnnlib.ast import Compare, Variable
 from vnnverify.vnnlib.bounds import derive_bounds
 from vnnverify.vnnlib.cases import Cases, Rows, check_size, read_cases
@@ -195,9 +195,8 @@ def _regions(
     low, high = torch.from_numpy(lower[first]).unbind(), torch.from_numpy(upper[first]).unbind()
     column = {Variable("X", k): k for k in range(n)} if any(linear) else {}
     cuts = iter(_polytopes(prop, [rows for rows in linear if rows], column))
-    regions = [
-        Region(a, b, next(cuts) if rows else None) for a, b, rows in zip(low, high, linear, strict=True)
-    ]
+    boxes = zip(low, high, linear, strict=True)
+    regions: list[Region] = [Box(a, b, next(cuts) if rows else None) for a, b, rows in boxes]
     parts = list(split_whole(types, regions))
     return _Regions([part for _, part in parts], [heads[number] for number, _ in parts])
 

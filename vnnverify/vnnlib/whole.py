@@ -64,4 +64,4 @@ def split_whole(types: Mapping[int, str], regions: list[Region]) -> Iterator[tup
         for values in product(*(range(int(low[k]), int(high[k]) + 1) for k in chosen)):
             value = torch.tensor(values, dtype=torch.float64)
             lower, upper = (end.index_copy(0, place, value) for end in (region.lower, region.upper))
-            yield number, Region(lower, upper, region.linear)
+            yield number, region.within(lower, upper)

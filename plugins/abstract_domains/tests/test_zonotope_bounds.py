@@ -7,7 +7,7 @@ from vnnverify_abstract_domains.propagation import Outputs, propagate
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig, Zonotope
 
-from vnnverify import Clause, Deadline, Polytope, Region
+from vnnverify import Box, Clause, Deadline, Polytope
 from vnnverify.bounds.specification import Specification
 from vnnverify.deadline import OutOfTime
 from vnnverify.domains import interval
@@ -142,7 +142,7 @@ def test_affine_maps_cost_nothing(make):
     low, high = bounds(graph, double(-1, 0), double(1, 1))
     assert low.tolist() == pytest.approx([-2, 0], abs=1e-12)
     assert high.tolist() == pytest.approx([2, 2], abs=1e-12)
-    wide, _ = interval.bounds(graph, Region(double(-1, 0), double(1, 1)))
+    wide, _ = interval.bounds(graph, Box(double(-1, 0), double(1, 1)))
     assert wide.tolist() == pytest.approx([-3, -2], abs=1e-12)
 
 
@@ -155,7 +155,7 @@ def test_margins_and_their_slopes_hold_at_samples(make, dtype, width):
     lower = torch.rand(7, 4, generator=generator).to(dtype) - 0.5
     upper = lower + width * torch.rand(7, 4, generator=generator).to(dtype)
     rows = torch.randn(6, 5, generator=generator, dtype=torch.float64)
-    clause = Clause(Region(lower[0], upper[0]), (Polytope.of(rows, double(*range(6)) / 8),))
+    clause = Clause(Box(lower[0], upper[0]), (Polytope.of(rows, double(*range(6)) / 8),))
     spec = Specification.of([clause], 5, torch.device("cpu")).take(torch.zeros(7, dtype=torch.long))
     least, A, gain = (part.double() for part in outputs(graph, lower, upper).bound(spec.as_type(dtype)))
     assert width == 0 or (A != 0).any()
@@ -186,7 +186,7 @@ def test_boxes_of_a_batch_do_not_mix(make):
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), 1e300])
 def test_broken_numbers_prove_nothing(make, poison):
     graph = make.chain([make.linear([[poison]]), Relu(), make.linear([[-poison]]), make.linear([[1]])], 1)
-    clause = Clause(Region(double(-1), double(1)), (Polytope.of(double(1)[None], double(0)),))
+    clause = Clause(Box(double(-1), double(1)), (Polytope.of(double(1)[None], double(0)),))
     spec = Specification.of([clause], 1, torch.device("cpu"))
     least, A, _ = outputs(graph, double(-1), double(1)).bound(spec)
     assert spec.open_polytopes(least).all()

@@ -15,7 +15,7 @@ from vnnverify_bound_propagation.backends.bound_propagation import (
 from vnnverify_bound_propagation.one_hidden_layer.cells import Cells, ascend, certify, tighten
 from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges, has_one_hidden_layer
 
-from vnnverify import Clause, Deadline, Polytope, Query, Region, Verdict
+from vnnverify import Box, Clause, Deadline, Polytope, Query, Verdict
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.ir import Graph, Node, Value
 from vnnverify.ops.linear import Linear
@@ -186,7 +186,7 @@ def satisfiability(variables: int, clauses: int, seed: int) -> tuple[Query, bool
         weight[k, v], weight[k + 1, v], bias[k + 1] = 1, 2, -1  # x − relu(2 x − 1) is zero at 0 and 1 only
         out[1, k], out[1, k + 1] = 1, -1
     layers = [(w.tolist(), b.tolist()) for w, b in ((weight, bias), (out, torch.zeros(2)))]
-    region = Region(torch.zeros(variables, dtype=torch.float64), torch.ones(variables, dtype=torch.float64))
+    region = Box(torch.zeros(variables, dtype=torch.float64), torch.ones(variables, dtype=torch.float64))
     unsafe = Polytope.of(torch.eye(2), torch.full((2,), 2.0**-7))
     return query_of(Network.of(*layers).to_onnx(), [Clause(region, (unsafe,))]), truth
 

@@ -22,7 +22,7 @@ from vnnverify.ops.periodic import Sin
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.sigmoidal import Sigmoid, Tanh
 from vnnverify.ops.smooth import Exp
-from vnnverify.query import Clause, Layout, Polytope, Query, Region, Replay
+from vnnverify.query import Box, Clause, Layout, Polytope, Query, Replay
 from vnnverify.testing import context
 
 
@@ -109,7 +109,7 @@ def test_splits_of_curves_prove_what_lines_do_not(op: Elementwise) -> None:
     assert root > best
     outcomes, limit_of = [], {False: 120.0, True: 3.0}
     for limit in (best + 0.7 * (root - best), best - 1e-3):
-        clause = Clause(Region(lower, upper), (Polytope.of(least, torch.tensor([-limit])),))
+        clause = Clause(Box(lower, upper), (Polytope.of(least, torch.tensor([-limit])),))
         query = Query(graph, (clause,), Layout((), ()), NeverConfirms())
         backend = BoundPropagation(BoundPropagationOptions(split_inputs=0))
         outcomes.append(backend.verify(query, context(query, limit_of[limit < best])).verdict)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vnnverify import Clause, Context, Deadline, Polytope, Query, Region
+from vnnverify import Box, Clause, Context, Deadline, Polytope, Query
 from vnnverify.ir import Graph, Node, Op, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.ops.piecewise import Relu
@@ -73,7 +73,7 @@ def query_of(graph: Graph, clauses: Sequence[Clause]) -> Query:
 def clause_of(lower: Sequence[float], upper: Sequence[float], *unsafe: Polytope) -> Clause:
     """One box and its unsafe polytopes."""
     ends = (torch.tensor(end, dtype=torch.float64) for end in (lower, upper))
-    return Clause(Region(*ends), unsafe)
+    return Clause(Box(*ends), unsafe)
 
 
 def rows(

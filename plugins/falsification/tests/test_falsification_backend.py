@@ -21,7 +21,7 @@ from vnnverify_falsification.backend import (
 from vnnverify_falsification.concrete import try_centres
 from vnnverify_falsification.hunt import Hunt
 
-from vnnverify import Clause, Deadline, Region, Verdict
+from vnnverify import Box, Clause, Deadline, Verdict
 from vnnverify.ir import Op
 from vnnverify.ops.linear import Linear
 
@@ -93,7 +93,7 @@ def test_a_strict_row_excludes_its_boundary(kit, strict, verdict):
 def test_it_descends_to_the_minimum_of_a_deep_network(kit, seed):
     """The threshold is what 200,000 samples reach, which 20 inputs leave far from the minimum."""
     graph = kit.dense(20, 50, 50, 1, seed=seed)
-    region = Region(-torch.ones(20, dtype=torch.float64), torch.ones(20, dtype=torch.float64))
+    region = Box(-torch.ones(20, dtype=torch.float64), torch.ones(20, dtype=torch.float64))
     sampled = graph(region.sample(200_000, torch.Generator().manual_seed(1))).min()
     query = kit.query(graph, [Clause(region, (kit.rows([[1.0]], [float(sampled) - 0.05]),))])
     assert found(kit, query).verdict is Verdict.SAT
@@ -103,7 +103,7 @@ def test_the_only_unsafe_polytope_of_many_is_found(kit):
     graph = kit.dense(6, 30, 12, seed=3)
     box = ([-1.0] * 6, [1.0] * 6)
     lowest = graph(
-        Region(*(torch.tensor(e, dtype=torch.float64) for e in box)).sample(
+        Box(*(torch.tensor(e, dtype=torch.float64) for e in box)).sample(
             20_000, torch.Generator().manual_seed(0)
         )
     )
@@ -142,7 +142,7 @@ def test_clauses_with_different_boxes_polytopes_and_row_counts_share_a_batch(kit
 def test_linear_rows_of_the_region_are_respected(kit):
     """Unsafe is y0 + y1 >= 1.5, but the region is cut to x0 <= 0.6."""
     box = [torch.zeros(2, dtype=torch.float64), torch.ones(2, dtype=torch.float64)]
-    region = Region(*box, kit.rows([[1.0, 0.0]], [0.6]))
+    region = Box(*box, kit.rows([[1.0, 0.0]], [0.6]))
     query = kit.query(kit.chain([eye(2)], 2), [Clause(region, (kit.rows([[-1.0, -1.0]], [-1.5]),))])
     outcome = found(kit, query)
     assert outcome.verdict is Verdict.SAT
@@ -227,7 +227,7 @@ def test_a_judge_that_refuses_everything_is_not_asked_for_ever(kit):
 
 def test_the_same_seed_gives_the_same_point_and_leaves_the_global_generator_alone(kit):
     graph = kit.dense(8, 40, 40, 1, seed=5)
-    region = Region(-torch.ones(8, dtype=torch.float64), torch.ones(8, dtype=torch.float64))
+    region = Box(-torch.ones(8, dtype=torch.float64), torch.ones(8, dtype=torch.float64))
     sampled = graph(region.sample(50_000, torch.Generator().manual_seed(1))).min()
     query = kit.query(graph, [Clause(region, (kit.rows([[1.0]], [float(sampled) - 0.02]),))])
     state = torch.get_rng_state()

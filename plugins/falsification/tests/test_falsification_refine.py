@@ -9,7 +9,7 @@ from vnnverify_falsification.backend import Falsification
 from vnnverify_falsification.hunt import Hunt
 from vnnverify_falsification.refine import refine, refined_points
 
-from vnnverify import Clause, Region, Verdict
+from vnnverify import Box, Clause, Verdict
 from vnnverify.ops.linear import Linear
 
 F64 = torch.float64
@@ -24,7 +24,7 @@ def around(kit, y, width):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_network_is_inverted(kit, seed):
     graph = kit.dense(20, 60, 60, 12, seed=seed)
-    region = Region(-torch.ones(20, dtype=F64), torch.ones(20, dtype=F64))
+    region = Box(-torch.ones(20, dtype=F64), torch.ones(20, dtype=F64))
     goal = graph(region.sample(1, torch.Generator().manual_seed(seed)))[0]
     query = kit.query(graph, [Clause(region, (around(kit, goal, 1e-5),))])
     outcome = Falsification().verify(query, kit.context(query, seconds=60))

@@ -8,7 +8,7 @@ import torch
 from vnnverify_falsification.hunt import batch_size
 from vnnverify_falsification.targets import Targets
 
-from vnnverify import Clause, Polytope, Region
+from vnnverify import Box, Clause, Polytope
 
 F64 = torch.float64
 
@@ -26,7 +26,7 @@ def random_clauses(generator, outputs, inputs, *, linear):
             A = torch.randn(count, inputs, generator=generator, dtype=F64)
             cut = Polytope.of(A, torch.randn(count, generator=generator, dtype=F64))
         clauses.append(
-            Clause(Region(torch.zeros(inputs, dtype=F64), torch.ones(inputs, dtype=F64), cut), tuple(unsafe))
+            Clause(Box(torch.zeros(inputs, dtype=F64), torch.ones(inputs, dtype=F64), cut), tuple(unsafe))
         )
     return clauses
 
@@ -54,7 +54,7 @@ def test_values_are_negative_exactly_inside(seed, linear):
 
 def test_margins_are_scaled_by_the_norm_of_the_row_and_padded_with_minus_infinity():
     clause = Clause(
-        Region(torch.zeros(1, dtype=F64), torch.ones(1, dtype=F64)),
+        Box(torch.zeros(1, dtype=F64), torch.ones(1, dtype=F64)),
         (
             Polytope.of(torch.tensor([[3.0, 4.0]]), torch.tensor([10.0])),
             Polytope.of(torch.eye(2), torch.zeros(2)),
@@ -68,7 +68,7 @@ def test_margins_are_scaled_by_the_norm_of_the_row_and_padded_with_minus_infinit
 
 
 def test_equal_rows_are_stored_once():
-    region = Region(torch.zeros(1, dtype=F64), torch.ones(1, dtype=F64))
+    region = Box(torch.zeros(1, dtype=F64), torch.ones(1, dtype=F64))
     clauses = [
         Clause(region, (Polytope.of(torch.tensor([[sign]]), torch.tensor([float(k)])),))
         for k in range(50)
@@ -82,7 +82,7 @@ def test_equal_rows_are_stored_once():
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
 def test_a_point_with_an_output_that_is_not_finite_hits_nothing(bad):
     unsafe = Polytope.of(torch.tensor([[1.0, 0.0]]), torch.tensor([5.0]))
-    clause = Clause(Region(torch.zeros(1, dtype=F64), torch.ones(1, dtype=F64)), (unsafe,))
+    clause = Clause(Box(torch.zeros(1, dtype=F64), torch.ones(1, dtype=F64)), (unsafe,))
     targets = Targets.of([clause], 1, torch.device("cpu"), F64)
     y = torch.tensor([[bad, 0.0], [0.0, 0.0]], dtype=F64)
     values = targets.values(targets.products(y[:, :1], y), torch.zeros(2, dtype=torch.int64))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from vnnverify import Clause, Region
+from vnnverify import Clause
 
 __all__ = ["HUGE", "with_inner_boxes"]
 
@@ -34,4 +34,4 @@ def _parts(clause: Clause) -> Iterator[Clause]:
         reach = radius * centre.abs().clamp(min=1.0)
         low = torch.where(huge, torch.maximum(lower, centre - reach), lower)
         high = torch.where(huge, torch.minimum(upper, centre + reach), upper)
-        yield dataclasses.replace(clause, region=Region(low, high, clause.region.linear))
+        yield dataclasses.replace(clause, region=clause.region.within(low, high))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vnnverify import Clause, Context, Deadline, Polytope, Query, Region
+from vnnverify import Box, Clause, Context, Deadline, Polytope, Query
 from vnnverify.ir import Graph, Node, Op, Value
 from vnnverify.ops.linear import Linear
 from vnnverify.query import Layout, Replay, TensorSpec
@@ -46,7 +46,7 @@ def beats(winner: int, loser: int, outputs: int = 2, b: float = 0.0) -> Polytope
 def ball(centre: Sequence[float], half: float, *unsafe: Polytope) -> Clause:
     """The box of half-width `half` around a centre, and its unsafe polytopes."""
     middle = torch.tensor(centre, dtype=torch.float64)
-    return Clause(Region(middle - half, middle + half), unsafe)
+    return Clause(Box(middle - half, middle + half), unsafe)
 
 
 def query_of(graph: Graph, *clauses: Clause, outputs: int | None = None) -> Query:

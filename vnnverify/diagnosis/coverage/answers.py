@@ -15,7 +15,7 @@ from vnnverify.importer import Model
 from vnnverify.ir import Graph
 from vnnverify.loading.replay import OnnxSource
 from vnnverify.plugin.manager import Plugins
-from vnnverify.query import Clause, Layout, Polytope, Query, Region, Source
+from vnnverify.query import Box, Clause, Layout, Polytope, Query, Source
 from vnnverify.verdict import Guarantee, Support
 from vnnverify.vnnlib import ParsedProperty
 
@@ -82,7 +82,7 @@ def _about(graph: Graph, layout: Layout, source: Source) -> Query:
     rows = torch.eye(m, dtype=torch.float64)
     others = rows[:1] - rows[1:] if m > 1 else rows
     unsafe = tuple(Polytope.of(row[None], torch.zeros(1)) for row in others)
-    region = Region(torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64))
+    region = Box(torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64))
     return Query(graph, (Clause(region, unsafe),), layout, source)
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from vnnverify.plugin.backend import Backend
-from vnnverify.query import Clause, Polytope, Query, Region
+from vnnverify.query import Clause, Polytope, Query
 from vnnverify.testing.records import demand, for_each
 from vnnverify.testing.source import query_of
 from vnnverify.testing.subject import Settings, answer, context, supported_zoo
@@ -115,8 +115,8 @@ def _halves(query: Query) -> list[Query]:
         middle = (region.lower[axis] + region.upper[axis]) / 2
         low_upper, high_lower = region.upper.clone(), region.lower.clone()
         low_upper[axis] = high_lower[axis] = middle
-        sides[0].append(Clause(Region(region.lower, low_upper, region.linear), clause.unsafe))
-        sides[1].append(Clause(Region(high_lower, region.upper, region.linear), clause.unsafe))
+        sides[0].append(Clause(region.within(region.lower, low_upper), clause.unsafe))
+        sides[1].append(Clause(region.within(high_lower, region.upper), clause.unsafe))
     return [query.with_clauses(side) for side in sides]
 
 
