@@ -46,7 +46,7 @@ class Form:
         return torch.maximum(low, self.above.abs().sum(dim=1) + self.above_offset.abs())
 
 
-domain: Domain[Form | None] = Domain("forward linear bounds")
+domain: Domain[[Sequence[Form | None], Node, State], Form | None] = Domain("forward linear bounds")
 
 
 def input_forms(graph: Graph, state: State, free: Tensor) -> dict[Value, Form]:

@@ -171,10 +171,7 @@ class Propagator:
 
     def _form(self, node: Node, forms: dict[Value, forward.Form | None], state: State) -> forward.Form | None:
         rule = forward.domain.find(node.op)
-        if rule is None:
-            return None
-        form: forward.Form | None = rule(node.op, [forms[v] for v in node.inputs], node, state)
-        return form
+        return None if rule is None else rule(node.op, [forms[v] for v in node.inputs], node, state)
 
     def _refine(self, value: Value, state: State, deviations: Deviations | None, deadline: Deadline) -> None:
         """Backward bounds of the elements that are open: whose sign is not known, where only it matters.

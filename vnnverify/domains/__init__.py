@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Abstract domains: rule tables over operators and their traits."""
 
-from vnnverify.domains.domain import Domain
+from vnnverify.domains.domain import Domain, propagate
 
-__all__ = ["Domain"]
+__all__ = ["Domain", "propagate"]

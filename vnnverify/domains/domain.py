@@ -3,36 +3,43 @@
 
 Look-up order: a rule for that very operator, a rule for its trait, the operator's own parts,
 else `UnsupportedOperator`. So a new operator owes nothing to any domain, and a new domain is about
-five rules.
+five rules. What a rule takes beside its operator, and what it returns, is the type of its domain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Op
 
-__all__ = ["Domain", "inline"]
+__all__ = ["Domain", "inline", "propagate"]
 
 E = TypeVar("E")  # an abstract element: encloses one value of the graph
-Rule = Callable[..., Any]
+P = ParamSpec("P")  # what a rule takes beside its operator
+C = ParamSpec("C")  # what a rule of a forward walk takes beside operator, inputs and node
+R = TypeVar("R")  # what a rule returns
+K = TypeVar("K")  # the operators it is for
 
 
-class Domain(Generic[E]):
-    """A named table of rules. Register with `@domain.rule(Relu)` or `@domain.rule(Affine)`."""
+class Domain(Generic[P, R]):
+    """A named table of rules. Register with `@domain.rule(Relu)` or `@domain.rule(Affine)`.
+
+    A rule is called as `rule(op, *P) -> R`. So `Domain[[Sequence[Interval], Node], Interval]` is a table of
+    functions that take an operator, the intervals of its inputs and its node, and return an interval.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._rules: dict[type[Op], Rule] = {}
+        self._rules: dict[type[Op], Callable[Concatenate[Any, P], R]] = {}
 
-    def rule(self, *kinds: Any) -> Callable[[Rule], Rule]:
+    def rule(self, *kinds: Any) -> Callable[[Callable[Concatenate[K, P], R]], Callable[Concatenate[K, P], R]]:
         """Decorator: the function becomes the rule of these operator classes or traits (`type[Op]`, also
         abstract ones, which mypy cannot express)."""
 
-        def register(function: Rule) -> Rule:
+        def register(function: Callable[Concatenate[K, P], R]) -> Callable[Concatenate[K, P], R]:
             for kind in kinds:
                 if kind in self._rules:
                     raise ValueError(f"domain {self.name!r} already has a rule for {kind.__name__}")
@@ -41,14 +48,14 @@ class Domain(Generic[E]):
 
         return register
 
-    def find(self, op: Op) -> Rule | None:
+    def find(self, op: Op) -> Callable[Concatenate[Any, P], R] | None:
         """The most specific rule for `op`, or None."""
         for kind in type(op).__mro__:
             if kind in self._rules:
                 return self._rules[kind]
         return None
 
-    def rule_for(self, node: Node) -> Rule:
+    def rule_for(self, node: Node) -> Callable[Concatenate[Any, P], R]:
         """The rule for a node.
 
         Raises:
@@ -77,16 +84,23 @@ class Domain(Generic[E]):
                 nodes.extend(inline(self.prepare(parts), node))
         return graph.with_nodes(nodes) if changed else graph
 
-    def propagate(self, graph: Graph, elements: dict[Value, E], *context: Any) -> dict[Value, E]:
-        """Forward walk: elements of the inputs -> elements of every value.
 
-        A rule is called as `rule(op, inputs, node, *context)` and returns the output's element.
-        """
-        known = dict(elements)
-        for node in graph.nodes:
-            args: Sequence[E] = [known[v] for v in node.inputs]
-            known[node.output] = self.rule_for(node)(node.op, args, node, *context)
-        return known
+def propagate(
+    domain: Domain[Concatenate[Sequence[E], Node, C], E],
+    graph: Graph,
+    elements: Mapping[Value, E],
+    *context: C.args,
+    **named: C.kwargs,
+) -> dict[Value, E]:
+    """Forward walk: elements of the inputs -> elements of every value.
+
+    A rule is called as `rule(op, inputs, node, *context)` and returns the output's element.
+    """
+    known = dict(elements)
+    for node in graph.nodes:
+        args = [known[v] for v in node.inputs]
+        known[node.output] = domain.rule_for(node)(node.op, args, node, *context, **named)
+    return known
 
 
 def inline(part: Graph, node: Node) -> list[Node]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.domains import products, relaxation
-from vnnverify.domains.domain import Domain
+from vnnverify.domains.domain import Domain, propagate
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir.graph import Graph, Node, Value
 from vnnverify.ir.op import Affine, Elementwise, Enclosed, Maximum, flat
@@ -36,7 +36,7 @@ from vnnverify.verdict import Support
 __all__ = ["Interval", "bounds", "bounds_of_values", "domain", "supports"]
 
 Interval = tuple[Tensor, Tensor]
-domain: Domain[Interval] = Domain("interval")
+domain: Domain[[Sequence[Interval], Node], Interval] = Domain("interval")
 
 
 @domain.rule(Affine)
@@ -230,7 +230,7 @@ def bounds_of_values(graph: Graph, lower: Tensor, upper: Tensor) -> dict[Value, 
     """
     lowers, uppers = graph.split_inputs(lower), graph.split_inputs(upper)
     known = {v: (lowers[v], uppers[v]) for v in graph.inputs}
-    found = domain.propagate(domain.prepare(graph), known)
+    found = propagate(domain, domain.prepare(graph), known)
     batch = lower.shape[0]
     return {v: (a.expand(batch, *v.shape), b.expand(batch, *v.shape)) for v, (a, b) in found.items()}
 

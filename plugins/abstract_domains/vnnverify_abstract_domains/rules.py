@@ -27,7 +27,7 @@ __all__ = ["domain"]
 NOISE = 64
 """An error of up to so many unit roundoffs of what it belongs to is not worth a symbol."""
 
-domain: Domain[Zonotope] = Domain("zonotope")
+domain: Domain[[Sequence[Zonotope], Node, Symbols], Zonotope] = Domain("zonotope")
 
 
 @domain.rule(Affine)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline, Support
-from vnnverify.domains import Domain
+from vnnverify.domains import Domain, propagate
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value
 from vnnverify_milp.pieces import maximum, piecewise
@@ -32,7 +32,7 @@ CHUNK = 1 << 22
 """Elements of one dense piece of an affine map while it is turned into a sparse matrix: 32 MiB."""
 
 Bounds = Mapping[Value, tuple[Tensor, Tensor]]
-domain: Domain[Expression] = Domain("milp")
+domain: Domain[[Sequence[Expression], Node, Program, Bounds, Deadline], Expression] = Domain("milp")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +76,7 @@ def encode(graph: Graph, bounds: Bounds, deadline: Deadline, whole: Collection[i
         columns.append(index)
     inputs = np.concatenate(columns)
     program.integer[inputs[sorted(whole)]] = True
-    known = domain.propagate(graph, known, program, bounds, deadline)
+    known = propagate(domain, graph, known, program, bounds, deadline)
     outputs = joined(program, [known[v] for v in graph.outputs])
     return Encoding(program, inputs, outputs)
 

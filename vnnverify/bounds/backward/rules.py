@@ -17,13 +17,15 @@ from vnnverify.ops.piecewise import Relu
 
 __all__ = ["domain"]
 
-domain: Domain[Tensor] = Domain("backward linear bounds")
+Step = tuple[tuple[Tensor | None, ...], Tensor | None]
+"""Rows over the inputs of a node, None where an input has no part in it, and what is added to their constants
+(R,)."""
+
+domain: Domain[[Tensor, Node, Rows, State], Step] = Domain("backward linear bounds")
 
 
 @domain.rule(Affine)
-def _affine(
-    op: Affine, coefficients: Tensor, node: Node, rows: Rows, state: State
-) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+def _affine(op: Affine, coefficients: Tensor, node: Node, rows: Rows, state: State) -> Step:
     add = None
     offset = state.offset(op)
     if not node.inputs:
@@ -34,15 +36,11 @@ def _affine(
 
 
 @domain.rule(Elementwise)
-def _elementwise(
-    op: Elementwise, coefficients: Tensor, node: Node, rows: Rows, state: State
-) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+def _elementwise(op: Elementwise, coefficients: Tensor, node: Node, rows: Rows, state: State) -> Step:
     return _along_lines(coefficients, node, rows, state)
 
 
-def _along_lines(
-    coefficients: Tensor, node: Node, rows: Rows, state: State
-) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+def _along_lines(coefficients: Tensor, node: Node, rows: Rows, state: State) -> Step:
     """A positive coefficient takes the line below, a negative one the line above."""
     lines = state.lines[node]
     grouped = rows.group(coefficients)
@@ -53,9 +51,7 @@ def _along_lines(
 
 
 @domain.rule(Relu)
-def _relu(
-    op: Relu, coefficients: Tensor, node: Node, rows: Rows, state: State
-) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+def _relu(op: Relu, coefficients: Tensor, node: Node, rows: Rows, state: State) -> Step:
     """As above, knowing that the line below goes through the origin, but for slopes from anywhere."""
     anywhere = bool(state.centre) or state.rule is not LEAST_AREA
     if anywhere and bool(state.lines[node].below_offset.any()):
@@ -77,9 +73,7 @@ def _relu(
 
 
 @domain.rule(Maximum)
-def _maximum(
-    op: Maximum, coefficients: Tensor, node: Node, rows: Rows, state: State
-) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+def _maximum(op: Maximum, coefficients: Tensor, node: Node, rows: Rows, state: State) -> Step:
     """Below: the member with the largest lower bound. Above: that member if it beats all others,
     else the constant max of the upper bounds."""
     index, wins, floor, ceiling = state.chosen(node, op)
@@ -97,9 +91,7 @@ def _maximum(
 
 
 @domain.rule(Mul)
-def _product(
-    op: Mul, coefficients: Tensor, node: Node, rows: Rows, state: State
-) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+def _product(op: Mul, coefficients: Tensor, node: Node, rows: Rows, state: State) -> Step:
     """A positive coefficient takes the plane below, a negative one the plane above."""
     planes = state.planes[node]
     grouped = rows.group(coefficients)
@@ -113,9 +105,7 @@ def _product(
 
 
 @domain.rule(Enclosed)
-def _enclosed(
-    op: Enclosed, coefficients: Tensor, node: Node, rows: Rows, state: State
-) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+def _enclosed(op: Enclosed, coefficients: Tensor, node: Node, rows: Rows, state: State) -> Step:
     """Constant bounds: the value's interval."""
     lower, upper = state.interval[node.output]
     grouped = rows.group(coefficients)

@@ -139,8 +139,10 @@ def _step(
         taken = state.row_slopes.multiplier(node.output, coefficients)
         if taken is not None:
             size = rows.spread(state.magnitude(node.inputs[0])).expand_as(rows.group(taken))
-            more = split_error(back[0], taken, size.reshape(taken.shape))
-            back, loss = (back[0] - taken,), more if loss is None else loss + more
+            part = back[0]
+            assert part is not None
+            more = split_error(part, taken, size.reshape(taken.shape))
+            back, loss = (part - taken,), more if loss is None else loss + more
     return back, add, loss
 
 

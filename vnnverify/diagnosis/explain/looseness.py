@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,10 +46,10 @@ class Loosest:
     before: float = 1.0  # the largest at the nonlinear nodes before it; at its input if there are none
 
 
-class _Widths(Domain[interval.Interval]):
+class _Widths(Domain[[Sequence[interval.Interval], Node], interval.Interval]):
     """Intervals, also of products of two variables: without a care for rounding, nothing is proved here."""
 
-    def find(self, op: Op) -> Callable[..., interval.Interval] | None:
+    def find(self, op: Op) -> Callable[[Any, Sequence[interval.Interval], Node], interval.Interval] | None:
         rule = interval.domain.find(op)
         return _product if rule is None and isinstance(op, Bilinear) else rule
 

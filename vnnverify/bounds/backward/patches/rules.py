@@ -25,7 +25,7 @@ __all__ = ["Step", "step"]
 Step = tuple[tuple[Patches, ...], Tensor | None, Tensor | None]
 """Rows over the inputs of a node, what is added to their constants, and what roundings cost (R,)."""
 
-_domain: Domain[Patches] = Domain("backward linear bounds on patches")
+_domain: Domain[[Patches, Node, State], Step | None] = Domain("backward linear bounds on patches")
 
 
 def step(rows: Patches, node: Node, state: State) -> Step | None:
@@ -33,8 +33,7 @@ def step(rows: Patches, node: Node, state: State) -> Step | None:
     rule = _domain.find(node.op)
     if rule is None or not all(is_image(v.shape) for v in node.inputs):
         return None
-    found: Step | None = rule(node.op, rows, node, state)
-    return found
+    return rule(node.op, rows, node, state)
 
 
 def _images(node: Node, state: State) -> tuple[Tensor, ...]:
