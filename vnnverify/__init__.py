@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vnnverify.deadline import Deadline
     from vnnverify.errors import VnnverifyError
     from vnnverify.plugin.backend import Backend, ClauseBackend, Context, NoOptions, Outcome, option
-    from vnnverify.plugin.hookspecs import BackendInfo, CommandInfo, OperatorInfo, hookimpl
+    from vnnverify.plugin.hookspecs import BackendInfo, BoundMethodInfo, CommandInfo, OperatorInfo, hookimpl
     from vnnverify.process.job import Progress
     from vnnverify.properties import Property
     from vnnverify.query import Ball, Box, Clause, Polytope, Query, Region
@@ -45,7 +45,7 @@ _HOME = {
     "plugin.backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "option"),
     "deadline": ("Deadline",),
     "errors": ("VnnverifyError",),
-    "plugin.hookspecs": ("BackendInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
+    "plugin.hookspecs": ("BackendInfo", "BoundMethodInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
     "process.job": ("Progress",),
     "properties": ("Property",),
     "query": ("Ball", "Box", "Clause", "Polytope", "Query", "Region"),
@@ -57,6 +57,7 @@ __all__ = [
     "Backend",
     "BackendInfo",
     "Ball",
+    "BoundMethodInfo",
     "Box",
     "Clause",
     "ClauseBackend",
@@ -79,6 +80,7 @@ __all__ = [
     "Verdict",
     "VnnverifyError",
     "__version__",
+    "bounds",
     "export",
     "hookimpl",
     "option",
@@ -95,6 +97,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "bounds":
+        return import_module("vnnverify.bounds")
     if name in _MODULE:
         return getattr(import_module(f"vnnverify.{_MODULE[name]}"), name)
     raise AttributeError(f"module 'vnnverify' has no attribute {name!r}")

@@ -25,11 +25,20 @@ import pluggy
 if TYPE_CHECKING:  # keep this module import-light: no torch, no onnx
     import click
 
+    from vnnverify.bounds import BoundMethod
     from vnnverify.importer import NodeReader  # the importer asks for these records, and says what they load
     from vnnverify.plugin.backend import Backend
     from vnnverify.results import ResultWriter
 
-__all__ = ["API_VERSION", "BackendInfo", "CommandInfo", "OperatorInfo", "hookimpl", "hookspec"]
+__all__ = [
+    "API_VERSION",
+    "BackendInfo",
+    "BoundMethodInfo",
+    "CommandInfo",
+    "OperatorInfo",
+    "hookimpl",
+    "hookspec",
+]
 
 hookspec = pluggy.HookspecMarker("vnnverify")
 hookimpl = pluggy.HookimplMarker("vnnverify")
@@ -46,6 +55,15 @@ class BackendInfo:
     guarantee: str = "real"  # real, float or statistical: see `Guarantee`
     opaque: bool = False  # whether it also works on models that the importer cannot read
     api_version: int = API_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class BoundMethodInfo:
+    """A bounding method, for `vnnverify.bounds(…, method=name)`. Only `load` may import torch."""
+
+    name: str  # [a-z][a-z0-9_-]*, unique across all installed plugins
+    summary: str
+    load: Callable[[], BoundMethod]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,12 @@ class CommandInfo:
 @hookspec
 def vnnverify_backends() -> Iterable[BackendInfo]:
     """Yield the backends this plugin offers."""
+    return ()
+
+
+@hookspec
+def vnnverify_bound_methods() -> Iterable[BoundMethodInfo]:
+    """Yield the bounding methods this plugin offers."""
     return ()
 
 

@@ -16,7 +16,7 @@ import pluggy
 
 from vnnverify.errors import PluginError
 from vnnverify.plugin import hookspecs
-from vnnverify.plugin.hookspecs import API_VERSION, BackendInfo, CommandInfo, OperatorInfo
+from vnnverify.plugin.hookspecs import API_VERSION, BackendInfo, BoundMethodInfo, CommandInfo, OperatorInfo
 from vnnverify.suggestion import did_you_mean
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Plugins:
     """Everything the installed plugins offer, by name; and what went wrong with the rest."""
 
     backends: dict[str, BackendInfo] = field(default_factory=dict)
+    methods: dict[str, BoundMethodInfo] = field(default_factory=dict)
     operators: list[OperatorInfo] = field(default_factory=list)
     rules: list[tuple[str, tuple[str, Callable[[], None]]]] = field(default_factory=list)  # plugin name first
     writers: list[Any] = field(default_factory=list)
@@ -121,6 +122,12 @@ def _load(points: Iterable[EntryPoint]) -> Plugins:
             found.failures.append(PluginFailure(name, f"command {record.name!r} is already taken"))
             continue
         found.commands[record.name] = record
+    for name, record in _records(manager, "vnnverify_bound_methods", found):
+        if record.name in found.methods or not _NAME.match(record.name):
+            problem = f"bounding method {record.name!r} is already taken, or no name as [a-z][a-z0-9_-]*"
+            found.failures.append(PluginFailure(name, problem))
+            continue
+        found.methods[record.name] = record
     found.operators.extend(record for _, record in _records(manager, "vnnverify_operators", found))
     found.rules.extend(_records(manager, "vnnverify_rules", found))
     found.writers.extend(record for _, record in _records(manager, "vnnverify_result_writers", found))
@@ -176,6 +183,7 @@ def _is_writer(record: Any) -> bool:
 
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "vnnverify_backends": ("BackendInfo", lambda record: isinstance(record, BackendInfo)),
+    "vnnverify_bound_methods": ("BoundMethodInfo", lambda record: isinstance(record, BoundMethodInfo)),
     "vnnverify_commands": ("CommandInfo", lambda record: isinstance(record, CommandInfo)),
     "vnnverify_operators": ("OperatorInfo", lambda record: isinstance(record, OperatorInfo)),
     "vnnverify_result_writers": ("objects with `name` and `write`", _is_writer),

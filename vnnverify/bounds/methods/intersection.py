@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,18 +55,21 @@ class Intersection(BoundMethod):
             for value, ends in bounds.values.items():
                 values[value] = ends if value not in values else _both(values[value], ends)
         lower = torch.stack([bounds.lower for bounds in found])  # (M, B, S)
-        best = lower.argmax(dim=0)
-        linear = None
-        if all(bounds.linear is not None for bounds in found):
-            A = torch.stack([b.linear.A for b in found if b.linear is not None])
-            c = torch.stack([b.linear.c for b in found if b.linear is not None])
-            each = best[None, :, :, None].expand(1, *A.shape[1:])
-            linear = LinearFunction(A.gather(0, each)[0], c.gather(0, best[None])[0])
         record = Record(self.name, parents=tuple(found))
-        return Bounds(lower.amax(dim=0), linear, values, record)
+        return Bounds(lower.amax(dim=0), _best_linear(found), values, record)
 
 
 def _both(a: ValueBounds, b: ValueBounds) -> ValueBounds:
     lower, upper = intersect((a.lower, a.upper), (b.lower, b.upper))
     origin = b.origin if a.origin in b.origin else f"{a.origin} ∩ {b.origin}"
     return ValueBounds(lower, upper, origin)
+
+
+def _best_linear(found: Sequence[Bounds]) -> LinearFunction | None:
+    """Of the methods that have linear functions, that of the largest lower bound, row by row."""
+    having = [(bounds.lower, bounds.linear) for bounds in found if bounds.linear is not None]
+    if not having:
+        return None
+    best = torch.stack([lower for lower, _ in having]).argmax(dim=0)[None]  # (1, B, S)
+    A, c = (torch.stack([getattr(linear, name) for _, linear in having]) for name in ("A", "c"))
+    return LinearFunction(A.gather(0, best[..., None].expand(1, *A.shape[1:]))[0], c.gather(0, best)[0])

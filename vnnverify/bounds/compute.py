@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vnnverify.bounds(model, region, method)`: sound bounds of a model's values, in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vnnverify.bounds.method import BoundMethod, Resources
+from vnnverify.bounds.methods import METHODS, Intersection
+from vnnverify.bounds.specification import Specification
+from vnnverify.deadline import Deadline
+from vnnverify.errors import ModelError, OptionError
+from vnnverify.ir import Graph, Value
+from vnnverify.plugin.manager import load_plugins
+from vnnverify.query import Region
+from vnnverify.suggestion import did_you_mean
+
+__all__ = ["Affine", "Interval", "bounds", "method_named"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affine:
+    """The function A x + c of the flat input x of a region."""
+
+    A: Tensor  # (*shape, n), or (B, *shape, n) of B regions
+    c: Tensor  # (*shape) or (B, *shape)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Its value at the flat point x (n,), or at one point (B, n) of each region."""
+        A = self.A
+        if x.dim() == 2:
+            x = x.reshape(x.shape[0], *(1,) * (A.dim() - 2), x.shape[1])
+        return (A * x.to(A)).sum(dim=-1) + self.c
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interval:
+    """Bounds of one value over a region: lower <= value <= upper, both as computed."""
+
+    lower: Tensor  # (*shape), or (B, *shape) of B regions; rounded down
+    upper: Tensor  # rounded up
+    below: Affine | None = None  # below the value on the region, if asked for and if the method has one
+    above: Affine | None = None
+
+    def __iter__(self) -> Any:
+        """lower, upper: `low, high = vnnverify.bounds(…)`."""
+        return iter((self.lower, self.upper))
+
+
+def bounds(
+    model: Any,
+    region: Region,
+    method: str | BoundMethod | Sequence[str | BoundMethod] = "crown",
+    of: str | Sequence[str] = "outputs",
+    *,
+    linear: bool = False,
+    timeout: float | None = None,
+    memory: int = 256 << 20,
+) -> Any:
+    """Sound bounds of a model's outputs, or of values inside it, over a region of inputs.
+
+    Args:
+        model: path, bytes or `onnx.ModelProto` of an ONNX model, or a graph.
+        region: where inputs range, flat or of the input's shape; with one more axis in front, many regions.
+        method: a bounding method or its name; several are intersected.
+        of: "outputs"; or names of values, as the model has them.
+        linear: also give the linear functions of the input that lie below and above.
+        timeout: seconds.
+        memory: bytes that backward rows may take at once.
+
+    Returns:
+        An `Interval`, of all outputs side by side where there are several; for a sequence of names a
+        dictionary of them. Computed in the float type of the region's ends.
+
+    Raises:
+        OptionError: no method or value of that name, or a region that does not fit the model's input.
+        OutOfTime: the time was not enough.
+    """
+    chosen = _chosen(method)
+    graph = _graph_of(model, whole=of != "outputs")
+    flat, batched = _fitting(region, graph)
+    graph = graph.to(flat.lower.device, flat.lower.dtype)
+    resources = Resources(Deadline.never() if timeout is None else Deadline.after(timeout), memory)
+    if of == "outputs":
+        return _bound(graph, graph.outputs, flat, chosen, resources, linear, batched)
+    names = [of] if isinstance(of, str) else list(of)
+    values = {name: _value_named(graph, name) for name in names}
+    found = {
+        name: _bound(_ending_at(graph, value), (value,), flat, chosen, resources, linear, batched)
+        for name, value in values.items()
+    }
+    return found[of] if isinstance(of, str) else found
+
+
+def method_named(name: str) -> BoundMethod:
+    """The bounding method of that name: of the framework, or of a plugin.
+
+    Raises:
+        OptionError: there is none.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    offered = load_plugins().methods
+    if name in offered:
+        return offered[name].load()
+    known = sorted({*METHODS, *offered})
+    meant = did_you_mean(name, known)
+    raise OptionError(f"no bounding method called {name!r}{meant}; known: {', '.join(known)}")
+
+
+def _chosen(method: str | BoundMethod | Sequence[str | BoundMethod]) -> BoundMethod:
+    if isinstance(method, str):
+        return method_named(method)
+    if isinstance(method, BoundMethod):
+        return method
+    if not method:
+        raise OptionError("method=[]: name at least one bounding method")
+    return Intersection(tuple(_chosen(one) for one in method))
+
+
+def _graph_of(model: Any, *, whole: bool) -> Graph:
+    """The graph of a model; `whole` with all of its values, without simplifications.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    if isinstance(model, Graph):
+        return model
+    from vnnverify.importer import load_model, read_model
+
+    operators = load_plugins().operators
+    if isinstance(model, torch.nn.Module):
+        raise ModelError("torch modules are not read as they are yet; use vnnverify.export first")
+    if hasattr(model, "SerializeToString"):
+        model = model.SerializeToString()
+    if isinstance(model, bytes):
+        read = read_model(model, operators=operators)
+    else:
+        read = load_model(str(model), operators=operators)
+    return read.unsimplified() if whole else read.graph
+
+
+def _fitting(region: Region, graph: Graph) -> tuple[Region, bool]:
+    """The region with ends (B, n), and whether it came with a batch axis.
+
+    Raises:
+        OptionError: it does not fit the graph's inputs.
+    """
+    n = graph.input_size
+    shapes = [v.shape for v in graph.inputs]
+    given = tuple(region.lower.shape)
+    if not region.lower.is_floating_point():
+        raise OptionError("the region's ends are whole numbers; give floats, as torch.tensor([0.0])")
+    if prod(given) == n and (len(given) == 1 or given in shapes or given[1:] != (n,)):
+        return _reshaped(region, (1, n)), False
+    if len(given) > 1 and prod(given[1:]) == n:
+        return _reshaped(region, (given[0], n)), True
+    expected = " + ".join(str(shape) for shape in shapes)
+    raise OptionError(f"the region's ends have shape {given}; the model takes {expected}, {n} numbers in all")
+
+
+def _reshaped(region: Region, shape: tuple[int, int]) -> Region:
+    if tuple(region.lower.shape) == shape:
+        return region
+    return dataclasses.replace(region, lower=region.lower.reshape(shape), upper=region.upper.reshape(shape))
+
+
+def _value_named(graph: Graph, name: str) -> Value:
+    values: Mapping[str, Value] = {v.name: v for node in graph.nodes for v in (*node.inputs, node.output)}
+    if name not in values:
+        some = ", ".join(list(values)[:12]) + (", …" if len(values) > 12 else "")
+        raise OptionError(f"no value called {name!r}{did_you_mean(name, values)}; there are: {some}")
+    return values[name]
+
+
+def _ending_at(graph: Graph, value: Value) -> Graph:
+    needed = {value}
+    nodes = []
+    for node in reversed(graph.nodes):
+        if node.output in needed:
+            needed.update(node.inputs)
+            nodes.append(node)
+    return graph.with_nodes(reversed(nodes), [value])
+
+
+def _bound(
+    graph: Graph,
+    values: Sequence[Value],
+    region: Region,
+    method: BoundMethod,
+    resources: Resources,
+    linear: bool,
+    batched: bool,
+) -> Interval:
+    B, m = region.lower.shape[0], sum(v.size for v in values)
+    spec = Specification.outputs(m, B, region.lower.device, region.lower.dtype)
+    found = method.bound(graph, region, spec, None, resources)
+    shape = values[0].shape if len(values) == 1 else (m,)
+
+    def shaped(t: Tensor) -> Tensor:
+        """(B, m, …) as (B, *shape, …), without the first axis if there was none."""
+        t = t.reshape(B, *shape, *t.shape[2:])
+        return t if batched else t[0]
+
+    lower, upper = shaped(found.lower[:, :m]), shaped(-found.lower[:, m:])
+    if not linear or found.linear is None:
+        return Interval(lower, upper)
+    A, c = found.linear.A, found.linear.c
+    below = Affine(shaped(A[:, :m]), shaped(c[:, :m]))
+    above = Affine(shaped(-A[:, m:]), shaped(-c[:, m:]))
+    return Interval(lower, upper, below, above)
