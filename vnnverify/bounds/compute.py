@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -17,7 +17,7 @@ from vnnverify.bounds.methods import METHODS, Intersection
 from vnnverify.bounds.specification import Specification
 from vnnverify.deadline import Deadline
 from vnnverify.errors import ModelError, OptionError
-from vnnverify.ir import Graph, Value
+from vnnverify.ir import Graph
 from vnnverify.plugin.manager import load_plugins
 from vnnverify.query import Region
 from vnnverify.suggestion import did_you_mean
@@ -84,18 +84,19 @@ def bounds(
         OutOfTime: the time was not enough.
     """
     chosen = _chosen(method)
-    graph = _graph_of(model, whole=of != "outputs")
+    names = None if of == "outputs" else [of] if isinstance(of, str) else list(of)
+    graph = _graph_of(model, names)
     flat, batched = _fitting(region, graph)
     graph = graph.to(flat.lower.device, flat.lower.dtype)
     resources = Resources(Deadline.never() if timeout is None else Deadline.after(timeout), memory)
-    if of == "outputs":
-        return _bound(graph, graph.outputs, flat, chosen, resources, linear, batched)
-    names = [of] if isinstance(of, str) else list(of)
-    values = {name: _value_named(graph, name) for name in names}
-    found = {
-        name: _bound(_ending_at(graph, value), (value,), flat, chosen, resources, linear, batched)
-        for name, value in values.items()
-    }
+    whole = _bound(graph, flat, chosen, resources, linear)
+    if names is None:
+        shape = graph.outputs[0].shape if len(graph.outputs) == 1 else (graph.output_size,)
+        return _shaped(whole, shape, batched)
+    found, at = {}, 0
+    for name, value in zip(names, graph.outputs, strict=True):
+        found[name] = _shaped(_part(whole, slice(at, at + value.size)), value.shape, batched)
+        at += value.size
     return found[of] if isinstance(of, str) else found
 
 
@@ -125,14 +126,15 @@ def _chosen(method: str | BoundMethod | Sequence[str | BoundMethod]) -> BoundMet
     return Intersection(tuple(_chosen(one) for one in method))
 
 
-def _graph_of(model: Any, *, whole: bool) -> Graph:
-    """The graph of a model; `whole` with all of its values, without simplifications.
+def _graph_of(model: Any, names: Sequence[str] | None) -> Graph:
+    """The graph of a model, ending at the tensors of these names if there are any.
 
     Raises:
         ModelError: it cannot be read.
+        OptionError: it has no tensor of such a name.
     """
     if isinstance(model, Graph):
-        return model
+        return model if names is None else _ending_at(model, names)
     from vnnverify.importer import load_model, read_model
 
     operators = load_plugins().operators
@@ -144,7 +146,15 @@ def _graph_of(model: Any, *, whole: bool) -> Graph:
         read = read_model(model, operators=operators)
     else:
         read = load_model(str(model), operators=operators)
-    return read.unsimplified() if whole else read.graph
+    if names is None:
+        return read.graph
+    from vnnverify.importer.extraction import Parts
+
+    parts = Parts(read.data)
+    for name in names:
+        if name not in parts.computed:
+            raise _no_value(name, parts.computed)
+    return read.reread(parts.model(parts.before(names), names)).graph
 
 
 def _fitting(region: Region, graph: Graph) -> tuple[Region, bool]:
@@ -172,47 +182,57 @@ def _reshaped(region: Region, shape: tuple[int, int]) -> Region:
     return dataclasses.replace(region, lower=region.lower.reshape(shape), upper=region.upper.reshape(shape))
 
 
-def _value_named(graph: Graph, name: str) -> Value:
-    values: Mapping[str, Value] = {v.name: v for node in graph.nodes for v in (*node.inputs, node.output)}
-    if name not in values:
-        some = ", ".join(list(values)[:12]) + (", …" if len(values) > 12 else "")
-        raise OptionError(f"no value called {name!r}{did_you_mean(name, values)}; there are: {some}")
-    return values[name]
-
-
-def _ending_at(graph: Graph, value: Value) -> Graph:
-    needed = {value}
+def _ending_at(graph: Graph, names: Sequence[str]) -> Graph:
+    values = {v.name: v for node in graph.nodes for v in (*node.inputs, node.output)}
+    for name in names:
+        if name not in values:
+            raise _no_value(name, values)
+    wanted = [values[name] for name in names]
+    needed = set(wanted)
     nodes = []
     for node in reversed(graph.nodes):
         if node.output in needed:
             needed.update(node.inputs)
             nodes.append(node)
-    return graph.with_nodes(reversed(nodes), [value])
+    return graph.with_nodes(reversed(nodes), wanted)
 
 
-def _bound(
-    graph: Graph,
-    values: Sequence[Value],
-    region: Region,
-    method: BoundMethod,
-    resources: Resources,
-    linear: bool,
-    batched: bool,
-) -> Interval:
-    B, m = region.lower.shape[0], sum(v.size for v in values)
+def _no_value(name: str, known: Collection[str]) -> OptionError:
+    some = ", ".join(list(known)[:12]) + (", …" if len(known) > 12 else "")
+    return OptionError(
+        f"the model computes no value called {name!r}{did_you_mean(name, known)}; it has: {some}"
+    )
+
+
+def _bound(graph: Graph, region: Region, method: BoundMethod, resources: Resources, linear: bool) -> Interval:
+    """Bounds (B, m) of all outputs side by side."""
+    B, m = region.lower.shape[0], graph.output_size
     spec = Specification.outputs(m, B, region.lower.device, region.lower.dtype)
     found = method.bound(graph, region, spec, None, resources)
-    shape = values[0].shape if len(values) == 1 else (m,)
+    below = above = None
+    if linear and found.linear is not None:
+        A, c = found.linear.A, found.linear.c
+        below, above = Affine(A[:, :m], c[:, :m]), Affine(-A[:, m:], -c[:, m:])
+    return Interval(found.lower[:, :m], -found.lower[:, m:], below, above)
 
+
+def _changed(found: Interval, change: Callable[[Tensor], Tensor]) -> Interval:
+    """The interval and its functions, with each tensor (B, m, …) changed."""
+    below, above = (
+        None if side is None else Affine(change(side.A), change(side.c))
+        for side in (found.below, found.above)
+    )
+    return Interval(change(found.lower), change(found.upper), below, above)
+
+
+def _part(found: Interval, columns: slice) -> Interval:
+    return _changed(found, lambda t: t[:, columns])
+
+
+def _shaped(found: Interval, shape: tuple[int, ...], batched: bool) -> Interval:
     def shaped(t: Tensor) -> Tensor:
-        """(B, m, …) as (B, *shape, …), without the first axis if there was none."""
-        t = t.reshape(B, *shape, *t.shape[2:])
+        """(B, m, …) as (B, *shape, …), without the first axis if the region had none."""
+        t = t.reshape(t.shape[0], *shape, *t.shape[2:])
         return t if batched else t[0]
 
-    lower, upper = shaped(found.lower[:, :m]), shaped(-found.lower[:, m:])
-    if not linear or found.linear is None:
-        return Interval(lower, upper)
-    A, c = found.linear.A, found.linear.c
-    below = Affine(shaped(A[:, :m]), shaped(c[:, :m]))
-    above = Affine(shaped(-A[:, m:]), shaped(-c[:, m:]))
-    return Interval(lower, upper, below, above)
+    return _changed(found, shaped)

@@ -51,6 +51,11 @@ class Parts:
         return [node.name for node in self._proto.graph.node]
 
     @property
+    def computed(self) -> list[str]:
+        """The tensors that nodes compute from the inputs."""
+        return [key for key in self._maker if key in self._varying]
+
+    @property
     def whole(self) -> bytes:
         """The model itself, every node named and dynamic axes of the inputs 1."""
         data: bytes = self._proto.SerializeToString()
