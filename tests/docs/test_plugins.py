@@ -45,6 +45,20 @@ def bounds(graph, lower, upper):
 
 
 check_domain(bounds, cases=[OperatorCase("Sign", Sign(), ((4,),))])
+
+from vnnverify.bounds.specification import Specification
+from vnnverify.ir import Graph, Node, Value
+from vnnverify.ops.sigmoidal import Tanh
+
+x, y = Value("x", (3,)), Value("y", (3,))
+tanh = Graph((x,), (y,), (Node(Tanh(), (x,), y, "tanh"),))
+box = Box(torch.tensor([[-1.0, 0.5, -3.0]]), torch.tensor([[2.0, 0.6, -1.0]]))
+spec = Specification.outputs(3, 1, torch.device("cpu"), torch.float32)
+ends = torch.cat([torch.tanh(box.lower), -torch.tanh(box.upper)], dim=1)
+for method in (tangent_crown, Halved(), next(iter(vnnverify_bound_methods())).load()):
+    found = method.bound(tanh, box, spec)
+    assert (found.lower <= ends + 1e-6).all() and (found.lower >= ends - 3).all(), method.name
+assert found.record.parents and found.record.method == "halved"
 print("all ran")
 """
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import vnnverify
+from vnnverify.bounds import METHODS, compute
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,8 +37,13 @@ def test_the_blocks_run_in_order(page: Callable[[str], str]) -> None:
 
 def test_keywords_and_methods_that_are_named_exist(page: Callable[[str], str]) -> None:
     text = page("docs/python.md")
-    keywords = inspect.signature(vnnverify.verify).parameters
+    keywords = {
+        *inspect.signature(vnnverify.verify).parameters,
+        *inspect.signature(compute.bounds).parameters,
+        *inspect.signature(vnnverify.Ball).parameters,
+    }
     assert set(re.findall(r"`(\w+)=", text)) <= {*keywords, "margin", "tolerance", "decreasing"}
+    assert set(METHODS) <= set(re.findall(r"`([a-z-]+)`", text.split("## Bounds")[1].split("\n## ")[0]))
     for name in re.findall(r"^\| `(?:Property)?\.(\w+)\(", text, re.MULTILINE):
         assert callable(getattr(vnnverify.Property, name))
     rows = text.split("## Results")[1].split("## Properties")[0]

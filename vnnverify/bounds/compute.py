@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -169,17 +168,11 @@ def _fitting(region: Region, graph: Graph) -> tuple[Region, bool]:
     if not region.lower.is_floating_point():
         raise OptionError("the region's ends are whole numbers; give floats, as torch.tensor([0.0])")
     if prod(given) == n and (len(given) == 1 or given in shapes or given[1:] != (n,)):
-        return _reshaped(region, (1, n)), False
+        return region.flat(None).take(None), False
     if len(given) > 1 and prod(given[1:]) == n:
-        return _reshaped(region, (given[0], n)), True
+        return region.flat(given[0]), True
     expected = " + ".join(str(shape) for shape in shapes)
     raise OptionError(f"the region's ends have shape {given}; the model takes {expected}, {n} numbers in all")
-
-
-def _reshaped(region: Region, shape: tuple[int, int]) -> Region:
-    if tuple(region.lower.shape) == shape:
-        return region
-    return dataclasses.replace(region, lower=region.lower.reshape(shape), upper=region.upper.reshape(shape))
 
 
 def _ending_at(graph: Graph, names: Sequence[str]) -> Graph:

@@ -57,10 +57,12 @@ class Ball(Region):
         if float(norm) not in NORMS:
             raise ValueError(f"norm {norm!r}: balls have the norms 1, 2 and inf")
         c = centre if isinstance(centre, Tensor) else torch.as_tensor(centre, dtype=torch.float64)
-        r = torch.as_tensor(radius, dtype=c.dtype, device=c.device).expand(c.shape[:-1])
-        if bool((r < 0).any()):
+        r = torch.as_tensor(radius, dtype=c.dtype, device=c.device)
+        r = r.expand(c.shape[:-1]) if c.dim() <= 2 else r
+        if not bool((r >= 0).all()):
             raise ValueError("a ball has a radius of zero or more")
-        low, high = stepped(c - r[..., None], up=False), stepped(c + r[..., None], up=True)
+        wide = r.reshape(*r.shape, *(1,) * (c.dim() - r.dim()))
+        low, high = stepped(c - wide, up=False), stepped(c + wide, up=True)
         if lower is not None:
             low = torch.maximum(low, torch.as_tensor(lower, dtype=c.dtype, device=c.device))
         if upper is not None:
@@ -122,6 +124,14 @@ class Ball(Region):
     def take(self, index: Tensor | slice | None) -> Ball:
         """The balls of a batch with these numbers; None: this one as a batch of one."""
         return Ball(self.norm, *(t[index] for t in (self.centre, self.radius, self.lower, self.upper)))
+
+    def flat(self, batch: int | None) -> Ball:
+        """The ball with centre (B, n) or (n,)."""
+        shape = (-1,) if batch is None else (batch, -1)
+        parts = (t.reshape(shape) for t in (self.centre, self.lower, self.upper))
+        centre, lower, upper = parts
+        radius = self.radius.reshape(-1)[0] if batch is None else self.radius.expand(batch)
+        return Ball(self.norm, centre, radius, lower, upper)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Ball:
         """A ball around this one in another float type, larger by what the centre is moved."""

@@ -67,6 +67,11 @@ class Box(Region):
         """The boxes of a batch with these numbers; None: this one as a batch of one."""
         return dataclasses.replace(self, lower=self.lower[index], upper=self.upper[index])
 
+    def flat(self, batch: int | None) -> Box:
+        """The box with ends (B, n) or (n,)."""
+        shape = (-1,) if batch is None else (batch, -1)
+        return dataclasses.replace(self, lower=self.lower.reshape(shape), upper=self.upper.reshape(shape))
+
     def to(self, device: torch.device, dtype: torch.dtype) -> Box:
         """The box with its ends rounded outward to another float type."""
         lower, upper = self.lower.to(device), self.upper.to(device)

@@ -33,7 +33,8 @@ class Region(ABC):
     """Where inputs range: one region, or a batch of B of them.
 
     A subclass has `lower` and `upper`, the ends of a box around it. Whatever looks only at these two bounds a
-    larger set, and so stays sound. Points and rows come as (S, n), for a batch as (B, S, n).
+    larger set, and so stays sound. Points and rows come as (S, n), for a batch as (B, S, n). A region may be
+    made with ends of the shape of a model's input; `flat` is then asked before anything else.
     """
 
     __slots__ = ()
@@ -66,6 +67,17 @@ class Region(ABC):
     @abstractmethod
     def within(self, lower: Tensor, upper: Tensor) -> Region:
         """The part inside a smaller box: `Part.of` does for shapes that know no better."""
+
+    def flat(self, batch: int | None) -> Region:
+        """Of a region whose ends have the shape of a model's input, with so many of them in front or with
+        None: the same with ends (B, n) or (n,). Shapes that only know flat ends leave this to their users.
+
+        Raises:
+            ValueError: the ends are not flat, and this kind of region cannot change that.
+        """
+        if self.lower.dim() == (1 if batch is None else 2):
+            return self
+        raise ValueError(f"{type(self).__name__}: give flat ends (n,), or (B, n) of a batch")
 
     @property
     def linear(self) -> Polytope | None:
