@@ -198,14 +198,22 @@ def test_version_is_stated_alike() -> None:
     }
 
 
+def points() -> dict[str, str]:
+    """The entry points of the first-party plugins."""
+    each = (project(folder)["project"]["entry-points"]["vnnverify"] for folder in FIRST_PARTY)
+    return {name: package for found in each for name, package in found.items()}
+
+
 def test_root_installs_the_first_party_plugins_and_no_other() -> None:
     root = project(ROOT)
-    points: dict[str, str] = {}
-    for folder in FIRST_PARTY:
-        points |= project(folder)["project"]["entry-points"]["vnnverify"]
-    assert root["project"]["entry-points"]["vnnverify"] == points
+    assert root["project"]["entry-points"]["vnnverify"] == points()
     where = root["tool"]["setuptools"]["packages"]["find"]["where"]
     assert where == [".", *(f"plugins/{folder.name}" for folder in FIRST_PARTY)]
+
+
+def test_types_of_core_and_first_party_plugins_are_checked() -> None:
+    settings = project(ROOT)["tool"]["mypy"]
+    assert settings["strict"] and settings["packages"] == ["vnnverify", *sorted(points().values())]
 
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)

@@ -39,13 +39,13 @@ class Smoothed(Op):
     op: Op
 
     def __call__(self, *inputs: Tensor) -> Tensor:
-        value: Tensor = _Smooth.apply(inputs[0], self.op)  # type: ignore[no-untyped-call]
+        value: Tensor = _Smooth.apply(inputs[0], self.op)
         return value
 
 
 class _Smooth(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, op: Op) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, op: Op) -> Tensor:
         ctx.save_for_backward(x)
         ctx.op = op
         return op(x)

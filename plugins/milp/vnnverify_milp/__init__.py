@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vnnverify import BackendInfo, hookimpl
 
@@ -24,7 +24,7 @@ def vnnverify_backends() -> Iterable[BackendInfo]:
     )
 
 
-def _load() -> type[Backend]:
+def _load() -> type[Backend[Any]]:
     from vnnverify_milp.backend import Milp
 
     return Milp

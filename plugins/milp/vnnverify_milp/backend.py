@@ -123,8 +123,8 @@ class Milp(ClauseBackend[MilpOptions]):
         for value in (*graph.inputs, *needed):
             if not all(bool(torch.isfinite(end).all()) for end in bounds[value]):
                 return Outcome.unknown(f"no finite bounds for {value.name!r}")
-        size = torch.maximum(region.lower.abs(), region.upper.abs())
-        whole = [k for k in query.layout.whole if size[k] <= LARGEST_WHOLE]
+        reach = torch.maximum(region.lower.abs(), region.upper.abs())
+        whole = [k for k in query.layout.whole if reach[k] <= LARGEST_WHOLE]
         try:
             encoding = encode(graph, bounds, ctx.deadline, whole)
         except OutOfTime:

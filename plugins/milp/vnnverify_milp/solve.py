@@ -120,12 +120,12 @@ class _Quiet(highspy.Highs):
 
     def enableCallbacks(self) -> None:  # noqa: N802
         self.silent()
-        super().enableCallbacks()
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
 
 
 def _solver(problem: Problem, deadline: Deadline, threads: int, *, integer: bool) -> highspy.Highs:
     highspy.Highs.resetGlobalScheduler(True)  # else the first run's number of threads is binding
-    solver = _Quiet()
+    solver = _Quiet()  # type: ignore[no-untyped-call]
     for name in ("primal_feasibility_tolerance", "dual_feasibility_tolerance", "mip_feasibility_tolerance"):
         solver.setOptionValue(name, SOLVER_TOLERANCE)
     solver.setOptionValue("mip_abs_gap", 0.0)

@@ -167,7 +167,7 @@ class DeepBoxBounder:
         self, root: State, spec: Specification, box: int, candidates: Tensor, seconds: float
     ) -> tuple[Tensor, Tensor | None]:
         """Those polytopes among `candidates` that a search over signs leaves open, and a witness if found."""
-        goals = []
+        goals: list[Goal] = []
         for p in candidates.tolist():
             rows = spec.member[box, p]
             polytope = Polytope(spec.C[box, rows], spec.d[box, rows], spec.strict[box, rows])

@@ -99,7 +99,7 @@ class TighteningBounder:
         size = max(1, self.memory // (BYTES * self.plain.dual.size**2 + 1))
         index = torch.arange(len(branches), device=branches.goal.device)
         return ActivationBounds.joined(
-            [self._bound(branches.take(part), deadline) for part in index.split(size)]
+            [self._bound(branches.take(part), deadline) for part in torch.split(index, size)]
         )
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:

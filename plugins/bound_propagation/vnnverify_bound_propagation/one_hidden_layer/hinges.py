@@ -83,7 +83,7 @@ class Hinges:
             columns[node] = ((lower < 0) & (upper > 0)).any(dim=0).nonzero()[:, 0]
             low.append(lower[:, columns[node]][box])
             high.append(upper[:, columns[node]][box])
-            for part in columns[node].split(tool.rows_at_once(device)):
+            for part in torch.split(columns[node], tool.rows_at_once(device)):
                 linear = _rows(tool.graph, root, value, part)
                 middle = linear.c + linear.error
                 W.append(linear.A)

@@ -85,7 +85,7 @@ class HingeBounder:
         lower = torch.full((D,), -float("inf"), dtype=torch.float64, device=cells.slope.device)
         each = min(J * cells.point.shape[1], CELL_ELEMENTS)
         at_once = max(1, self.memory // (16 * CELL_SHARE * max(each, J, 1)))
-        for index in torch.arange(D, device=lower.device).split(at_once):
+        for index in torch.split(torch.arange(D, device=lower.device), at_once):
             part = cells.take(index)
             lower[index] = self._improve(part, steps, rounds)
             cells.put(index, part)
