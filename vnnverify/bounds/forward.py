@@ -20,7 +20,7 @@ from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value
 from vnnverify.numerics import gamma, round_down, round_up, unit_roundoff
 from vnnverify.ops.bilinear import Mul
 
-__all__ = ["Form", "domain", "input_forms"]
+__all__ = ["Form", "domain", "ends", "input_forms", "least_of_slopes"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,12 +49,44 @@ class Form:
 domain: Domain[[Sequence[Form | None], Node, State], Form | None] = Domain("forward linear bounds")
 
 
+def ends(form: Form, state: State) -> tuple[Tensor, Tensor]:
+    """The least and largest value of a form over the regions, rounded outward, for forms of all inputs."""
+    lower, upper = form.interval()
+    if state.region is None:
+        return lower, upper
+    shape, B = lower.shape, state.batch
+    below, above = (slopes.flatten(2).transpose(1, 2) for slopes in (form.below, form.above))  # (B, N, n)
+    low = form.below_offset.reshape(B, -1) + least_of_slopes(below, state)
+    high = form.above_offset.reshape(B, -1) - least_of_slopes(-above, state)
+    u = 2 * unit_roundoff(low.dtype)
+    low = (low - u * (low.abs() + form.below_offset.reshape(B, -1).abs())).reshape(shape)
+    high = (high + u * (high.abs() + form.above_offset.reshape(B, -1).abs())).reshape(shape)
+    return torch.fmax(lower, low), torch.fmin(upper, high)
+
+
+def least_of_slopes(slopes: Tensor, state: State) -> Tensor:
+    """The least value of slopes·t for t = (x − centre) / radius and x in the regions, rounded down: slopes
+    (B, S, n) -> (B, S)."""
+    assert state.region is not None
+    centre, radius = scale(state)
+    rows = slopes / torch.where(radius > 0, radius, 1.0)[:, None]
+    least = state.region.least(rows).value - (rows @ centre[:, :, None])[:, :, 0]
+    size = torch.maximum(state.lower.abs(), state.upper.abs()) + centre.abs()
+    error = (rows.abs() @ size[:, :, None])[:, :, 0]
+    return least - 2 * gamma(slopes.shape[2] + 4, slopes.dtype) * error
+
+
+def scale(state: State) -> tuple[Tensor, Tensor]:
+    """The centre and the radius (B, n) of each box, by which t is counted."""
+    centre = (state.lower + state.upper) / 2
+    return centre, round_up(torch.maximum(state.upper - centre, centre - state.lower))
+
+
 def input_forms(graph: Graph, state: State, free: Tensor) -> dict[Value, Form]:
     """The identity on the inputs listed in `free` (k,); every other input is bounded by its ends."""
     B, n = state.lower.shape
     k = free.numel()
-    centre = (state.lower + state.upper) / 2
-    radius = round_up(torch.maximum(state.upper - centre, centre - state.lower))
+    centre, radius = scale(state)
     slopes = radius.new_zeros(B, k, n)
     slopes[:, torch.arange(k, device=free.device), free] = radius[:, free]
     low, high = state.lower.clone(), state.upper.clone()

@@ -35,6 +35,7 @@ from vnnverify.domains import interval
 from vnnverify.ir import Affine, Graph, Node, Value, flat
 from vnnverify.numerics import round_down, varies
 from vnnverify.ops.piecewise import Relu
+from vnnverify.query import Region
 
 __all__ = ["Pace", "Propagator", "preactivation_bounds"]
 
@@ -60,7 +61,8 @@ class Propagator:
             boxes are easily halved, halving first is cheaper.
         outputs: the outputs (m,) that matter, bool; only what they depend on is refined. None: all.
         light: the backward rows that refine float64 bounds are float32, over deviations from a point of each
-            box: several times as fast, and hardly wider.
+            box: several times as fast, and hardly wider. Only over boxes.
+        boxes: whether inputs range over boxes.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Propagator:
         refine_at_most: int | None = None,
         outputs: Tensor | None = None,
         light: bool = False,
+        boxes: bool = True,
     ) -> None:
         self.graph = backward.domain.prepare(interval.domain.prepare(graph))
         self.free = free
@@ -82,8 +85,8 @@ class Propagator:
         )
         self.memory = memory
         self.refine_at_most = refine_at_most
-        self.plan = Plan.of(self.graph)
-        self.light = light
+        self.plan = Plan.of(self.graph, boxes=boxes)
+        self.light = light and boxes
         self.twin: Graph | None = None  # in float32, made when it is needed
         self.outputs = outputs
         self.influence = (
@@ -109,6 +112,7 @@ class Propagator:
         deadline: Deadline,
         known: Tensor | None = None,
         better: Callable[[Value, State], bool] | None = None,
+        region: Region | None = None,
     ) -> State:
         """Bounds of every value over each box [lower, upper], (B, n). Past the deadline it stops refining.
 
@@ -116,8 +120,9 @@ class Propagator:
             known: what is `remembered` of larger boxes (B, 2, M).
             better: betters what the state knows of a value, and says whether it did, before later values are
                 bounded: after plain backward rows, or in their place where larger boxes are known.
+            region: where inputs range, if that is less than the boxes; in the same float type.
         """
-        state = State.of(self.graph, lower, upper)
+        state = State.of(self.graph, lower, upper, region=region)
         deviations = self._deviations(state) if self.light else None
         at = 0
         forms: dict[Value, forward.Form | None] = {}

@@ -20,6 +20,7 @@ from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Va
 from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_roundoff, upper_as
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
+from vnnverify.query import Region
 
 __all__ = ["SlopeChoice", "State", "in_type"]
 
@@ -61,16 +62,24 @@ class State:
     )  # (B, *shape) of elementwise nodes; positive: of input >= lower, negative: of input <= upper
     centre: dict[Value, Tensor] = field(default_factory=dict)  # (B, *shape) float64, if centred
     rule: SlopeRule = LEAST_AREA  # how lines get their slopes
+    region: Region | None = None  # where inputs range, if that is less than the boxes
     row_slopes: SlopeChoice | None = None  # slopes that rows have chosen for themselves
     images: dict[Node, tuple[Lines | None, Tensor | None, tuple[Tensor, ...]]] = field(
         default_factory=dict
     )  # lines and error of nodes, and what `patches` makes of them
 
     @classmethod
-    def of(cls, graph: Graph, lower: Tensor, upper: Tensor, rule: SlopeRule = LEAST_AREA) -> State:
-        """The state that knows only the input boxes."""
+    def of(
+        cls,
+        graph: Graph,
+        lower: Tensor,
+        upper: Tensor,
+        rule: SlopeRule = LEAST_AREA,
+        region: Region | None = None,
+    ) -> State:
+        """The state that knows only the input boxes, and regions (B, n) of the same float type in them."""
         lows, ups = graph.split_inputs(lower), graph.split_inputs(upper)
-        return cls(lower, upper, {v: (lows[v], ups[v]) for v in graph.inputs}, rule=rule)
+        return cls(lower, upper, {v: (lows[v], ups[v]) for v in graph.inputs}, rule=rule, region=region)
 
     @property
     def batch(self) -> int:
@@ -79,7 +88,9 @@ class State:
 
     def to(self, dtype: torch.dtype) -> State:
         """The boxes and intervals in another float type, rounded outward; nothing else."""
-        state = State(lower_as(self.lower, dtype), upper_as(self.upper, dtype), rule=self.rule)
+        region = None if self.region is None else self.region.to(self.lower.device, dtype)
+        ends = lower_as(self.lower, dtype), upper_as(self.upper, dtype)
+        state = State(*ends, rule=self.rule, region=region)
         pairs = self.interval.items()
         state.interval = {v: (lower_as(low, dtype), upper_as(high, dtype)) for v, (low, high) in pairs}
         return state
@@ -89,7 +100,9 @@ class State:
         if self.batch == 1:
             return self
         one = slice(box, box + 1)
-        state = State(self.lower[one], self.upper[one], error=self.error, rule=self.rule)
+        region = None if self.region is None else self.region.take(one)
+        ends = self.lower[one], self.upper[one]
+        state = State(*ends, error=self.error, rule=self.rule, region=region)
         state.interval = {v: (low[one], high[one]) for v, (low, high) in self.interval.items()}
         for node, lines in self.lines.items():
             state.lines[node] = Lines(*(getattr(lines, name)[one] for name in lines.__slots__))
@@ -99,13 +112,17 @@ class State:
 
     @classmethod
     def stacked(cls, boxes: Sequence[State]) -> State:
-        """The boxes of several states of one graph in one; a rounding error that holds for all of them."""
+        """The boxes of several states of one graph in one; a rounding error that holds for all of them.
+        Regions that cannot be joined become their boxes."""
 
         def join(parts: Sequence[Tensor]) -> Tensor:
             return torch.cat(list(parts))
 
         first = boxes[0]
-        state = cls(join([s.lower for s in boxes]), join([s.upper for s in boxes]), rule=first.rule)
+        regions = [s.region for s in boxes if s.region is not None]
+        region = regions[0].joined(regions[1:]) if len(regions) == len(boxes) else None
+        ends = join([s.lower for s in boxes]), join([s.upper for s in boxes])
+        state = cls(*ends, rule=first.rule, region=region)
         for value in first.interval:
             low, high = zip(*(s.interval[value] for s in boxes), strict=True)
             state.interval[value] = join(low), join(high)

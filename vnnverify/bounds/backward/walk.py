@@ -21,6 +21,7 @@ from vnnverify.numerics import gamma, unit_roundoff
 from vnnverify.ops.arrangement import Reshape, Select, Transpose
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.piecewise import Relu
+from vnnverify.query import Region
 
 __all__ = ["lower_bounds"]
 
@@ -45,12 +46,13 @@ def lower_bounds(
         const: (R,) constant terms.
         trace: if given, receives the coefficients (R, *shape) that arrive at each elementwise node.
         ends_only: nobody asks for A: where patches reach the inputs they are evaluated as they are, and what
-            they hold is missing in A.
+            they hold is missing in A. Only over boxes.
     """
     pending = dict(start)
     error = torch.zeros_like(const)
     u = unit_roundoff(const.dtype)
     widest = 1
+    ends_only = ends_only and state.region is None  # patches over inputs are evaluated over boxes
     inputs = _rearranged_inputs(graph) if ends_only else frozenset()
     least = torch.zeros_like(const)  # of patches over inputs
     look = trace is None and not state.multiplier  # whether whole rows may turn out to be patches
@@ -186,6 +188,8 @@ def _concretize(
 ) -> Linear:
     """min of A x over the box, beside what patches have come to: positive slopes at its lower end, negative
     at its upper end. The errors are sums of at most `widest` terms, and rounded themselves."""
+    if state.region is not None:
+        return _least_in_region(A, const, error, rows, state.region, widest)
     n = A.shape[1]
     g = sum_error(n + 4, A.dtype)
     error = error + g * const.abs()
@@ -199,3 +203,23 @@ def _concretize(
     c = const - error
     lower = least + c
     return Linear(A, c, torch.where(torch.isfinite(lower), lower, -float("inf")), error, widest)
+
+
+def _least_in_region(
+    A: Tensor, const: Tensor, error: Tensor, rows: Rows, region: Region, widest: int
+) -> Linear:
+    """min of A x over a region that is no box: the region knows it, and has rounded it."""
+    here = region if rows.box is None else region.take(rows.box)
+    found = here.least(rows.group(A) if rows.box is None else A[:, None])  # rows (B, S, n)
+    u = unit_roundoff(A.dtype)
+    error = (error + 4 * u * const.abs()) * (1 + 2 * gamma(widest, A.dtype))
+    c = const - error
+    lower = found.value.reshape(-1) + c
+    lower = lower - 2 * u * lower.detach().abs()
+    return Linear(
+        A,
+        c,
+        torch.where(torch.isfinite(lower), lower, -float("inf")),
+        error + found.error.reshape(-1),
+        widest,
+    )

@@ -65,7 +65,7 @@ class AlphaCrown(BoundMethod):
         self, graph: Graph, region: Region, spec: Specification, known: Bounds | None, resources: Resources
     ) -> Bounds:
         state = start(graph, region, self.slopes)
-        plan = Plan.of(graph)
+        plan = Plan.of(graph, boxes=state.region is None)
         at_once = rows_of_pass(graph, state, resources)
 
         def better(node: Node, state: State) -> tuple[Interval, str] | None:

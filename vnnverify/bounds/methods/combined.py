@@ -10,11 +10,12 @@ import torch
 from vnnverify.bounds.intervals import intersect
 from vnnverify.bounds.method import BoundMethod, Bounds, Record, Resources, ValueBounds
 from vnnverify.bounds.methods.crown import from_rows
+from vnnverify.bounds.methods.sweep import prepared, start
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.domains.interval import graph_dtype
 from vnnverify.ir import Graph
-from vnnverify.numerics import lower_as, upper_as, varies
+from vnnverify.numerics import varies
 from vnnverify.query import Region
 
 __all__ = ["Combined"]
@@ -42,12 +43,14 @@ class Combined(BoundMethod):
     ) -> Bounds:
         resources = resources or Resources()
         dtype = graph_dtype(graph)
-        lower, upper = lower_as(region.lower, dtype), upper_as(region.upper, dtype)
+        begun = start(prepared(graph), region)
+        lower, upper = begun.lower, begun.upper
         free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
         few = 0 < free.numel() <= self.forward_inputs
         with torch.no_grad():
-            tool = Propagator(graph, free if few else None, dtype, memory=resources.memory)
-            state = tool.propagate(lower, upper, resources.deadline)
+            boxes = begun.region is None
+            tool = Propagator(graph, free if few else None, dtype, memory=resources.memory, boxes=boxes)
+            state = tool.propagate(lower, upper, resources.deadline, region=begun.region)
             resources.deadline.check()
             linear, _ = tool.margins(state, spec.as_type(dtype))
         values = {}

@@ -57,7 +57,7 @@ class Crown(BoundMethod):
         resources = resources or Resources()
         graph = prepared(graph)
         state = start(graph, region, self.slopes)
-        plan = Plan.of(graph)
+        plan = Plan.of(graph, boxes=state.region is None)
         at_once = rows_of_pass(graph, state, resources)
 
         def better(node: Node, state: State) -> tuple[Interval, str] | None:

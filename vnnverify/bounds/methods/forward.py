@@ -59,16 +59,16 @@ class Forward(BoundMethod):
                 forms[node.output] = Form(flat_slopes, low, flat_slopes, high)
                 return None
             forms[node.output] = form
-            return form.interval(), self.name
+            return forward.ends(form, state), self.name
 
         values = sweep(graph, state, known, resources.deadline, better)
-        lower = _margins(graph, forms, spec.as_type(state.lower.dtype))
+        lower = _margins(graph, state, forms, spec.as_type(state.lower.dtype))
         parents = () if known is None else (known,)
         record = Record(self.name, {**state.lines, **state.planes}, parents=parents)
         return Bounds(finite_or_lost(lower), None, values, record)
 
 
-def _margins(graph: Graph, forms: dict[Value, Form], spec: Specification) -> Tensor:
+def _margins(graph: Graph, state: State, forms: dict[Value, Form], spec: Specification) -> Tensor:
     """Lower bounds (B, S) of C y − d for outputs between their forms."""
     outputs = [forms[v] for v in graph.outputs]
 
@@ -84,7 +84,10 @@ def _margins(graph: Graph, forms: dict[Value, Form], spec: Specification) -> Ten
     offset = _times(positive, joined("below_offset")) + _times(negative, joined("above_offset")) - spec.d
     size = _times(spec.C.abs(), torch.cat([flat(form.size()) for form in outputs], dim=1)) + spec.d.abs()
     error = gamma(2 * spec.C.shape[2] + slopes.shape[2] + 4, size.dtype) * 2 * size
-    return offset - slopes.abs().sum(dim=2) - error
+    least = -slopes.abs().sum(dim=2)
+    if state.region is not None:
+        least = torch.fmax(least, forward.least_of_slopes(slopes, state))
+    return offset + least - error
 
 
 def _times(rows: Tensor, column: Tensor) -> Tensor:

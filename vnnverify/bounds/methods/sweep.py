@@ -35,10 +35,14 @@ def prepared(graph: Graph) -> Graph:
 
 
 def start(graph: Graph, region: Region, rule: SlopeRule = LEAST_AREA) -> State:
-    """The state that knows only the regions' bounding boxes, rounded outward to the graph's float type."""
+    """The state that knows only the regions, rounded outward to the graph's float type. One without a batch
+    axis is a batch of one."""
     dtype = graph_dtype(graph)
-    lower, upper = lower_as(region.lower, dtype), upper_as(region.upper, dtype)
-    return State.of(graph, lower, upper, rule)
+    region = region if region.batched else region.take(None)
+    if region.is_box:
+        return State.of(graph, lower_as(region.lower, dtype), upper_as(region.upper, dtype), rule)
+    region = region.to(region.lower.device, dtype)
+    return State.of(graph, region.lower, region.upper, rule, region)
 
 
 def sweep(

@@ -195,7 +195,9 @@ def each_box(state: State, box: Tensor) -> State:
     def take(t: Tensor) -> Tensor:
         return t.expand(box.numel(), *t.shape[1:]) if state.batch == 1 else t[box]
 
-    rows = State(take(state.lower), take(state.upper), error=dict(state.error), rule=state.rule)
+    region = None if state.region is None else state.region.take(box)
+    ends = take(state.lower), take(state.upper)
+    rows = State(*ends, error=dict(state.error), rule=state.rule, region=region)
     rows.interval = {v: (take(low), take(high)) for v, (low, high) in state.interval.items()}
     rows.lines = {n: Lines(*(take(getattr(s, f.name)) for f in fields(s))) for n, s in state.lines.items()}
     rows.planes = {n: Planes(*(take(getattr(s, f.name)) for f in fields(s))) for n, s in state.planes.items()}

@@ -12,6 +12,7 @@ this one formula has to be rounded outward. How to find it: `split`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -143,6 +144,15 @@ class Ball(Region):
         wide = torch.where(moved > 0, stepped(radius.double() + moved, up=True), radius.double())
         ends = in_type(lower, dtype, up=False), in_type(upper, dtype, up=True)
         return Ball(self.norm, near, in_type(wide, dtype, up=True), *ends)
+
+    def joined(self, others: Sequence[Region]) -> Ball | None:
+        """One batch of this batch and others of the same norm."""
+        balls = [self, *(other for other in others if isinstance(other, Ball) and other.norm == self.norm)]
+        if len(balls) <= len(others):
+            return None
+        names = ("centre", "radius", "lower", "upper")
+        centre, radius, lower, upper = (torch.cat([getattr(b, name) for b in balls]) for name in names)
+        return Ball(self.norm, centre, radius, lower, upper)
 
     @property
     def is_box(self) -> bool:

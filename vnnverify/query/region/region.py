@@ -7,6 +7,7 @@ Whoever bounds, attacks or splits asks the region; nobody has to know its shape.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,6 +79,10 @@ class Region(ABC):
         if self.lower.dim() == (1 if batch is None else 2):
             return self
         raise ValueError(f"{type(self).__name__}: give flat ends (n,), or (B, n) of a batch")
+
+    def joined(self, others: Sequence[Region]) -> Region | None:
+        """One batch of this batch and others, if they are of one kind; None: nobody knows how."""
+        return None if others else self
 
     @property
     def linear(self) -> Polytope | None:
