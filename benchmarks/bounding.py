@@ -22,7 +22,9 @@ from torch import Tensor
 from vnnverify_abstract_domains.backend import ZonotopeBounder
 from vnnverify_abstract_domains.propagation import least_memory
 from vnnverify_abstract_domains.rules import domain as zonotopes
-from vnnverify_bound_propagation.branching.relu import DualBounder, Goal
+from vnnverify_bound_propagation.branching.relu import DualBounder
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope
+from vnnverify_bound_propagation.schedule.settings import Settings
 
 from vnnverify import Clause, Deadline, Polytope, Query
 from vnnverify.bounds.intermediate.refinement import Refinement
@@ -133,8 +135,8 @@ def ours(query: Query) -> Iterator[tuple[str, Method]]:
         if inner:
             Refinement(tool, state).run(INNER_STEPS, Deadline.after(LONGEST))
         rows = [Polytope.of(row[None], torch.zeros(1)) for row in A]
-        goals = [Goal(0, 0, polytope) for polytope in rows]
-        bounder = DualBounder(tool, state, goals, ctx, dtype=torch.float32, steps=10)
+        goals = [UnsafePolytope(0, 0, polytope) for polytope in rows]
+        bounder = DualBounder(tool, state, goals, ctx, dtype=torch.float32, steps=10, settings=Settings())
         bounds = bounder.start()[1].lower
         return torch.fmax(bounds.double(), tool.margins(state, spec)[0].lower)
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     )
     from vnnverify.deadline import Deadline
     from vnnverify.errors import VnnverifyError
-    from vnnverify.plugin.backend import Backend, ClauseBackend, Context, NoOptions, Outcome, option
+    from vnnverify.plugin.backend import Backend, ClauseBackend, Context, NoOptions, Outcome
     from vnnverify.plugin.hookspecs import BackendInfo, BoundMethodInfo, CommandInfo, OperatorInfo, hookimpl
+    from vnnverify.plugin.options import option
     from vnnverify.process.job import Progress
     from vnnverify.properties import Property
     from vnnverify.query import Ball, Box, Clause, Polytope, Query, Region
@@ -42,7 +43,8 @@ _HOME = {
         "verify_async",
         "verify_many",
     ),
-    "plugin.backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome", "option"),
+    "plugin.backend": ("Backend", "ClauseBackend", "Context", "NoOptions", "Outcome"),
+    "plugin.options": ("option",),
     "deadline": ("Deadline",),
     "errors": ("VnnverifyError",),
     "plugin.hookspecs": ("BackendInfo", "BoundMethodInfo", "CommandInfo", "OperatorInfo", "hookimpl"),

@@ -26,6 +26,7 @@ from vnnverify.bounds.deviations import Deviations
 from vnnverify.bounds.influence import influence
 from vnnverify.bounds.intervals import intersect, uncross
 from vnnverify.bounds.optimise.lines import Optimised, optimise
+from vnnverify.bounds.optimise.settings import LineSettings
 from vnnverify.bounds.plan import Plan
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State, in_type
@@ -288,12 +289,21 @@ class Propagator:
         return linear.lower, linear.widest
 
     def optimised_margins(
-        self, state: State, A: Tensor, b: Tensor, box: Tensor, steps: int, deadline: Deadline
+        self,
+        state: State,
+        A: Tensor,
+        b: Tensor,
+        box: Tensor,
+        steps: int,
+        deadline: Deadline,
+        settings: LineSettings | None = None,
     ) -> Optimised:
         """Lower bounds of A y − b (R,) over each row's box (R,), with lines of every operator of its own."""
         start, const = margin_rows(self.graph, state, A, b)
         part, fast = in_type(torch.float32, self.graph, state)
-        return optimise((self.graph, part), (state, fast), start, const, box, steps, deadline)
+        return optimise(
+            (self.graph, part), (state, fast), start, const, box, steps, deadline, settings=settings
+        )
 
     def rows_optimised(self, graph: Graph) -> int:
         """Elements of which both ends are optimised at once: each row has lines of its own, of which about a

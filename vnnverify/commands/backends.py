@@ -38,7 +38,8 @@ def _describe(plugins: Plugins, name: str) -> None:
     click.echo(f"{name}: {info.summary}")
     click.echo(f"guarantee: {info.guarantee}; plugin: {plugins.providers[name]}")
     types = typing.get_type_hints(kind.options_type)
-    for field in dataclasses.fields(kind.options_type):
+    fields = dataclasses.fields(kind.options_type)
+    for field in sorted(fields, key=lambda field: bool(field.metadata.get("advanced"))):
         kind_name = getattr(types[field.name], "__name__", str(types[field.name]))
         help_text = field.metadata.get("help", "")  # a plain dataclass field has none
         click.echo(f"  -o {field.name}={field.default!s:<10} {kind_name:<6} {help_text}".rstrip())

@@ -129,11 +129,13 @@ def load_backends(
     loaded: dict[str, Backend[Any]] = {}
     used: set[str] = set()
     known: set[str] = set()
+    plain: set[str] = set()
     for name in dict.fromkeys(names):
         try:
             kind = plugins.backend_class(name)
-            fields = {f.name for f in dataclasses.fields(kind.options_type)}
-            known |= fields | {f"{name}.{field}" for field in fields}
+            fields = {f.name: f for f in dataclasses.fields(kind.options_type)}
+            known |= {key for field in fields for key in (field, f"{name}.{field}")}
+            plain |= {key for key, field in fields.items() if not field.metadata.get("advanced")}
             given: dict[str, str] = {}
             for key, text in ordered:
                 owner, _, short = key.rpartition(".")
@@ -147,7 +149,7 @@ def load_backends(
             logger.warning("%s; going on without it", error)
     unused = sorted(set(options) - used)
     if unused:
-        names_known = ", ".join(sorted(key for key in known if "." not in key)) or "none"
+        names_known = ", ".join(sorted(plain)) or "none"
         meant = did_you_mean(unused[0], known)
         raise OptionError(
             f"unknown option {unused[0]!r}{meant}; options of {', '.join(loaded) or 'nobody'}: {names_known}"

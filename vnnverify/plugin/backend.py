@@ -15,11 +15,9 @@ import torch
 from torch import Tensor
 
 from vnnverify.deadline import Deadline
-from vnnverify.errors import OptionError
+from vnnverify.plugin.options import parsed
 from vnnverify.query import Clause, Query
 from vnnverify.sharing import Parcel, Team
-from vnnverify.sizes import MIB, parse_size
-from vnnverify.suggestion import did_you_mean
 from vnnverify.verdict import Guarantee, Support, Verdict
 
 __all__ = [
@@ -28,26 +26,7 @@ __all__ = [
     "Context",
     "NoOptions",
     "Outcome",
-    "option",
 ]
-
-
-def option(
-    default: Any,
-    *,
-    help: str,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: tuple[str, ...] | None = None,
-    mebibytes: bool = False,
-) -> Any:
-    """A field of an options dataclass: `samples: int = option(64, help="…", minimum=1)`.
-
-    int, float, str and bool fields can be set from the command line with `-o name=value`. An int field of
-    `mebibytes` may be given with another unit there, as in `-o memory=4GiB`.
-    """
-    meta = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "mebibytes": mebibytes}
-    return field(default=default, metadata=meta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,49 +135,7 @@ class Backend(ABC, Generic[O]):
         Raises:
             OptionError: an unknown key, or a value of the wrong type or out of range.
         """
-        fields = {f.name: f for f in dataclasses.fields(cls.options_type)}
-        types = typing.get_type_hints(cls.options_type)
-        values: dict[str, Any] = {}
-        for key, text in given.items():
-            if key not in fields:
-                known = ", ".join(sorted(fields)) or "none"
-                meant = did_you_mean(key, fields)
-                raise OptionError(f"unknown option {key!r}{meant}; this backend has: {known}")
-            values[key] = _parse_value(key, text, types[key], fields[key].metadata)
-        return cls.options_type(**values)
-
-
-_WORDS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
-
-
-def _parse_value(key: str, text: str, kind: type, meta: Mapping[str, Any]) -> Any:
-    if kind not in (bool, int, float, str):
-        raise OptionError(f"option {key}: cannot be given as text, only by a program")
-    sized = meta.get("mebibytes", False) and not text.strip().isdecimal()
-    try:
-        if sized:
-            value: Any = parse_size(text) // MIB
-        else:
-            value = _WORDS[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError):
-        wanted = "a number of MiB or a size, as in 4GiB" if sized else kind.__name__
-        raise OptionError(f"option {key}={text!r}: expected {wanted}") from None
-    if meta.get("minimum") is not None and not value >= meta["minimum"]:
-        raise OptionError(f"option {key}={text}: must be at least {meta['minimum']}")
-    if meta.get("maximum") is not None and not value <= meta["maximum"]:
-        raise OptionError(f"option {key}={text}: must be at most {meta['maximum']}")
-    if meta.get("choices") and value not in meta["choices"]:
-        raise OptionError(f"option {key}={text}: choose one of {', '.join(meta['choices'])}")
-    return value
+        return parsed(cls.options_type, given)
 
 
 class ClauseBackend(Backend[O]):

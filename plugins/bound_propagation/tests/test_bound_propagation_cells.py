@@ -8,12 +8,10 @@ import pytest
 import torch
 from scipy.optimize import linprog
 from torch import Tensor
-from vnnverify_bound_propagation.backends.bound_propagation import (
-    BoundPropagation,
-    BoundPropagationOptions,
-)
+from vnnverify_bound_propagation.backends.bound_propagation import BoundPropagation
 from vnnverify_bound_propagation.one_hidden_layer.cells import Cells, ascend, certify, tighten
 from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges, has_one_hidden_layer
+from vnnverify_bound_propagation.schedule.settings import Settings
 
 from vnnverify import Box, Clause, Deadline, Polytope, Query, Verdict
 from vnnverify.bounds.propagation import Propagator
@@ -109,7 +107,7 @@ def test_no_unsafe_sample_is_below_a_bound_or_cut_off(dtype: torch.dtype, steps:
     for seed in range(4):
         _, hinges, x, margin, _ = prepared(seed)
         cells = cells_of(hinges, 60, seed, dtype)
-        ascend(hinges.to(dtype), cells, steps)
+        ascend(hinges.to(dtype), cells, steps, Settings())
         for _ in range(2):
             within = inside(cells, hinges, x)
             worth = torch.einsum("dp,dkp->dk", cells.weight.double(), margin[cells.goal])
@@ -118,7 +116,7 @@ def test_no_unsafe_sample_is_below_a_bound_or_cut_off(dtype: torch.dtype, steps:
             assert (proof.bound <= least).all()
             unsafe = within & (worth <= 0)
             before = (cells.high - cells.low).sum()
-            empty = tighten(hinges, cells, proof)
+            empty = tighten(hinges, cells, proof, Settings())
             assert not unsafe[empty].any()
             assert (unsafe <= (inside(cells, hinges, x) | empty[:, None])).all()
             shrunk += bool((cells.high - cells.low).sum() < before)
@@ -133,7 +131,7 @@ def test_ascent_reaches_the_linear_program() -> None:
     cells = cells_of(hinges, 3, 0, torch.float64)
     cells.low, cells.high, cells.weight[:] = hinges.low.clone(), hinges.high.clone(), 1
     cells.slope[:] = 0
-    ascend(hinges, cells, 200)
+    ascend(hinges, cells, 200, Settings())
     bound = certify(hinges, cells).bound
     for g in range(3):
         v, low, high = hinges.v[g, 0], hinges.low[g], hinges.high[g]
@@ -160,7 +158,7 @@ def test_exact_answers_on_random_networks(seed: int) -> None:
     query = query_of(net.to_onnx(), clauses)
     truth = exact.reachable(net, clauses)
     slack = exact.slack(net, clauses)
-    found = BoundPropagation(BoundPropagationOptions(split_inputs=0)).verify(query, context(query, 20.0))
+    found = BoundPropagation(Settings(split_inputs=0)).verify(query, context(query, 20.0))
     if slack != 0:
         assert found.verdict is (Verdict.UNSAT if truth is None else Verdict.SAT)
 
@@ -194,7 +192,7 @@ def satisfiability(variables: int, clauses: int, seed: int) -> tuple[Query, bool
 @pytest.mark.parametrize(("clauses", "seed"), [(30, 0), (30, 1), (48, 2), (48, 3), (60, 4)])
 def test_formulas_as_rows_that_hold_together(clauses: int, seed: int) -> None:
     query, truth = satisfiability(8, clauses, seed)
-    found = BoundPropagation(BoundPropagationOptions(split_inputs=0)).verify(query, context(query, 30.0))
+    found = BoundPropagation(Settings(split_inputs=0)).verify(query, context(query, 30.0))
     assert found.verdict is (Verdict.SAT if truth else Verdict.UNSAT), found.reason
 
 

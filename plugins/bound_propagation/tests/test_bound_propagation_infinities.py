@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from vnnverify_bound_propagation.one_hidden_layer.cells import Cells, ascend, certify, tighten
 from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges
+from vnnverify_bound_propagation.schedule.settings import Settings
 
 from vnnverify import Deadline
 from vnnverify.bounds.intermediate.cases import bound_by_cases
@@ -155,13 +156,13 @@ def test_cells_of_strange_proofs_are_not_empty(what: str, value: float) -> None:
         zero[:, :3],
         torch.ones(2, 1).double(),
     )
-    ascend(hinges, cells, 20)
+    ascend(hinges, cells, 20, Settings())
     proof = certify(hinges, cells)
     strange = dataclasses.replace(proof, **{what: torch.full_like(getattr(proof, what), value)})
     x = torch.rand(4000, 3, generator=generator, dtype=torch.float64) * 2 - 1
     margin = torch.relu(x @ W.T) @ v[:, 0].T + x @ a[:, 0].T + c[:, 0]  # (points, 2)
     possible = (margin <= 0).any(dim=0)
     assert bool(possible.all())
-    assert not bool(tighten(hinges, cells, strange).any())
+    assert not bool(tighten(hinges, cells, strange, Settings()).any())
     inside = (x[:, None] >= cells.lower) & (x[:, None] <= cells.upper)  # (points, 2, 3)
     assert bool((inside.all(dim=2) | (margin > 0)).all())

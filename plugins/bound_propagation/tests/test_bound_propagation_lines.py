@@ -6,10 +6,8 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.backends.bound_propagation import (
-    BoundPropagation,
-    BoundPropagationOptions,
-)
+from vnnverify_bound_propagation.backends.bound_propagation import BoundPropagation
+from vnnverify_bound_propagation.schedule.settings import Settings
 
 from vnnverify import Deadline, Verdict
 from vnnverify.bounds.intermediate.refinement import Refinement
@@ -111,7 +109,7 @@ def test_splits_of_curves_prove_what_lines_do_not(op: Elementwise) -> None:
     for limit in (best + 0.7 * (root - best), best - 1e-3):
         clause = Clause(Box(lower, upper), (Polytope.of(least, torch.tensor([-limit])),))
         query = Query(graph, (clause,), Layout((), ()), NeverConfirms())
-        backend = BoundPropagation(BoundPropagationOptions(split_inputs=0))
+        backend = BoundPropagation(Settings(split_inputs=0))
         outcomes.append(backend.verify(query, context(query, limit_of[limit < best])).verdict)
     assert outcomes[0] is Verdict.UNSAT and outcomes[1] is not Verdict.UNSAT
 

@@ -11,7 +11,7 @@ from vnnverify import Deadline
 from vnnverify.bounds import backward
 from vnnverify.bounds.backward import patches
 from vnnverify.bounds.intermediate.refinement import Refinement
-from vnnverify.bounds.optimise.row_slopes import RowSlopes, ascend, best_cases
+from vnnverify.bounds.optimise.row_slopes import RowSlopes, best_cases, best_slopes
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
 from vnnverify.ir import Graph, Node, Op, Value
@@ -87,7 +87,7 @@ def test_one_relu_reaches_the_best_slope() -> None:
         )
 
     assert float(bound(RowSlopes()).lower) == pytest.approx(-0.75)  # slope 1: (1 − 1/4)·(−1)
-    slopes, _ = ascend(bound, 60, NEVER)
+    slopes, _ = best_slopes(bound, 60, NEVER)
     assert float(bound(slopes).lower) == pytest.approx(0.0, abs=0.02)  # slope 1/4
 
 
@@ -119,7 +119,7 @@ def test_cases_are_exact_where_lines_are_not() -> None:
         const = torch.zeros(count).double()
         return lambda s: backward.lower_bounds(tool.graph, state.with_row_slopes(s), start, rows, const)
 
-    choice, _ = ascend(bound(1), 40, NEVER)
+    choice, _ = best_slopes(bound(1), 40, NEVER)
     assert float(bound(1)(choice).lower) == pytest.approx(-0.5, abs=1e-3)
     cases = best_cases(bound(1), bound(2), choice, 1, 40, NEVER)
     assert cases is not None
@@ -146,7 +146,7 @@ def test_windows_with_chosen_slopes_bound_as_whole_rows_do(dtype: torch.dtype) -
         )
 
     plain = bound(RowSlopes()).lower
-    slopes, last = ascend(bound, 10, NEVER)
+    slopes, last = best_slopes(bound, 10, NEVER)
     found = bound(slopes).lower
     assert last.widest == 9 * 4
     assert bool((found >= plain).all()) and float((found - plain).max()) > 1e-2

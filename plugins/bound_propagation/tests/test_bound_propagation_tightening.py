@@ -8,7 +8,8 @@ import dataclasses
 import pytest
 import torch
 from torch import Tensor
-from vnnverify_bound_propagation.branching.relu import DualBounder, Goal
+from vnnverify_bound_propagation.branching.relu import DualBounder
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope
 from vnnverify_bound_propagation.branching.tightened import TighteningBounder
 
 from vnnverify import Context, Deadline, Polytope
@@ -137,7 +138,7 @@ def bounder(seed: int, offset: float, ctx: Context) -> TighteningBounder:
     for k in range(3):
         row = torch.zeros(1, 3, dtype=torch.float64)
         row[0, k] = 1
-        goals.append(Goal(k, 0, Polytope.of(row, least[k : k + 1] - offset)))
+        goals.append(UnsafePolytope(k, 0, Polytope.of(row, least[k : k + 1] - offset)))
     plain = DualBounder(tool, state, goals, ctx, dtype=torch.float32, steps=10)
     return TighteningBounder.over(plain, tool, state, splits=1, memory=1 << 20)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vnnverify.bounds.intermediate.cases import bound_by_cases, case_bytes
 from vnnverify.bounds.intermediate.pruning import without_dead
+from vnnverify.bounds.intermediate.settings import RefinementSettings
 from vnnverify.bounds.intervals import uncross
 from vnnverify.bounds.optimise.dual import Dual
 from vnnverify.bounds.propagation import Propagator
@@ -29,6 +30,7 @@ def refine_by_dual(
     steps: int,
     splits: int,
     deadline: Deadline,
+    settings: RefinementSettings,
 ) -> None:
     """Bounds of a value with slopes optimised for each end, by cases where they are open still. In place.
 
@@ -37,10 +39,10 @@ def refine_by_dual(
         steps: gradient steps for each bound.
         splits: a bound has 2^splits cases at most.
     """
-    exact = Dual(*without_dead(tool.plan.below[value], state))
+    exact = Dual(*without_dead(tool.plan.below[value], state), settings)
     if exact.size == 0:
         return
-    fast = Dual(*in_type(torch.float32, exact.graph, exact.root))
+    fast = Dual(*in_type(torch.float32, exact.graph, exact.root), settings)
     lower, upper = (flat(end).clone() for end in state.interval[value])
     box, element = open_of(lower, upper).nonzero(as_tuple=True)
     if not box.numel():
@@ -60,7 +62,7 @@ def refine_by_dual(
         sign[b.numel() // 2 :] = -1.0
         unit[torch.arange(b.numel(), device=b.device), 0, e] = sign
         problems = fast.problems(b, unit, unit.new_zeros(b.numel(), 1))
-        found, _ = bound_by_cases(fast, exact, problems, steps, splits, at_once, deadline)
+        found, _ = bound_by_cases(fast, exact, problems, steps, splits, at_once, deadline, settings)
         below, above = found.chunk(2)
         lower[part] = torch.fmax(lower[part], below)
         upper[part] = torch.fmin(upper[part], -above)

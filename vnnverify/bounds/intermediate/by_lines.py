@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.bounds.optimise.lines import optimise
+from vnnverify.bounds.optimise.settings import LineSettings
 from vnnverify.bounds.state import State, in_type
 from vnnverify.deadline import Deadline
 from vnnverify.ir import Graph, Value
@@ -23,6 +24,7 @@ def optimise_ends(
     at_once: int,
     steps: int,
     deadline: Deadline,
+    settings: LineSettings | None = None,
 ) -> None:
     """Bounds of some elements of a value, with lines of every operator optimised for each end.
 
@@ -49,6 +51,8 @@ def optimise_ends(
         unit[torch.arange(2 * count, device=b.device), e.repeat(2)] = sign
         rows = {value: unit.reshape(-1, *value.shape)}
         const = torch.zeros_like(sign)
-        found = optimise((graph, part), (state, fast), rows, const, b.repeat(2), steps, deadline).lower
+        found = optimise(
+            (graph, part), (state, fast), rows, const, b.repeat(2), steps, deadline, settings=settings
+        ).lower
         lower[b, e] = torch.fmax(lower[b, e], found[:count])
         upper[b, e] = torch.fmin(upper[b, e], -found[count:])

@@ -11,7 +11,8 @@ from torch import Tensor
 from vnnverify.bounds import backward
 from vnnverify.bounds.backward.units import Ends, unit_bounds
 from vnnverify.bounds.intervals import uncross
-from vnnverify.bounds.optimise.row_slopes import RowSlopes, ascend, best_cases
+from vnnverify.bounds.optimise.row_slopes import RowSlopes, best_cases, best_slopes
+from vnnverify.bounds.optimise.settings import RowSlopeSettings
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State, in_type
 from vnnverify.deadline import Deadline
@@ -31,6 +32,7 @@ def refine_by_row_slopes(
     steps: int,
     splits: int,
     deadline: Deadline,
+    settings: RowSlopeSettings,
 ) -> None:
     """Bounds of a value with slopes of ReLUs that each row chooses for itself, and the least of its cases;
     the end nearer to zero first. In place.
@@ -51,12 +53,12 @@ def refine_by_row_slopes(
 
     def bounds_of(rows: Ends) -> tuple[Tensor, int]:
         """Lower bounds of these rows, and the numbers that one of them had at most."""
-        choice, last = ascend(rough(rows), steps, deadline)
+        choice, last = best_slopes(rough(rows), steps, deadline, settings)
         found = unit_bounds(graph, value, proof.with_row_slopes(choice), rows).lower
         if splits and not deadline.expired:
             box, element, sign = (r.repeat_interleave(1 << splits) for r in rows)
             cases = box, element, sign
-            chosen = best_cases(rough(rows), rough(cases), choice, splits, steps, deadline)
+            chosen = best_cases(rough(rows), rough(cases), choice, splits, steps, deadline, settings)
             if chosen is not None:
                 each = unit_bounds(graph, value, proof.with_row_slopes(chosen), cases).lower
                 found = torch.fmax(found, each.reshape(len(found), -1).amin(dim=1))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.intermediate.settings import RefinementSettings
 from vnnverify.bounds.optimise.dual import Dual
 from vnnverify.bounds.optimise.splits import best_splits
 from vnnverify.bounds.optimise.subproblems import DualSolution, Subproblems
@@ -15,10 +16,6 @@ from vnnverify.deadline import Deadline
 
 __all__ = ["bound_by_cases", "case_bytes"]
 
-CASE_STEPS = 4
-"""Gradient steps for a case, which starts where the one it was cut from ended."""
-WORST = 0.3
-"""This part of a row's cases, those with the lowest bounds, is split at once."""
 COPIES = 14
 """Numbers that a case takes for each open element: while cases are joined there are two of each."""
 
@@ -29,7 +26,14 @@ def case_bytes(dual: Dual, splits: int) -> int:
 
 
 def bound_by_cases(
-    fast: Dual, exact: Dual, problems: Subproblems, steps: int, splits: int, at_once: int, deadline: Deadline
+    fast: Dual,
+    exact: Dual,
+    problems: Subproblems,
+    steps: int,
+    splits: int,
+    at_once: int,
+    deadline: Deadline,
+    settings: RefinementSettings | None = None,
 ) -> tuple[Tensor, DualSolution]:
     """Certified bounds (D,) of sub-problems in the type of `exact`: each the best of its own bound and, where
     that is not positive, the least bound of its cases by the signs of open elements. Their parameters are
@@ -48,7 +52,15 @@ def bound_by_cases(
     open_ = (~(found > 0)).nonzero()[:, 0]
     if not splits or deadline.expired or not open_.numel():
         return found, ascent
-    cases = _Cases(fast, exact, problems.take(open_), ascent.take(open_), at_once, deadline)
+    cases = _Cases(
+        fast,
+        exact,
+        problems.take(open_),
+        ascent.take(open_),
+        at_once,
+        deadline,
+        settings or RefinementSettings(),
+    )
     while not deadline.expired and cases.split(1 << splits):
         pass
     found[open_] = torch.fmax(found[open_], cases.least())
@@ -70,9 +82,10 @@ class _Cases:
         ascent: DualSolution,
         at_once: int,
         deadline: Deadline,
+        settings: RefinementSettings,
     ) -> None:
         self.fast, self.exact, self.roots = fast, exact, roots
-        self.at_once, self.deadline = at_once, deadline
+        self.at_once, self.deadline, self.settings = at_once, deadline, settings
         self.row = torch.arange(len(roots), device=roots.box.device)  # (N,) of each open case
         self.columns = {name: getattr(roots, name) for name in Subproblems.PARAMETERS}  # (N, …) each
         self.columns |= {"bound": ascent.bound, "coefficient": ascent.coefficient}
@@ -91,7 +104,7 @@ class _Cases:
         kept = [(self.row[~worst], {name: t[~worst] for name, t in self.columns.items()})]
         for index in _parts(worst & able, self.at_once // 2):
             children = self._children(index)
-            ascent = self.fast.ascend(children, CASE_STEPS, self.deadline)
+            ascent = self.fast.ascend(children, self.settings.case_steps, self.deadline)
             kept.append(self._open(self.row[index].repeat_interleave(2), children, ascent))
         for index in _parts(worst & ~able, self.at_once):
             leaves = self._problems(index)
@@ -129,7 +142,7 @@ class _Cases:
         rank[order] = torch.arange(len(order), device=order.device) - first[self.row[order]]
         ended = torch.zeros(R, dtype=torch.bool, device=order.device)
         ended[self.row[(rank == 0) & final]] = True
-        number = torch.minimum((WORST * count).ceil(), most - count)
+        number = torch.minimum((self.settings.case_worst * count).ceil(), most - count)
         chosen: Tensor = (rank < number[self.row]) & ~final & ~ended[self.row]
         return chosen
 
@@ -141,7 +154,7 @@ class _Cases:
 
     def _children(self, index: Tensor) -> Subproblems:
         parents = self._problems(index)
-        element, worth = best_splits(parents, self.columns["coefficient"][index], 1)
+        element, worth = best_splits(parents, self.columns["coefficient"][index], 1, None, self.settings)
         return parents.halves(element[:, 0], worth[:, 0])
 
     def _close(self, cases: Subproblems, row: Tensor) -> None:

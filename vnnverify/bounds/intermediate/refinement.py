@@ -20,6 +20,7 @@ from vnnverify.bounds.intermediate.by_dual import refine_by_dual
 from vnnverify.bounds.intermediate.by_lines import optimise_ends
 from vnnverify.bounds.intermediate.by_row_slopes import refine_by_row_slopes
 from vnnverify.bounds.intermediate.cost import Margins, costliest, relaxation_costs
+from vnnverify.bounds.intermediate.settings import RefinementSettings
 from vnnverify.bounds.intervals import uncross
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
@@ -30,16 +31,6 @@ from vnnverify.ops.piecewise import Relu
 
 __all__ = ["Refinement"]
 
-NARROW = 4
-"""How many times as many numbers as a patch the largest value must have for patches to be taken."""
-STEP_COST = 3
-"""How many times as long a gradient step of row slopes takes as a bound."""
-NEARLY_ALL = 0.95
-"""Only neurons are bettered that cost the margins this part of what all neurons of their layer do."""
-MANY_STEPS, QUICK = 8, 0.15
-"""Gradient steps after which slopes hardly change, and the part of the time left that a value may take for
-them."""
-
 
 class Refinement:
     """Betters what a state knows.
@@ -48,10 +39,18 @@ class Refinement:
         tool: what has bounded the state.
         state: bounds of every value; they are bettered in place.
         margins: what the bounds are for. None: for the outputs as such.
+        settings: None: the defaults.
     """
 
-    def __init__(self, tool: Propagator, state: State, margins: Margins | None = None) -> None:
+    def __init__(
+        self,
+        tool: Propagator,
+        state: State,
+        margins: Margins | None = None,
+        settings: RefinementSettings | None = None,
+    ) -> None:
         self.tool, self.state = tool, state
+        self.settings = settings or RefinementSettings()
         self.margins = margins
         self.needed, self.costs = tool.influence, dict[Value, Tensor]()
 
@@ -89,14 +88,17 @@ class Refinement:
             if value not in tool.plan.refine or deadline.expired or not self._worthwhile(value):
                 continue
             narrow = self._narrow(value) and (not splits or not tool.only_relus)
-            if narrow and self._expected(value) * (1 << splits) <= QUICK * deadline.remaining():
-                self._by_row_slopes(value, max(steps, MANY_STEPS), splits, deadline)
+            if (
+                narrow
+                and self._expected(value) * (1 << splits) <= self.settings.patch_share * deadline.remaining()
+            ):
+                self._by_row_slopes(value, max(steps, self.settings.patch_steps), splits, deadline)
             elif not steps:
                 continue
             elif narrow:
                 self._by_row_slopes(value, steps, 0, deadline)
             elif tool.only_relus:
-                refine_by_dual(tool, state, value, partial(self._open, value), steps, splits, deadline)
+                self._by_dual(value, steps, splits, deadline)
             else:
                 self._by_lines(value, steps, deadline)
             bettered = True
@@ -119,11 +121,15 @@ class Refinement:
         return self.tool.open_elements(value, lower, upper, self.needed)
 
     def _costliest(self, value: Value, lower: Tensor, upper: Tensor) -> Tensor:
-        return costliest(self.costs.get(value), self._open(value, lower, upper), NEARLY_ALL)
+        return costliest(self.costs.get(value), self._open(value, lower, upper), self.settings.costly_part)
 
     def _by_row_slopes(self, value: Value, steps: int, splits: int, deadline: Deadline) -> None:
         open_of = partial(self._costliest, value)
-        refine_by_row_slopes(self.tool, self.state, value, open_of, steps, splits, deadline)
+        refine_by_row_slopes(self.tool, self.state, value, open_of, steps, splits, deadline, self.settings)
+
+    def _by_dual(self, value: Value, steps: int, splits: int, deadline: Deadline) -> None:
+        open_of = partial(self._open, value)
+        refine_by_dual(self.tool, self.state, value, open_of, steps, splits, deadline, self.settings)
 
     def _by_lines(self, value: Value, steps: int, deadline: Deadline) -> None:
         tool, state = self.tool, self.state
@@ -131,9 +137,8 @@ class Refinement:
         lower, upper = (flat(end).clone() for end in state.interval[value])
         open_ = self._open(value, lower, upper)
         with contextlib.suppress(OutOfTime):  # what was found by then is kept
-            optimise_ends(
-                graph, value, state, (lower, upper), open_, tool.rows_optimised(graph), steps, deadline
-            )
+            at_once = tool.rows_optimised(graph)
+            optimise_ends(graph, value, state, (lower, upper), open_, at_once, steps, deadline, self.settings)
         shape = state.interval[value][0].shape
         state.interval[value] = uncross(lower.reshape(shape), upper.reshape(shape))
 
@@ -148,7 +153,7 @@ class Refinement:
             return 0.0
         lower, upper = (flat(end) for end in self.state.interval[value])
         count = 2 * int(self._costliest(value, lower, upper).sum())
-        return pace.seconds * count * (1 + STEP_COST * MANY_STEPS)
+        return pace.seconds * count * (1 + self.settings.patch_step_cost * self.settings.patch_steps)
 
     def _narrow(self, value: Value) -> bool:
         """Whether rows over a value are patches all the way down, through ReLUs alone."""
@@ -156,4 +161,4 @@ class Refinement:
         if pace is None or not all(isinstance(node.op, Affine | Relu) for node in graph.nodes):
             return False
         largest = max(node.output.size for node in graph.nodes)
-        return NARROW * pace.widest <= largest
+        return self.settings.patch_factor * pace.widest <= largest

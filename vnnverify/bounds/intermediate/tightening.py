@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vnnverify.bounds.intermediate.cases import bound_by_cases
 from vnnverify.bounds.intermediate.sensitivity import InnerRows, Sensitivity
+from vnnverify.bounds.intermediate.settings import RefinementSettings
 from vnnverify.bounds.optimise.dual import Dual
 from vnnverify.bounds.optimise.subproblems import Subproblems
 from vnnverify.bounds.threads import in_threads, worthwhile_threads
@@ -21,9 +22,6 @@ from vnnverify.ir import Node
 from vnnverify.numerics import lower_as, upper_as
 
 __all__ = ["Tightening"]
-
-STEPS = 10
-"""Gradient steps for an inner bound."""
 
 
 class Tightening:
@@ -36,8 +34,11 @@ class Tightening:
         at_once: rows of one ascent.
     """
 
-    def __init__(self, fast: Dual, exact: Dual, reach: Tensor, at_once: int) -> None:
+    def __init__(
+        self, fast: Dual, exact: Dual, reach: Tensor, at_once: int, settings: RefinementSettings | None = None
+    ) -> None:
         self.fast, self.exact, self.reach, self.at_once = fast, exact, reach, at_once
+        self.settings = settings or RefinementSettings()
 
     def run(
         self,
@@ -104,7 +105,10 @@ class Tightening:
             element = unit.columns[column - unit.part.start]
             inner = _inner_problems(problems, p, element, sign, limits, value.size)
             inner.scale = (problems.upper[p, column] - problems.lower[p, column]) / spread[p]
-            lows[k], ascent = bound_by_cases(fast, exact, inner, STEPS, splits, self.at_once, deadline)
+            steps, settings = self.settings.tightening_steps, self.settings
+            lows[k], ascent = bound_by_cases(
+                fast, exact, inner, steps, splits, self.at_once, deadline, settings
+            )
             rows[k] = InnerRows(p, column, sign, Sensitivity.direct(inner, ascent))
 
         in_threads(work, range(len(parts)), at_most=None if spread.device.type == "cpu" else 1)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vnnverify.bounds.backward.margins import margin_rows
 from vnnverify.bounds.backward.rows import Linear
+from vnnverify.bounds.intermediate.by_lines import optimise_ends
 from vnnverify.bounds.intervals import uncross
 from vnnverify.bounds.method import BoundMethod, Bounds, Record, Resources
 from vnnverify.bounds.methods.crown import element_bounds, from_rows, rows_of_pass
@@ -113,21 +114,10 @@ class AlphaCrown(BoundMethod):
     ) -> Interval:
         """The ends (B, *shape) with those of open elements optimised."""
         lower, upper = (flat(end).clone() for end in ends)
-        box, element = flat(open_).nonzero(as_tuple=True)
-        for part in torch.split(
-            torch.arange(box.numel(), device=box.device), _rows_optimised(graph, resources)
-        ):
-            b, e = box[part].repeat(2), element[part].repeat(2)
-            sign = torch.ones_like(lower[b, e])
-            sign[part.numel() :] = -1.0
-            unit = lower.new_zeros(b.numel(), value.size)
-            unit[torch.arange(b.numel(), device=b.device), e] = sign
-            begun = {value: unit.reshape(-1, *value.shape)}
-            linear, _ = self._ascend(graph, state, begun, torch.zeros_like(sign), b, resources.deadline)
-            below, above = linear.lower.chunk(2)
-            at = box[part], element[part]
-            lower[at] = torch.fmax(lower[at], below)
-            upper[at] = torch.fmin(upper[at], -above)
+        at_once = _rows_optimised(graph, resources)
+        optimise_ends(
+            graph, value, state, (lower, upper), flat(open_), at_once, self.steps, resources.deadline
+        )
         return uncross(lower.reshape(ends[0].shape), upper.reshape(ends[1].shape))
 
 

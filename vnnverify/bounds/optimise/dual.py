@@ -24,8 +24,10 @@ from torch import Tensor
 
 from vnnverify.bounds import backward
 from vnnverify.bounds.backward.margins import output_rows
-from vnnverify.bounds.optimise.dual_pass import RATE, DualWork, OpenRelus
+from vnnverify.bounds.optimise.ascent import ascend
+from vnnverify.bounds.optimise.dual_pass import DualWork, OpenRelus
 from vnnverify.bounds.optimise.lines import each_box
+from vnnverify.bounds.optimise.settings import DualSettings
 from vnnverify.bounds.optimise.subproblems import DualSolution, Subproblems
 from vnnverify.bounds.rounding import line_error
 from vnnverify.bounds.state import State
@@ -37,11 +39,6 @@ from vnnverify.ops.piecewise import Relu
 
 __all__ = ["Dual"]
 
-DECAY = 0.9
-"""What remains of every step size after one step."""
-LEAF_STEPS, LEAF_DECAY = 300, 0.985
-"""Gradient steps where every sign is settled, and how slowly their size falls."""
-
 
 class Dual:
     """Bounds rows over the outputs of `graph` for sub-problems of the boxes of `root`.
@@ -49,11 +46,13 @@ class Dual:
     Args:
         graph: prepared; its outputs are the targets of the rows.
         root: bounds and lines of every nonlinear node below the targets.
+        settings: of the ascent. None: the defaults.
     """
 
-    def __init__(self, graph: Graph, root: State) -> None:
+    def __init__(self, graph: Graph, root: State, settings: DualSettings | None = None) -> None:
         self.graph = graph
         self.root = root
+        self.settings = settings or DualSettings()
         self.units: dict[Node, OpenRelus] = {}
         start = 0
         lowers, uppers, alphas = [], [], []
@@ -90,36 +89,30 @@ class Dual:
         return Subproblems(box, rows, offset, *ends, self.alpha[box], zero, weight)
 
     def ascend(
-        self, problems: Subproblems, steps: int, deadline: Deadline, *, decay: float = DECAY
+        self, problems: Subproblems, steps: int, deadline: Deadline, *, decay: float | None = None
     ) -> DualSolution:
-        """Improve the parameters of all sub-problems in place; stops when every bound is positive.
+        """Improve the parameters of all subproblems in place; stops when every bound is positive.
 
-        `steps` counts gradient steps; with 0 the given parameters are evaluated.
+        Args:
+            steps: gradient steps; with 0 the given parameters are evaluated.
+            decay: what remains of a step size after a step. None: as the settings have it.
         """
-        work = self._work(problems)
-        found = work.backward()
-        best = DualSolution(found.bound, found.point, *work.forward(found))
-        kept = [problems.alpha, problems.beta, problems.weight]
-        for step in range(steps):
-            if deadline.expired or (problems.scale is None and bool((best.bound > 0).all())):
-                break
-            work.step(RATE * decay**step)
-            found = work.backward()
-            now = DualSolution(found.bound, found.point, *work.forward(found))
-            parameters = (problems.alpha, problems.beta, problems.weight)
-            better = now.bound > best.bound
-            if bool(better.all()):
-                best, kept = now, list(parameters)
-                continue
-            index = better.nonzero()[:, 0]
-            best.put(index, now.take(index))
-            kept = [_with_rows(old, index, new) for old, new in zip(kept, parameters, strict=True)]
-        problems.alpha, problems.beta, problems.weight = kept
-        return best
+        settings = self.settings
+        best = ascend(
+            self._work(problems),
+            steps,
+            deadline,
+            rate=settings.dual_rate,
+            decay=settings.dual_decay if decay is None else decay,
+            until_proved=problems.scale is None,
+        )
+        problems.alpha, problems.beta, problems.weight, *solution = best.columns
+        return DualSolution(best.lower, *solution)
 
     def settle(self, problems: Subproblems, deadline: Deadline) -> DualSolution:
         """As `ascend`, where every sign is settled: a linear program, worth solving well."""
-        return self.ascend(problems, LEAF_STEPS, deadline, decay=LEAF_DECAY)
+        settings = self.settings
+        return self.ascend(problems, settings.dual_leaf_steps, deadline, decay=settings.dual_leaf_decay)
 
     def evaluate(self, problems: Subproblems) -> Tensor:
         """The bound of each sub-problem at its parameters, in plain arithmetic: (D,)."""
@@ -144,7 +137,7 @@ class Dual:
         )
 
     def _work(self, problems: Subproblems) -> DualWork:
-        return DualWork(self.graph, self.root, self.units, problems)
+        return DualWork(self.graph, self.root, self.units, problems, self.settings)
 
     def _certified_lines(self, unit: OpenRelus, problems: Subproblems, state: State) -> None:
         """The lines of one ReLU node for each sub-problem: the root's, anew for the open elements. An error
@@ -174,7 +167,3 @@ class Dual:
         beta = problems.beta[:, unit.part]
         if bool((beta != 0).any()):
             state.multiplier[unit.node] = whole(torch.zeros_like(ends[0]), beta)
-
-
-def _with_rows(old: Tensor, index: Tensor, new: Tensor) -> Tensor:
-    return old.index_copy(0, index, new[index])

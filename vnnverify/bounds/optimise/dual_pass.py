@@ -17,6 +17,7 @@ from vnnverify.bounds import backward
 from vnnverify.bounds.backward.margins import output_rows
 from vnnverify.bounds.optimise.adam import direction
 from vnnverify.bounds.optimise.lines import each_box
+from vnnverify.bounds.optimise.settings import DualSettings
 from vnnverify.bounds.optimise.simplex import onto_simplex
 from vnnverify.bounds.optimise.subproblems import Subproblems
 from vnnverify.bounds.state import State
@@ -24,14 +25,6 @@ from vnnverify.ir import Elementwise, Graph, Node, flat
 from vnnverify.ops.bilinear import Mul
 
 __all__ = ["DualWork", "OpenRelus"]
-
-RATE = 0.5
-"""Step size of slopes."""
-BETA_RATE, OPEN_RATE = 0.1, 0.001
-"""Step sizes of multipliers, relative to the largest coefficient of their layer: where the sign is settled
-by a split, and where it is open."""
-WEIGHT_RATE = 0.5
-"""Step size of multipliers of the unsafe rows, relative to `Subproblems.scale`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,10 +66,17 @@ class BackwardPass:
 class DualWork:
     """Parameters on the way, and what one batch of sub-problems needs in every pass."""
 
+    in_place = False
+
     def __init__(
-        self, graph: Graph, root: State, units: Mapping[Node, OpenRelus], problems: Subproblems
+        self,
+        graph: Graph,
+        root: State,
+        units: Mapping[Node, OpenRelus],
+        problems: Subproblems,
+        settings: DualSettings,
     ) -> None:
-        self.graph, self.problems = graph, problems
+        self.graph, self.problems, self.settings = graph, problems, settings
         self.state = each_box(root, problems.box)
         self.lower, self.upper = self.state.lower, self.state.upper
         self.open = (problems.lower < 0) & (problems.upper > 0)
@@ -99,11 +99,23 @@ class DualWork:
         self.beta_first = torch.zeros_like(problems.beta)
         self.beta_second = torch.zeros_like(problems.beta)
         self.beta_scale = torch.zeros_like(problems.beta)
-        self.beta_rate = torch.where(self.open, OPEN_RATE, BETA_RATE)
+        self.beta_rate = torch.where(self.open, settings.dual_open_rate, settings.dual_beta_rate)
         self.margins: Tensor | None = None
         self.weight_first = torch.zeros_like(problems.weight)
         self.weight_second = torch.zeros_like(problems.weight)
         self.steps = 0
+        self.solution: tuple[Tensor, ...] = ()
+
+    def evaluate(self) -> Tensor:
+        """The bounds (D,) at the current parameters; fills the gradients."""
+        found = self.backward()
+        self.solution = found.point, *self.forward(found)
+        return found.bound
+
+    def columns(self) -> tuple[Tensor, ...]:
+        """Slopes, multipliers and weights, then what a `DualSolution` holds beside the bound."""
+        p = self.problems
+        return p.alpha, p.beta, p.weight, *self.solution
 
     def backward(self) -> BackwardPass:
         """One pass of plain arithmetic at the current parameters."""
@@ -225,23 +237,25 @@ class DualWork:
             self.margins = torch.einsum("dpm,dm->dp", p.rows, y) - p.offset
         return coefficient, value_at
 
-    def step(self, rate: float) -> None:
+    def step(self, rate: float) -> bool:
         """One step of projected Adam on slopes and multipliers; of the simplex on weights."""
-        p = self.problems
+        p, settings = self.problems, self.settings
         self.steps += 1
         move = direction(self.first, self.second, self.gradient, self.steps)
         p.alpha = (p.alpha + rate * move).clamp_(0, 1)
         move = direction(self.beta_first, self.beta_second, self.beta_gradient, self.steps)
-        beta = torch.addcmul(p.beta, self.beta_rate * self.beta_scale, move, value=rate / RATE)
+        beta = torch.addcmul(p.beta, self.beta_rate * self.beta_scale, move, value=rate / settings.dual_rate)
         p.beta = beta * (beta * p.beta >= 0)  # another constraint begins at zero
         if self.margins is not None and p.scale is None:
             size = self.margins.abs().amax(dim=1, keepdim=True).clamp(min=1e-20)
             p.weight = onto_simplex(p.weight + rate * self.margins / size)
         elif self.margins is not None and p.scale is not None:
             move = direction(self.weight_first, self.weight_second, self.margins, self.steps)
-            weight = (p.weight + rate / RATE * WEIGHT_RATE * p.scale[:, None] * move).clamp(min=0)
+            size = rate / settings.dual_rate * settings.dual_weight_rate * p.scale[:, None]
+            weight = (p.weight + size * move).clamp(min=0)
             weight[:, 0] = 1
             p.weight = weight
+        return True
 
 
 def _positive(t: Tensor) -> Tensor:

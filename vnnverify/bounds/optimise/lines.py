@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from vnnverify.bounds import backward
-from vnnverify.bounds.optimise.adam import Adam
+from vnnverify.bounds.optimise.ascent import Differentiated, ascend
+from vnnverify.bounds.optimise.settings import LineSettings
 from vnnverify.bounds.state import State
 from vnnverify.deadline import Deadline
 from vnnverify.domains import relaxation
@@ -30,12 +31,6 @@ from vnnverify.ir import Elementwise, Graph, Node, Value
 from vnnverify.ops.bilinear import Mul
 
 __all__ = ["Optimised", "Splits", "each_box", "optimise"]
-
-MOST = 4.0
-"""Largest multiplier of a split, relative to the largest coefficient of its row."""
-RATE, DECAY = 0.5, 0.85
-"""Step size of slopes, relative to half the range that is worth looking at, and what remains of it after a
-step."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,14 +132,13 @@ class _Choice:
 class _Multiplier:
     """The multipliers of one node's splits, in units of the largest coefficient of its row."""
 
-    domain = (0.0, MOST)
-
-    def __init__(self, node: Node, splits: Splits, coefficients: Tensor) -> None:
+    def __init__(self, node: Node, splits: Splits, coefficients: Tensor, most: float) -> None:
         self.node = node
         axes = tuple(range(1, coefficients.dim()))
         size = coefficients.abs().amax(dim=axes, keepdim=True).clamp(min=1e-30)
         self.unit = splits.side.to(size.dtype) * size
-        start = (splits.multiplier.abs().to(size.dtype) / size).clamp(max=MOST)
+        start = (splits.multiplier.abs().to(size.dtype) / size).clamp(max=most)
+        self.domain = (0.0, most)
         self.worth = torch.where(splits.side != 0, start, 0.0).requires_grad_()
 
     @property
@@ -213,6 +207,7 @@ def optimise(
     steps: int,
     deadline: Deadline,
     splits: Mapping[Value, Splits] | None = None,
+    settings: LineSettings | None = None,
 ) -> Optimised:
     """Lower bounds of Σ_v start[v]·v + const over each row's box.
 
@@ -223,10 +218,12 @@ def optimise(
         const: (R,) in float64.
         box: (R,) the box of each row.
         splits: by the output of the operator; their multipliers are optimised as well.
+        settings: of the ascent. None: the defaults.
 
     Raises:
         OutOfTime: the deadline came before there was a bound.
     """
+    settings = settings or LineSettings()
     exact, fast = graphs
     R = const.numel()
     rows = backward.Rows(R, per_box=1)
@@ -242,34 +239,35 @@ def optimise(
         trace: dict[Node, Tensor] = {}
         backward.lower_bounds(fast, work, rough, rows, const.to(dtype), trace)
         choices += [
-            _Multiplier(n, splits[n.output], trace[n])
+            _Multiplier(n, splits[n.output], trace[n], settings.line_most)
             for n in fast.nodes
             if n.output in splits and n in trace
         ]
     parameters = [p for choice in choices for p in choice.parameters]
-    best = torch.full((R,), -float("inf"), dtype=dtype, device=const.device)
-    kept = [p.detach().clone() for p in parameters]
-    adam = Adam(parameters)
-    for step in range(steps + 1):
-        with torch.enable_grad():
-            for choice in choices:
-                choice.place(work)
-            found = backward.lower_bounds(fast, work, rough, rows, const.to(dtype)).lower
-            total = torch.nan_to_num(found, neginf=0.0).sum()
-        better = found.detach() > best
-        best = torch.where(better, found.detach(), best)
-        for old, new in zip(kept, parameters, strict=True):
-            old[better] = new.detach()[better]
-        deadline.check()
-        if step == steps or not total.requires_grad:
-            break  # done, or no row depends on any line
-        adam.step(torch.autograd.grad(total, parameters, allow_unused=True), RATE * DECAY**step)
-        with torch.no_grad():
-            for choice in choices:
-                for p in choice.parameters:
-                    p.clamp_(*choice.domain)
+
+    def bound() -> Tensor:
+        """The rows' bounds at the current parameters."""
+        for choice in choices:
+            choice.place(work)
+        return backward.lower_bounds(fast, work, rough, rows, const.to(dtype)).lower
+
+    def project() -> None:
+        """Back to what is allowed."""
+        for choice in choices:
+            for p in choice.parameters:
+                p.clamp_(*choice.domain)
+
+    best = ascend(
+        Differentiated(bound, lambda: parameters, project),
+        steps,
+        deadline,
+        rate=settings.line_rate,
+        decay=settings.line_decay,
+        until_proved=False,
+    )
+    deadline.check()
     with torch.no_grad():
-        for old, new in zip(kept, parameters, strict=True):
+        for old, new in zip(best.columns, parameters, strict=True):
             new.copy_(old)
         for choice in choices:
             deadline.check()

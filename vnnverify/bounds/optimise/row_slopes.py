@@ -22,17 +22,13 @@ import torch
 from torch import Tensor
 
 from vnnverify.bounds.backward import Linear
-from vnnverify.bounds.optimise.adam import Adam
+from vnnverify.bounds.optimise.ascent import Differentiated, ascend
+from vnnverify.bounds.optimise.settings import RowSlopeSettings
 from vnnverify.deadline import Deadline
 from vnnverify.ir import Value, flat
 from vnnverify.numerics import subnormals_flushed
 
-__all__ = ["RowSlopes", "ascend", "best_cases"]
-
-RATE, DECAY = 0.5, 0.8
-"""Step size of slopes, and of multipliers in their unit, and what remains of it after a step."""
-MOST = 4.0
-"""Largest multiplier, in units of the coefficient that its ReLU had before it was split."""
+__all__ = ["RowSlopes", "best_cases", "best_slopes"]
 
 Seen = tuple[Tensor, Tensor]
 
@@ -93,17 +89,21 @@ class RowSlopes:
         """What an ascent may change."""
         return [*self.slopes.values(), *(split.worth for split in self.splits.values())]
 
-    def project(self) -> None:
-        """Back to what is allowed."""
+    def project(self, most: float) -> None:
+        """Back to what is allowed: multipliers up to `most` units."""
         for slope in self.slopes.values():
             slope.clamp_(0.0, 1.0)
         for split in self.splits.values():
-            split.worth.clamp_(0.0, MOST)
+            split.worth.clamp_(0.0, most)
 
 
 @subnormals_flushed()
-def ascend(
-    bound: Callable[[RowSlopes], Linear], steps: int, deadline: Deadline, start: RowSlopes | None = None
+def best_slopes(
+    bound: Callable[[RowSlopes], Linear],
+    steps: int,
+    deadline: Deadline,
+    settings: RowSlopeSettings | None = None,
+    start: RowSlopes | None = None,
 ) -> tuple[RowSlopes, Linear]:
     """The choice with which each row's bound was best, and the last bounds.
 
@@ -112,33 +112,20 @@ def ascend(
         steps: most gradient steps. There are fewer once every row's bound is positive.
         start: where to start, with parameters that ask for gradients. None: as the state has it.
     """
-    choice = start or RowSlopes(fixed=False)
-    best: Tensor | None = None
-    kept: list[Tensor] = []
-    adam: Adam | None = None
-    for step in range(steps + 1):
-        with torch.enable_grad():
-            found = bound(choice)
-            total = torch.nan_to_num(found.lower, neginf=0.0).sum()
-        lower, parameters = found.lower.detach(), choice.parameters
-        if best is None:
-            best, kept = lower, [p.detach().clone() for p in parameters]
-        else:
-            better = lower > best
-            best = torch.where(better, lower, best)
-            for old, new in zip(kept, parameters, strict=True):
-                old[better] = new.detach()[better]
-        last = step == steps or not kept or deadline.expired or bool((best > 0).all())
-        if last or not total.requires_grad:
-            break
-        adam = adam or Adam(parameters)
-        adam.step(torch.autograd.grad(total, parameters, allow_unused=True), RATE * DECAY**step)
-        with torch.no_grad():
-            choice.project()
-    slopes = dict(zip(choice.slopes, kept, strict=False))
-    worth = kept[len(slopes) :]
+    choice, steering = start or RowSlopes(fixed=False), settings or RowSlopeSettings()
+    found: list[Linear] = []
+
+    def lower() -> Tensor:
+        """The bounds with the current choice."""
+        found[:] = [bound(choice)]
+        return found[0].lower
+
+    rows = Differentiated(lower, lambda: choice.parameters, lambda: choice.project(steering.row_most))
+    best = ascend(rows, steps, deadline, rate=steering.row_rate, decay=steering.row_decay)
+    slopes = dict(zip(choice.slopes, best.columns, strict=False))
+    worth = best.columns[len(slopes) :]
     splits = {v: Split(s.side, s.unit, w) for (v, s), w in zip(choice.splits.items(), worth, strict=True)}
-    return RowSlopes(slopes, splits), found
+    return RowSlopes(slopes, splits), found[0]
 
 
 def best_cases(
@@ -148,6 +135,7 @@ def best_cases(
     count: int,
     steps: int,
     deadline: Deadline,
+    settings: RowSlopeSettings | None = None,
 ) -> RowSlopes | None:
     """The choices of the 2^count cases of each row, R·2^count rows one after the other; None if there is
     nothing to split. Each row splits the ReLUs whose relaxation costs it most.
@@ -179,4 +167,4 @@ def best_cases(
         worth = torch.zeros_like(each).requires_grad_()
         splits[value] = Split(mine, each.abs(), worth)
         slopes[value] = own[value].repeat_interleave(1 << count, dim=0).requires_grad_()
-    return ascend(bound_cases, steps, deadline, RowSlopes(slopes, splits))[0]
+    return best_slopes(bound_cases, steps, deadline, settings, RowSlopes(slopes, splits))[0]

@@ -6,16 +6,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.optimise.settings import DualSettings
 from vnnverify.bounds.optimise.subproblems import Subproblems
 
 __all__ = ["best_splits"]
 
-TIE = 1e-3
-"""Weight of an element's own relaxation beside a given loss, which may be zero for all."""
-
 
 def best_splits(
-    problems: Subproblems, coefficient: Tensor, most: int, loss: Tensor | None = None
+    problems: Subproblems,
+    coefficient: Tensor,
+    most: int,
+    loss: Tensor | None = None,
+    settings: DualSettings | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Elements to split (D, k), best first, -1 where none is open, and multipliers (D, k, 2) for their
     upper and lower sides. k is 1 at least and `most` at most.
@@ -30,7 +32,7 @@ def best_splits(
         return torch.full((D, 1), -1, device=device), problems.alpha.new_zeros(D, 1, 2)
     own = _loss(problems, coefficient)
     if loss is not None:
-        own = torch.where(own >= 0, loss + TIE * own, -1.0)
+        own = torch.where(own >= 0, loss + (settings or DualSettings()).split_tie * own, -1.0)
     value, element = own.topk(min(most, U), dim=1)
     return torch.where(value >= 0, element, -1), _worth(problems, coefficient, element)
 

@@ -27,14 +27,10 @@ from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Node, Value, flat
 from vnnverify.ops.bilinear import Mul
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.branching.relu import Goal, stacked
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, stacked
+from vnnverify_bound_propagation.schedule.settings import Settings
 
 __all__ = ["LineBounder"]
-
-STEPS = 6
-"""Gradient steps for a sub-problem."""
-LEVELS = 4
-"""Most elements proposed for one sub-problem."""
 
 
 class LineBounder:
@@ -47,9 +43,15 @@ class LineBounder:
     """
 
     def __init__(
-        self, tool: Propagator, root: State, goals: Sequence[Goal], rows: Tensor, ctx: Context
+        self,
+        tool: Propagator,
+        root: State,
+        goals: Sequence[UnsafePolytope],
+        rows: Tensor,
+        ctx: Context,
+        settings: Settings,
     ) -> None:
-        self.tool, self.root, self.ctx = tool, root, ctx
+        self.tool, self.root, self.ctx, self.settings = tool, root, ctx, settings
         self.nodes = [n for n in tool.graph.nodes if isinstance(n.op, Elementwise)]
         sizes = [n.output.size for n in self.nodes]
         self.size = sum(sizes)
@@ -87,7 +89,10 @@ class LineBounder:
         part, fast = in_type(torch.float32, graph, state)
         start, const = margin_rows(self.tool.graph, state, self.A[branches.goal], self.b[branches.goal])
         own = torch.arange(len(branches), device=const.device)
-        found = optimise((graph, part), (state, fast), start, const, own, STEPS, self.ctx.deadline, splits)
+        steps, deadline = self.settings.curve_steps, self.ctx.deadline
+        found = optimise(
+            (graph, part), (state, fast), start, const, own, steps, deadline, splits, self.settings
+        )
         lower = torch.where(torch.isfinite(found.lower), found.lower, -float("inf"))
         point = torch.where(found.linear.A > 0, state.lower, state.upper)
         element, threshold = self._candidates(found.state, start, const)
@@ -172,7 +177,7 @@ class LineBounder:
                 scores.append(torch.where(can, loss, -1.0))
             else:
                 scores.append(torch.full((const.numel(), size), -1.0, dtype=const.dtype, device=const.device))
-        value, element = torch.cat(scores, 1).topk(min(LEVELS, self.size), dim=1)
+        value, element = torch.cat(scores, 1).topk(min(self.settings.curve_candidates, self.size), dim=1)
         return torch.where(value >= 0, element, -1), torch.cat(thresholds, 1).gather(1, element)
 
     def _multipliers(self, state: State, branches: Branches) -> Tensor:

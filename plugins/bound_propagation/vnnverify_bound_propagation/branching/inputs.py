@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,56 +18,47 @@ from vnnverify.bounds.threads import in_threads, worthwhile_threads
 from vnnverify.ir import Value
 from vnnverify.numerics import lower_as, varies
 from vnnverify.search import ActivationSplit, BoxBounds
-from vnnverify_bound_propagation.branching.relu import DualBounder, Goal
+from vnnverify_bound_propagation.branching.relu import DualBounder
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope
+from vnnverify_bound_propagation.schedule.settings import Settings
 
-__all__ = ["BoxBounder", "DeepBoxBounder", "Limits"]
-
-REFINE_AT_MOST = 64
-"""Where boxes are halved: most open neurons of a layer and box that are bounded backward."""
-PATIENCE, FIRST_SPLIT, EFFORT = 6, 4, 2.0
-"""Most splits one below the other that a search over signs inside a box may seem to need; sub-problems from
-which that is judged first; and the time it may take, in that of bounding a box, as halving takes two."""
-SLOPE_STEPS = 3
-"""Gradient steps for inner bounds whose rows are patches of an image."""
-STEPS = 10
-"""Gradient steps for a sub-problem of a box."""
+__all__ = ["DeepBoxBounder", "LinearBoxBounder"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a propagator may spend."""
+def _propagator(
+    query: Query,
+    ctx: Context,
+    settings: Settings,
+    dtype: torch.dtype,
+    refine_at_most: int | None,
+    *,
+    light: bool = False,
+) -> Propagator:
+    """What bounds the query's boxes."""
+    lower = torch.stack([c.region.lower for c in query.clauses])
+    upper = torch.stack([c.region.upper for c in query.clauses])
+    free = varies(lower, upper).any(dim=0).nonzero()[:, 0].to(ctx.device)
+    return Propagator(
+        query.graph.to(ctx.device, dtype),
+        free if 0 < free.numel() <= settings.forward_inputs else None,
+        dtype,
+        memory=settings.bytes,
+        refine_at_most=refine_at_most,
+        light=light,
+    )
 
-    memory: int  # bytes that the rows of one backward pass may take
-    forward_inputs: int  # most varying inputs for which forward linear bounds are kept
 
-    def propagator(
-        self, query: Query, ctx: Context, dtype: torch.dtype, most: int | None, *, light: bool = False
-    ) -> Propagator:
-        """One for the query's boxes; `most` is its `refine_at_most`."""
-        lower = torch.stack([c.region.lower for c in query.clauses])
-        upper = torch.stack([c.region.upper for c in query.clauses])
-        free = varies(lower, upper).any(dim=0).nonzero()[:, 0].to(ctx.device)
-        return Propagator(
-            query.graph.to(ctx.device, dtype),
-            free if 0 < free.numel() <= self.forward_inputs else None,
-            dtype,
-            memory=self.memory,
-            refine_at_most=most,
-            light=light,
-        )
-
-
-class BoxBounder:
+class LinearBoxBounder:
     """For networks on which many boxes can be bounded per second: in the search's float type, and again
     in float64 what fails only for rounding."""
 
-    def __init__(self, query: Query, ctx: Context, limits: Limits, *, halved: bool) -> None:
+    def __init__(self, query: Query, ctx: Context, settings: Settings, *, halved: bool) -> None:
         self.deadline = ctx.deadline
-        most = REFINE_AT_MOST if halved else None
-        self.fast = limits.propagator(query, ctx, ctx.dtype, most)
+        most = settings.box_refined if halved else None
+        self.fast = _propagator(query, ctx, settings, ctx.dtype, most)
         self.exact = self.fast
         if ctx.dtype != torch.float64:
-            self.exact = limits.propagator(query, ctx, torch.float64, most)
+            self.exact = _propagator(query, ctx, settings, torch.float64, most)
         self.elements = self.fast.widest * max(1, query.varying)
         self.redone: list[int] = []
 
@@ -121,9 +111,9 @@ class DeepBoxBounder:
     margins of deep networks, with the bounds of the box that was halved, and with a search over signs
     that may take as long as bounding its halves."""
 
-    def __init__(self, query: Query, ctx: Context, limits: Limits) -> None:
-        self.ctx = ctx
-        self.tool = limits.propagator(query, ctx, torch.float64, None, light=True)
+    def __init__(self, query: Query, ctx: Context, settings: Settings) -> None:
+        self.ctx, self.settings = ctx, settings
+        self.tool = _propagator(query, ctx, settings, torch.float64, None, light=True)
         self.subproblems = 0
 
     @property
@@ -138,7 +128,8 @@ class DeepBoxBounder:
 
         def better(value: Value, state: State) -> bool:
             """Slopes of each row's own where rows are short."""
-            return Refinement(self.tool, state).with_slopes(value, SLOPE_STEPS, deadline)
+            refinement = Refinement(self.tool, state, settings=self.settings)
+            return refinement.with_slopes(value, self.settings.box_slope_steps, deadline)
 
         state = self.tool.propagate(lower.double(), upper.double(), deadline, memory, better)
         linear, gain = self.tool.margins(state, spec.as_type(torch.float64))
@@ -150,7 +141,9 @@ class DeepBoxBounder:
         points = []
         for box in open_.any(dim=1).nonzero()[:, 0].tolist():
             candidates = open_[box].nonzero()[:, 0]
-            left, point = self._search(state.of_box(box), spec, box, candidates, EFFORT * effort)
+            left, point = self._search(
+                state.of_box(box), spec, box, candidates, self.settings.box_effort * effort
+            )
             excluded[box, candidates] = True
             excluded[box, left] = False
             points.extend([] if point is None else [point])
@@ -171,9 +164,15 @@ class DeepBoxBounder:
         for p in candidates.tolist():
             rows = spec.member[box, p]
             polytope = Polytope(spec.C[box, rows], spec.d[box, rows], spec.strict[box, rows])
-            goals.append(Goal(len(goals), 0, polytope))
+            goals.append(UnsafePolytope(len(goals), 0, polytope))
         ctx = self.ctx.until(Deadline.after(min(seconds, self.ctx.deadline.remaining())))
-        bounder = DualBounder(self.tool, root, goals, ctx, dtype=torch.float32, steps=STEPS)
-        found = ActivationSplit(bounder, ctx, full_batch=FIRST_SPLIT, patience=PATIENCE).run(*bounder.start())
+        settings = self.settings
+        bounder = DualBounder(
+            self.tool, root, goals, ctx, dtype=torch.float32, steps=settings.box_steps, settings=settings
+        )
+        search = ActivationSplit(
+            bounder, ctx, full_batch=settings.box_full_batch, patience=settings.box_patience
+        )
+        found = search.run(*bounder.start())
         self.subproblems += found.stats["subproblems"]
         return candidates[found.open_goals], found.witness

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,26 +17,14 @@ from vnnverify.bounds.optimise.subproblems import DualSolution, Subproblems
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State, in_type
 from vnnverify.numerics import upper_as
-from vnnverify.query import Polytope
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, stacked
+from vnnverify_bound_propagation.schedule.settings import Settings
 
-__all__ = ["DualBounder", "Goal", "stacked"]
+__all__ = ["DualBounder"]
 
-LEVELS = 6
-"""Most elements proposed for one sub-problem."""
-SLOPE_STEPS = 255
+SLOPE_LEVELS = 255
 """Slopes travel from parent to child as bytes; any rounding of them is sound."""
-ROOT_STEPS = 40
-"""Gradient steps for a goal without splits."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Goal:
-    """One unsafe polytope of one clause, over one of the root's boxes."""
-
-    clause: int
-    box: int
-    polytope: Polytope
 
 
 class DualBounder:
@@ -56,16 +43,17 @@ class DualBounder:
         self,
         tool: Propagator,
         root: State,
-        goals: Sequence[Goal],
+        goals: Sequence[UnsafePolytope],
         ctx: Context,
         *,
         dtype: torch.dtype,
         steps: int,
+        settings: Settings,
     ) -> None:
-        self.ctx, self.dtype, self.steps = ctx, dtype, steps
-        self.exact = Dual(*without_dead(tool.graph, root))
+        self.ctx, self.dtype, self.steps, self.settings = ctx, dtype, steps, settings
+        self.exact = Dual(*without_dead(tool.graph, root), settings)
         fast, known = in_type(dtype, self.exact.graph, self.exact.root)
-        self.dual = Dual(fast, known)
+        self.dual = Dual(fast, known, settings)
         self.rows_at_once = tool.rows_at_once(root.lower.device)
         self.network = fast
         self.widest = tool.widest
@@ -80,7 +68,7 @@ class DualBounder:
         """Bounds of all goals without splits."""
         branches = Branches.roots(len(self.box), self.box.device, self.dtype)
         problems = self.problems(branches)
-        ascent = self.dual.ascend(problems, ROOT_STEPS, self.ctx.deadline)
+        ascent = self.dual.ascend(problems, self.settings.relu_root_steps, self.ctx.deadline)
         return branches, self.answer(branches, problems, ascent, self.certified(branches, problems, ascent))
 
     def bound(self, branches: Branches) -> ActivationBounds:
@@ -122,9 +110,11 @@ class DualBounder:
         loss: Tensor | None = None,
     ) -> ActivationBounds:
         """What a search is told of these sub-problems, with splits by their `loss` (see `best_splits`)."""
-        element, worth = best_splits(problems, ascent.coefficient, LEVELS, loss)
+        element, worth = best_splits(
+            problems, ascent.coefficient, self.settings.relu_candidates, loss, self.settings
+        )
         memory = {
-            "alpha": (problems.alpha * SLOPE_STEPS).round().to(torch.uint8),
+            "alpha": (problems.alpha * SLOPE_LEVELS).round().to(torch.uint8),
             "beta": problems.beta.to(torch.float16),
             "weight": problems.weight,
         }
@@ -151,7 +141,7 @@ class DualBounder:
         lower, upper = (self.lower[goal], self.upper[goal]) if ends is None else ends
         problems.lower, problems.upper = lower.clone(), upper.clone()
         if branches.memory:
-            problems.alpha = branches.memory["alpha"].to(self.dtype) / SLOPE_STEPS
+            problems.alpha = branches.memory["alpha"].to(self.dtype) / SLOPE_LEVELS
             problems.beta = branches.memory["beta"].to(self.dtype)
             problems.weight = branches.memory["weight"]
         for t in range(branches.element.shape[1]):
@@ -180,18 +170,3 @@ class DualBounder:
             most = torch.finfo(self.dtype).max
             lower[hopeful] = torch.where(sure, upper_as(proved, self.dtype).clamp(max=most), 0.0)
         return lower
-
-
-def stacked(goals: Sequence[Goal], outputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows C (goals, P, m), d, strict and real (goals, P); padding repeats the first row."""
-    P = max([1, *(g.polytope.b.numel() for g in goals)])
-    C = torch.zeros(len(goals), P, outputs, dtype=torch.float64)
-    d = torch.zeros(len(goals), P, dtype=torch.float64)
-    strict, real = (torch.zeros(len(goals), P, dtype=torch.bool) for _ in range(2))
-    for k, goal in enumerate(goals):
-        rows = goal.polytope.b.numel()
-        C[k, :rows], d[k, :rows] = goal.polytope.A, goal.polytope.b
-        if rows:
-            C[k, rows:], d[k, rows:] = goal.polytope.A[:1], goal.polytope.b[:1]
-        strict[k, :rows], real[k, :rows] = goal.polytope.strict, True
-    return C, d, strict, real

@@ -30,15 +30,6 @@ from vnnverify_bound_propagation.branching.relu import DualBounder
 
 __all__ = ["TighteningBounder"]
 
-NEARLY_ALL = 0.95
-"""Only ends are bounded anew that a bound owes this part to of what it owes to all."""
-PROGRESS = 0.1
-"""After a split that gained less than this part of what was missing, all ends are bounded anew."""
-STEPS_AFTER = 20
-"""Gradient steps with the new inner bounds."""
-EFFORT, PATIENCE = 1.0, 12
-"""Time for a search without new inner bounds, in that which these took; it ends sooner if it seems to need
-more splits one below the other than this."""
 PROVED = torch.finfo(torch.float32).tiny
 """A lower bound of what is proved by parts."""
 BYTES = 2 * 3 * 4
@@ -62,7 +53,9 @@ class TighteningBounder:
         rows = plain.C.to(plain.dtype).to(plain.C.dtype)
         beyond = torch.einsum("gpm,gm->gp", (plain.C - rows).abs(), size) * (1 + 1e-9)
         self.limits = upper_as(round_up(plain.d + beyond), plain.dtype)  # of the rows as they are in `dtype`
-        self.tightening = Tightening(plain.dual, plain.exact, reach.to(plain.dtype), plain.rows_at_once)
+        self.tightening = Tightening(
+            plain.dual, plain.exact, reach.to(plain.dtype), plain.rows_at_once, plain.settings
+        )
         self.subproblems = 0
 
     @classmethod
@@ -120,20 +113,24 @@ class TighteningBounder:
             mine, part = branches.take(open_), problems.take(open_)
             ends = (mine.memory["low"], mine.memory["high"]) if memory else None
             rows, empty = self.tightening.run(part, self.limits[mine.goal], ends, self.splits, deadline)
-            found = plain.ascend(part, STEPS_AFTER)
+            found = plain.ascend(part, plain.settings.tightened_steps)
             proved = plain.certified(mine, part, found)
             proved[empty] = PROVED
             total.put(open_, sensitivity(part, found, rows))
             closed, witness = self._search(
-                mine.goal, part, found, proved, min(EFFORT * (time.monotonic() - began), deadline.remaining())
+                mine.goal,
+                part,
+                found,
+                proved,
+                min(plain.settings.tightened_effort * (time.monotonic() - began), deadline.remaining()),
             )
             proved[closed] = PROVED
             lower[open_] = torch.fmax(lower[open_], proved)
             problems.put(open_, part)
             ascent.put(open_, found)
         answer = plain.answer(branches, problems, ascent, lower, total.loss)
-        low, high = _wanted(problems, total)
-        gained = lower - branches.bound > PROGRESS * branches.bound.abs()
+        low, high = _wanted(problems, total, plain.settings.tightened_part)
+        gained = lower - branches.bound > plain.settings.tightened_progress * branches.bound.abs()
         stuck = ~(gained | torch.isinf(branches.bound))[:, None]
         low, high = low | stuck, high | stuck
         answer.memory |= {"lower": problems.lower, "upper": problems.upper, "low": low, "high": high}
@@ -154,7 +151,9 @@ class TighteningBounder:
         bounder = self.plain.about(goal[open_], (part.lower, part.upper), ctx)
         roots = Branches.roots(open_.numel(), lower.device, lower.dtype)
         known = bounder.answer(roots, part, ascent.take(open_), lower[open_])
-        found = ActivationSplit(bounder, ctx, patience=PATIENCE).run(roots, known)
+        found = ActivationSplit(bounder, ctx, patience=self.plain.settings.tightened_patience).run(
+            roots, known
+        )
         self.subproblems += found.stats["subproblems"]
         closed[open_] = True
         closed[open_[found.open_goals]] = False
@@ -165,12 +164,13 @@ def _silent(visited: int, left: int, bound: float) -> None:
     """Progress is what the search around this one says it is."""
 
 
-def _wanted(problems: Subproblems, total: Sensitivity) -> tuple[Tensor, Tensor]:
-    """Which lower and which upper ends (D, U) of the open elements the bounds owe nearly all to."""
+def _wanted(problems: Subproblems, total: Sensitivity, part: float) -> tuple[Tensor, Tensor]:
+    """Which lower and which upper ends (D, U) of the open elements the bounds owe this part to of
+    what they owe to all."""
     gain = torch.cat([total.lower * -problems.lower, total.upper * problems.upper], 1).clamp(min=0)
     ordered, order = gain.sort(dim=1, descending=True)
     before = ordered.cumsum(dim=1) - ordered
     wanted = torch.zeros_like(gain, dtype=torch.bool)
-    wanted.scatter_(1, order, before < NEARLY_ALL * ordered.sum(dim=1, keepdim=True))
+    wanted.scatter_(1, order, before < part * ordered.sum(dim=1, keepdim=True))
     low, high = wanted.chunk(2, dim=1)
     return low, high

@@ -22,17 +22,10 @@ from vnnverify.bounds.optimise.simplex import onto_simplex
 from vnnverify.numerics import gamma, lower_as, unit_roundoff, upper_as
 from vnnverify.search.clip import clip
 from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges
+from vnnverify_bound_propagation.schedule.settings import Settings
 
-__all__ = ["CELL_ELEMENTS", "Cells", "Proof", "ascend", "certify", "tighten"]
+__all__ = ["Cells", "Proof", "ascend", "certify", "tighten"]
 
-REWEIGHED, REWEIGHT = 5, 0.2
-"""Steps between changes of a goal's row weights, and the size of a change."""
-MIXES = (0.3, 0.7, 1.0, 1.5, 3.0)
-"""Multipliers of the half-space that is unsafe, relative to the sizes of the rows, when arguments are bounded
-over its part of the box."""
-
-CELL_ELEMENTS = 1 << 18
-"""Elements of W beyond which only so many arguments of a cell are bounded in that way."""
 SMALLEST = 1e-30
 """A size to divide by that is not zero."""
 
@@ -75,16 +68,17 @@ class Proof:
     v: Tensor  # (D, J)
 
 
-def ascend(hinges: Hinges, cells: Cells, steps: int) -> None:
-    """Improve slopes and points by primal-dual steps, in plain arithmetic, in place.
+def ascend(hinges: Hinges, cells: Cells, steps: int, settings: Settings) -> None:
+    """Improve slopes and points by primal-dual steps, in plain arithmetic, in place. They move the
+    input as well, so they are no gradient ascent as in `vnnverify.bounds.optimise.ascent`.
 
     Args:
         hinges: in the float type of the cells' slopes.
     """
-    each = REWEIGHED if hinges.v.shape[1] > 1 else max(steps, 1)
+    each = settings.cell_reweigh_every if hinges.v.shape[1] > 1 else max(steps, 1)
     for done in range(0, steps, each):
         if done:
-            _reweigh(hinges, cells)
+            _reweigh(hinges, cells, settings.cell_reweigh_rate)
         _step(hinges, cells, min(each, steps - done))
 
 
@@ -114,7 +108,7 @@ def _step(hinges: Hinges, cells: Cells, steps: int) -> None:
     cells.slope, cells.point = S, x
 
 
-def _reweigh(hinges: Hinges, cells: Cells) -> None:
+def _reweigh(hinges: Hinges, cells: Cells, rate: float) -> None:
     """Weights in proportion to how far each row is from being unsafe at the point: one step of ascent."""
     v = _mixed(hinges.v, cells)
     z = torch.addmm(hinges.b, cells.point, hinges.W.T)
@@ -125,7 +119,7 @@ def _reweigh(hinges: Hinges, cells: Cells) -> None:
     rows = torch.einsum("dpj,dj->dp", hinges.v[cells.goal], y)
     rows = rows + torch.einsum("dpk,dk->dp", hinges.a[cells.goal], cells.point) + hinges.c[cells.goal]
     size = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(v.dtype).tiny)
-    cells.weight = onto_simplex(cells.weight + REWEIGHT * rows / size)
+    cells.weight = onto_simplex(cells.weight + rate * rows / size)
 
 
 def _pieces(v: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
@@ -174,7 +168,7 @@ def _error(hinges: Hinges, cells: Cells, S: Tensor) -> Tensor:
     return 4 * gamma(J + x.shape[1] + P + 16, torch.float64) * size  # ends of cells are rounded by 2^-23
 
 
-def tighten(hinges: Hinges, cells: Cells, proof: Proof) -> Tensor:
+def tighten(hinges: Hinges, cells: Cells, proof: Proof, settings: Settings) -> Tensor:
     """Shrink the cells, in place, to where the margin can be <= 0; which of them (D,) are then empty."""
     sane = torch.isfinite(proof.bound) & torch.isfinite(proof.A).all(dim=1)
     lower, upper, low, high = (t.double() for t in (cells.lower, cells.upper, cells.low, cells.high))
@@ -184,7 +178,7 @@ def tighten(hinges: Hinges, cells: Cells, proof: Proof) -> Tensor:
     low, high = torch.fmax(low, near), torch.fmin(high, far)
     empty = (less > more).any(dim=1)
     less, more = torch.minimum(less, more), torch.maximum(less, more)
-    near, far = _over_half_space(hinges, cells.goal, proof, less, more)
+    near, far = _over_half_space(hinges, cells.goal, proof, less, more, settings)
     low = torch.where(torch.isfinite(near), torch.fmax(low, near), low)
     high = torch.where(torch.isfinite(far), torch.fmin(high, far), high)
     empty |= (low > high).any(dim=1)
@@ -219,7 +213,7 @@ def _by_price(cells: Cells, proof: Proof, low: Tensor, high: Tensor) -> tuple[Te
 
 
 def _over_half_space(
-    hinges: Hinges, goal: Tensor, proof: Proof, lower: Tensor, upper: Tensor
+    hinges: Hinges, goal: Tensor, proof: Proof, lower: Tensor, upper: Tensor, settings: Settings
 ) -> tuple[Tensor, Tensor]:
     """Ends (D, J) of the arguments where x is in the box [lower, upper] and A x + k <= 0.
 
@@ -237,7 +231,7 @@ def _over_half_space(
     loss = hinges.e + g * (x @ magnitude.T + hinges.b.abs() + hinges.e)  # (D, J)
     size = (radius @ magnitude.T) * (1 + g)
     low, high = centre - loss - size, centre + loss + size
-    most = max(1, CELL_ELEMENTS // x.shape[1])
+    most = max(1, settings.cell_elements // x.shape[1])
     chosen = _dearest(proof, low, high, most) if most < len(hinges) else None
     if chosen is None:
         W = hinges.W * radius[:, None]  # (D, J, n)
@@ -248,7 +242,7 @@ def _over_half_space(
     W = W / size[:, :, None]  # rows of size one
     slope = radius * proof.A
     unit = slope.abs().sum(dim=1, keepdim=True).clamp(min=SMALLEST)
-    mixes = torch.tensor(MIXES, dtype=dtype, device=W.device)
+    mixes = torch.tensor(settings.mixes(), dtype=dtype, device=W.device)
     points = mixes[:, None] * (slope / unit)[:, None]  # (D, M, n)
     across = ((proof.A * middle).sum(dim=1) + proof.k)[:, None] / unit * mixes  # (D, M)
     spread = ((proof.A.abs() * x).sum(dim=1) + proof.k.abs())[:, None] / unit * mixes

@@ -12,26 +12,12 @@ from vnnverify import Context
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.branching.relu import Goal, stacked
-from vnnverify_bound_propagation.one_hidden_layer.cells import CELL_ELEMENTS, Cells, ascend, certify, tighten
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, stacked
+from vnnverify_bound_propagation.one_hidden_layer.cells import Cells, ascend, certify, tighten
 from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges
+from vnnverify_bound_propagation.schedule.settings import Settings
 
 __all__ = ["HingeBounder"]
-
-STEPS, ROUNDS = 5, 2
-"""Primal-dual steps before a cell is tightened, and how often both are done."""
-ROOT_STEPS, ROOT_ROUNDS = 40, 5
-"""The same for goals without splits."""
-LEAF_STEPS = 300
-"""Steps where nothing is left to split: a linear program, worth solving well."""
-LEVELS = 4
-"""Most hinges proposed for one cell."""
-CHORD = 0.3
-"""What the height of a hinge over its chord counts in its score, relative to the error at the point found."""
-DESCENTS, DESCENT_STEPS, DESCENT, DESCENT_DECAY = 64, 20, 0.2, 0.85
-"""Points of a batch that are taken downhill, steps, the first step as a part of the box, and how it falls."""
-CELL_SHARE = 4
-"""One over the part of the memory that the arguments bounded over half-spaces may take."""
 
 
 class HingeBounder:
@@ -42,8 +28,16 @@ class HingeBounder:
         root: what `tool` knows of each box.
     """
 
-    def __init__(self, tool: Propagator, root: State, goals: Sequence[Goal], ctx: Context) -> None:
-        self.ctx, self.memory = ctx, tool.memory
+    def __init__(
+        self,
+        tool: Propagator,
+        root: State,
+        goals: Sequence[UnsafePolytope],
+        ctx: Context,
+        settings: Settings,
+    ) -> None:
+        self.ctx, self.settings = ctx, settings
+        self.memory = int(tool.memory * settings.cell_memory_share)
         device = root.lower.device
         box = torch.tensor([g.box for g in goals], device=device)
         rows = (t.to(device) for t in stacked(goals, tool.graph.output_size))
@@ -64,7 +58,9 @@ class HingeBounder:
         ends = (hinges.lower, hinges.upper, hinges.low, hinges.high)
         cells = Cells(goal, *ends, zero, point, weight)
         branches = Branches.roots(G, goal.device, dtype)
-        return branches, self._bounds(branches, cells, ROOT_STEPS, ROOT_ROUNDS)
+        return branches, self._bounds(
+            branches, cells, self.settings.cell_root_steps, self.settings.cell_root_rounds
+        )
 
     def bound(self, branches: Branches) -> ActivationBounds:
         return bound_in_threads(self._bound, branches, self.size * self.fast.W.shape[1])
@@ -78,13 +74,13 @@ class HingeBounder:
         for end, side, kind in ((cells.low, 1, "amax"), (cells.high, -1, "amin")):
             to = torch.where(branches.side == side, branches.threshold, -side * inf).to(end.dtype)
             end.scatter_reduce_(1, split, to, kind)
-        return self._bounds(branches, cells, STEPS, ROUNDS)
+        return self._bounds(branches, cells, self.settings.cell_steps, self.settings.cell_rounds)
 
     def _bounds(self, branches: Branches, cells: Cells, steps: int, rounds: int) -> ActivationBounds:
         D, J = cells.slope.shape
         lower = torch.full((D,), -float("inf"), dtype=torch.float64, device=cells.slope.device)
-        each = min(J * cells.point.shape[1], CELL_ELEMENTS)
-        at_once = max(1, self.memory // (16 * CELL_SHARE * max(each, J, 1)))
+        each = min(J * cells.point.shape[1], self.settings.cell_elements)
+        at_once = max(1, self.memory // (16 * max(each, J, 1)))
         for index in torch.split(torch.arange(D, device=lower.device), at_once):
             part = cells.take(index)
             lower[index] = self._improve(part, steps, rounds)
@@ -93,7 +89,7 @@ class HingeBounder:
         leaf = ((element[:, 0] < 0) & ~(lower > 0)).nonzero()[:, 0]
         if leaf.numel():
             part = cells.take(leaf)
-            lower[leaf] = torch.fmax(lower[leaf], self._improve(part, LEAF_STEPS, 1))
+            lower[leaf] = torch.fmax(lower[leaf], self._improve(part, self.settings.cell_leaf_steps, 1))
             cells.put(leaf, part)
             element[leaf] = self._elements(part)
         names = ("lower", "upper", "low", "high", "slope", "point", "weight")
@@ -112,10 +108,10 @@ class HingeBounder:
         left = torch.arange(len(cells), device=best.device)
         part = cells
         for _ in range(rounds):
-            ascend(self.fast, part, steps)
+            ascend(self.fast, part, steps, self.settings)
             proof = certify(self.exact, part)
             proved = (proof.bound > 0) & torch.isfinite(proof.bound)
-            empty = tighten(self.exact, part, proof) | proved
+            empty = tighten(self.exact, part, proof, self.settings) | proved
             best[left] = torch.where(empty, 1.0, torch.fmax(best[left], proof.bound.clamp(max=0)))
             if part is not cells:
                 cells.put(left, part)
@@ -138,27 +134,27 @@ class HingeBounder:
         z = torch.minimum(torch.maximum(z, low), high)
         open_ = (low < 0) & (high > 0)
         chord = high / torch.where(open_, high - low, 1.0)
-        excess = chord * (z - low) - z.clamp(min=0) + CHORD * chord * -low
+        excess = chord * (z - low) - z.clamp(min=0) + self.settings.cell_chord * chord * -low
         score = torch.where(open_ & (v < 0), -v * excess, -1.0)
-        value, element = score.topk(min(LEVELS, v.shape[1]), dim=1)
+        value, element = score.topk(min(self.settings.cell_candidates, v.shape[1]), dim=1)
         return torch.where(value >= 0, element, -1)
 
     def _descended(self, goal: Tensor, point: Tensor) -> Tensor:
         """The points, the most promising of them taken down the steepest descent of the goal's margin, the
         largest of its rows, within its box."""
-        hinges = self.fast
+        hinges, settings = self.fast, self.settings
         found, worst = point.clone(), self._margin(goal, point)[0]
-        index = worst.topk(min(DESCENTS, len(worst)), largest=False).indices
+        index = worst.topk(min(settings.descent_points, len(worst)), largest=False).indices
         goal, x, best = goal[index], point[index], worst[index]
         lower, upper = hinges.lower[goal], hinges.upper[goal]
-        stride = DESCENT * (upper - lower)
-        for _ in range(DESCENT_STEPS):
+        stride = settings.descent_rate * (upper - lower)
+        for _ in range(settings.descent_steps):
             margin, slope = self._margin(goal, x)
             better = margin < best
             best = torch.where(better, margin, best)
             found[index[better]] = x[better]
             x = torch.minimum(torch.maximum(x - stride * slope.sign(), lower), upper)
-            stride = DESCENT_DECAY * stride
+            stride = settings.descent_decay * stride
         return found
 
     def _margin(self, goal: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
