@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 
@@ -199,3 +200,34 @@ def test_formulas_as_rows_that_hold_together(clauses: int, seed: int) -> None:
 def test_two_hidden_layers_are_not_one() -> None:
     assert has_one_hidden_layer(network(0))
     assert not has_one_hidden_layer(query_of(Network.random((2, 3, 3, 1), 0).to_onnx(), []).graph)
+
+
+@pytest.mark.parametrize("value", (float("nan"), float("inf"), -float("inf")))
+@pytest.mark.parametrize("what", ["bound", "A", "k", "hull", "error", "v"])
+def test_cells_of_strange_proofs_are_not_empty(what: str, value: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    W = torch.randn(7, 3, generator=generator, dtype=torch.float64)
+    ends = -torch.ones(2, 3).double(), torch.ones(2, 3).double()
+    reach = W.abs().sum(dim=1).expand(2, -1)
+    v, a, c = (torch.randn(2, 1, *s, generator=generator, dtype=torch.float64) for s in ((7,), (3,), ()))
+    hinges = Hinges(W, torch.zeros(7).double(), torch.zeros(7).double(), v, a, c, *ends, -reach, reach)
+    zero = torch.zeros(2, 7).double()
+    cells = Cells(
+        torch.arange(2),
+        *(e.clone() for e in ends),
+        -reach.clone(),
+        reach.clone(),
+        zero,
+        zero[:, :3],
+        torch.ones(2, 1).double(),
+    )
+    ascend(hinges, cells, 20, Settings())
+    proof = certify(hinges, cells)
+    strange = dataclasses.replace(proof, **{what: torch.full_like(getattr(proof, what), value)})
+    x = torch.rand(4000, 3, generator=generator, dtype=torch.float64) * 2 - 1
+    margin = torch.relu(x @ W.T) @ v[:, 0].T + x @ a[:, 0].T + c[:, 0]  # (points, 2)
+    possible = (margin <= 0).any(dim=0)
+    assert bool(possible.all())
+    assert not bool(tighten(hinges, cells, strange, Settings()).any())
+    inside = (x[:, None] >= cells.lower) & (x[:, None] <= cells.upper)  # (points, 2, 3)
+    assert bool((inside.all(dim=2) | (margin > 0)).all())

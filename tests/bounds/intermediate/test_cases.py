@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+from relu_networks import NEVER, prepared
 from torch import Tensor
 
 from vnnverify import Deadline
@@ -15,8 +16,6 @@ from vnnverify.bounds.optimise.dual import Dual
 from vnnverify.bounds.optimise.splits import best_splits
 from vnnverify.bounds.optimise.subproblems import Subproblems
 from vnnverify.bounds.propagation import Propagator
-
-from .conftest import NEVER, prepared
 
 
 def least_at_samples(tool: Propagator, problems: Subproblems) -> Tensor:

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import pytest
 import torch
+from relu_networks import NEVER, prepared
 from torch import Tensor
-from vnnverify_bound_propagation.one_hidden_layer.cells import Cells, ascend, certify, tighten
-from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges
-from vnnverify_bound_propagation.schedule.settings import Settings
 
 from vnnverify import Deadline
 from vnnverify.bounds.intermediate.cases import bound_by_cases
@@ -22,8 +19,6 @@ from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.ir import Graph
 from vnnverify.testing import check_overflow
-
-from .conftest import NEVER, prepared
 
 NAN, INF = float("nan"), float("inf")
 STRANGE = (NAN, INF, -INF)
@@ -135,34 +130,3 @@ def test_certified_bounds_of_strange_parameters_prove_nothing(what: str, value: 
     fast = Dual(dual.graph, dual.root)
     found, _ = bound_by_cases(fast, dual, problems, 2, 1, 64, Deadline.after(5))
     assert not bool((found > 0).any())
-
-
-@pytest.mark.parametrize("value", STRANGE)
-@pytest.mark.parametrize("what", ["bound", "A", "k", "hull", "error", "v"])
-def test_cells_of_strange_proofs_are_not_empty(what: str, value: float) -> None:
-    generator = torch.Generator().manual_seed(0)
-    W = torch.randn(7, 3, generator=generator, dtype=torch.float64)
-    ends = -torch.ones(2, 3).double(), torch.ones(2, 3).double()
-    reach = W.abs().sum(dim=1).expand(2, -1)
-    v, a, c = (torch.randn(2, 1, *s, generator=generator, dtype=torch.float64) for s in ((7,), (3,), ()))
-    hinges = Hinges(W, torch.zeros(7).double(), torch.zeros(7).double(), v, a, c, *ends, -reach, reach)
-    zero = torch.zeros(2, 7).double()
-    cells = Cells(
-        torch.arange(2),
-        *(e.clone() for e in ends),
-        -reach.clone(),
-        reach.clone(),
-        zero,
-        zero[:, :3],
-        torch.ones(2, 1).double(),
-    )
-    ascend(hinges, cells, 20, Settings())
-    proof = certify(hinges, cells)
-    strange = dataclasses.replace(proof, **{what: torch.full_like(getattr(proof, what), value)})
-    x = torch.rand(4000, 3, generator=generator, dtype=torch.float64) * 2 - 1
-    margin = torch.relu(x @ W.T) @ v[:, 0].T + x @ a[:, 0].T + c[:, 0]  # (points, 2)
-    possible = (margin <= 0).any(dim=0)
-    assert bool(possible.all())
-    assert not bool(tighten(hinges, cells, strange, Settings()).any())
-    inside = (x[:, None] >= cells.lower) & (x[:, None] <= cells.upper)  # (points, 2, 3)
-    assert bool((inside.all(dim=2) | (margin > 0)).all())

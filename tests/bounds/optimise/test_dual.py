@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
+from relu_networks import NEVER, prepared
 from torch import Tensor
 
+from vnnverify.bounds import backward
+from vnnverify.bounds.backward.margins import output_rows
+from vnnverify.bounds.optimise.dual_pass import DualWork
+from vnnverify.bounds.optimise.lines import each_box
 from vnnverify.ir import Graph
-
-from .conftest import NEVER, prepared
 
 
 def sampled(graph: Graph, count: int = 4000) -> tuple[Tensor, dict[str, Tensor]]:
@@ -57,16 +62,36 @@ def test_ascent_improves_and_agrees_with_the_certified_bound(seed: int) -> None:
     assert bool((again <= best.bound + 1e-12).all())
 
 
-def test_gradient_is_that_of_automatic_differentiation() -> None:
-    """The hand-written derivative of the bound with respect to slopes and multipliers."""
-    from vnnverify.bounds.optimise.dual_pass import DualWork
+@pytest.mark.parametrize("seed", range(4))
+def test_gradient_is_that_of_automatic_differentiation(seed: int) -> None:
+    """The hand-written derivatives by slopes, multipliers and weights are those of the backward bound."""
+    _, dual, problems = prepared(seed, torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    alpha = torch.rand(problems.alpha.shape, generator=generator, dtype=torch.float64)
+    beta = torch.randn(problems.beta.shape, generator=generator, dtype=torch.float64) / 10
+    weight = torch.rand(problems.weight.shape, generator=generator, dtype=torch.float64)
+    problems.alpha, problems.beta, problems.weight = alpha, beta, weight
+    work = DualWork(dual.graph, dual.root, dual.units, problems, dual.settings)
+    bound = work.evaluate()
 
-    _, dual, problems = prepared(3, torch.float64)
-    problems.alpha = (problems.alpha * 0.5 + 0.2).requires_grad_()
-    problems.beta = (torch.rand_like(problems.beta) / 10).requires_grad_()
-    work = DualWork(dual.graph, dual.root, dual.units, problems)
-    found = work.backward()
-    alpha, beta = torch.autograd.grad(found.bound.sum(), [problems.alpha, problems.beta])
-    work.forward(found)
-    torch.testing.assert_close(work.gradient, torch.where(work.open, alpha, 0.0))
-    torch.testing.assert_close(work.beta_gradient, beta)
+    parameters = [p.clone().requires_grad_() for p in (alpha, beta, weight)]
+    state = each_box(dual.root, problems.box)
+    for node, unit in dual.units.items():
+        shape = (len(problems), *node.output.shape)
+        own = state.lines[node]
+        slope = own.below_slope.flatten(1).index_copy(1, unit.columns, parameters[0][:, unit.part])
+        state.lines[node] = dataclasses.replace(own, below_slope=slope.reshape(shape))
+        none = torch.zeros_like(slope)
+        state.multiplier[node] = none.index_copy(1, unit.columns, parameters[1][:, unit.part]).reshape(shape)
+    state.error = {}
+    C = (parameters[2][:, :, None] * problems.rows).sum(dim=1)
+    const = -(parameters[2] * problems.offset).sum(dim=1)
+    rows = backward.Rows(len(problems), per_box=1)
+    by_hand = backward.lower_bounds(dual.graph, state, output_rows(dual.graph, C), rows, const)
+    lower = by_hand.lower + by_hand.error
+    torch.testing.assert_close(lower, bound, rtol=1e-9, atol=1e-9)
+    found = torch.autograd.grad(lower.sum(), parameters)
+    assert work.margins is not None
+    torch.testing.assert_close(work.gradient, found[0], rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(work.beta_gradient, found[1], rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(work.margins, found[2], rtol=1e-7, atol=1e-9)
