@@ -12,13 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
-__all__ = ["in_threads", "worthwhile_threads"]
+__all__ = ["by_parts", "in_threads", "worthwhile_threads"]
 
 ELEMENTS_PER_THREAD = 1 << 14
 """Numbers in the widest tensor of a part below which threads are in each other's way in Python."""
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def worthwhile_threads(batch: int, elements: int, device: torch.device) -> int:
@@ -53,3 +55,23 @@ def in_threads(work: Callable[[T], object], parts: Sequence[T], at_most: int | N
             list(pool.map(one, parts))
     finally:
         torch.set_num_threads(allowed)
+
+
+def by_parts(work: Callable[[Tensor, int], R], batch: int, elements: int, device: torch.device) -> list[R]:
+    """What `work` makes of parts of a batch, side by side where that is worthwhile, in the batch's order.
+
+    Args:
+        work: given the indices of its part, and of how many parts it is one.
+        batch: sub-problems, at least one.
+        elements: of the widest tensor that each has.
+    """
+    parts = torch.arange(batch, device=device).chunk(worthwhile_threads(batch, elements, device))
+    if len(parts) <= 1:
+        return [work(part, 1) for part in parts]
+    found: dict[int, R] = {}
+
+    def one(k: int) -> None:
+        found[k] = work(parts[k], len(parts))
+
+    in_threads(one, range(len(parts)))
+    return [found[k] for k in range(len(parts))]

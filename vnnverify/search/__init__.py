@@ -10,6 +10,8 @@ from vnnverify.search.activation_split import (
     bound_in_threads,
 )
 from vnnverify.search.input_split import Bounder, BoxBounds, InputSplit
+from vnnverify.search.method_backend import MethodBackend, MethodOptions
+from vnnverify.search.method_bounder import MethodBounder
 from vnnverify.search.result import SearchResult
 from vnnverify.search.zero_margins import without_zero_margins
 
@@ -22,6 +24,9 @@ __all__ = [
     "BoxBounds",
     "Branches",
     "InputSplit",
+    "MethodBackend",
+    "MethodBounder",
+    "MethodOptions",
     "SearchResult",
     "bound_in_threads",
     "without_zero_margins",

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from vnnverify.bounds.threads import in_threads, worthwhile_threads
+from vnnverify.bounds.threads import by_parts
 from vnnverify.deadline import OutOfTime
 from vnnverify.numerics import proves
 from vnnverify.plugin.backend import Context
@@ -145,17 +145,13 @@ def bound_in_threads(
     Args:
         elements: of the widest tensor that a sub-problem has.
     """
-    count = worthwhile_threads(len(branches), elements, branches.goal.device)
-    parts = torch.arange(len(branches), device=branches.goal.device).chunk(count)
-    if len(parts) <= 1:
+    if not len(branches):
         return bound(branches)
-    found: dict[int, ActivationBounds] = {}
 
-    def work(k: int) -> None:
-        found[k] = bound(branches.take(parts[k]))
+    def part(index: Tensor, of: int) -> ActivationBounds:
+        return bound(branches if of == 1 else branches.take(index))
 
-    in_threads(work, range(len(parts)))
-    return ActivationBounds.joined([found[k] for k in range(len(parts))])
+    return ActivationBounds.joined(by_parts(part, len(branches), elements, branches.goal.device))
 
 
 class ActivationBounder(Protocol):

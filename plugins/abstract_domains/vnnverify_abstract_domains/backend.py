@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vnnverify import Backend, Context, Outcome, Query, Support, option
 from vnnverify.bounds.specification import Specification
-from vnnverify.bounds.threads import in_threads, worthwhile_threads
+from vnnverify.bounds.threads import by_parts
 from vnnverify.deadline import OutOfTime
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
@@ -59,17 +59,16 @@ class ZonotopeBounder:
         A = margins.new_zeros(B, S, lower.shape[1])
         found = margins, A, torch.zeros_like(A)
         exact = spec.as_type(self.dtype)
-        count = worthwhile_threads(B, self.elements, lower.device)
-        too_big: list[tuple[Tensor, str]] = []
 
-        def work(part: Tensor) -> None:
-            too_big.extend(self._bound(lower, upper, exact, part, self.budget // count, found))
+        def part(index: Tensor, of: int) -> list[tuple[Tensor, str, int]]:
+            left = self._bound(lower, upper, exact, index, self.budget // of, found)
+            return [(box, reason, of) for box, reason in left]
 
-        in_threads(work, torch.arange(B, device=lower.device).chunk(count))
-        for box, reason in too_big:  # by itself it may have all of the memory
-            self.refusal = reason
-            if count > 1 and not self._bound(lower, upper, exact, box, self.budget, found):
-                self.refusal = ""
+        for too_big in by_parts(part, B, self.elements, lower.device):
+            for box, reason, parts in too_big:  # by itself it may have all of the memory
+                self.refusal = reason
+                if parts > 1 and not self._bound(lower, upper, exact, box, self.budget, found):
+                    self.refusal = ""
         return BoxBounds(*found)
 
     def _bound(

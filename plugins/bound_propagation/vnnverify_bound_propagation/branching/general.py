@@ -74,8 +74,10 @@ class LineBounder:
 
     def _in_parts(self, branches: Branches) -> ActivationBounds:
         size = max(1, 2 * self.tool.rows_optimised(self.tool.graph) // torch.get_num_threads())
-        parts = torch.split(torch.arange(len(branches), device=branches.goal.device), size)
-        return ActivationBounds.joined([self._bound(branches.take(part)) for part in parts])
+        index = torch.arange(len(branches), device=branches.goal.device)
+        return ActivationBounds.joined(
+            [self._bound(branches.take(part)) for part in torch.split(index, size)]
+        )
 
     def violated(self, goal: Tensor, x: Tensor) -> Tensor:
         margin = torch.einsum("npm,nm->np", self.C[goal], self.tool.graph(x)) - self.d[goal]

@@ -14,7 +14,7 @@ from vnnverify.bounds.intermediate.refinement import Refinement
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State
-from vnnverify.bounds.threads import in_threads, worthwhile_threads
+from vnnverify.bounds.threads import by_parts
 from vnnverify.ir import Value
 from vnnverify.numerics import lower_as, varies
 from vnnverify.search import ActivationSplit, BoxBounds
@@ -69,17 +69,12 @@ class LinearBoxBounder:
 
     def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
         """Sound lower bounds of all margins of `spec`, with the linear functions they come from."""
-        B = len(lower)
-        count = worthwhile_threads(B, self.elements, lower.device)
-        parts = torch.arange(B, device=lower.device).chunk(count)
-        found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
-        def work(k: int) -> None:
-            found[k] = self._bound_part(lower[parts[k]], upper[parts[k]], spec.where(parts[k]))
+        def part(index: Tensor, of: int) -> tuple[Tensor, Tensor, Tensor]:
+            return self._bound_part(lower[index], upper[index], spec.where(index))
 
-        in_threads(work, range(len(parts)))
-        in_order = [found[k] for k in range(len(parts))]
-        return BoxBounds(*(torch.cat(column) for column in zip(*in_order, strict=True)))
+        found = by_parts(part, len(lower), self.elements, lower.device)
+        return BoxBounds(*(torch.cat(column) for column in zip(*found, strict=True)))
 
     def _bound_part(self, lower: Tensor, upper: Tensor, spec: Specification) -> tuple[Tensor, Tensor, Tensor]:
         """The margins (B, S), slopes and gains (B, S, n)."""
@@ -160,7 +155,7 @@ class DeepBoxBounder:
         self, root: State, spec: Specification, box: int, candidates: Tensor, seconds: float
     ) -> tuple[Tensor, Tensor | None]:
         """Those polytopes among `candidates` that a search over signs leaves open, and a witness if found."""
-        goals: list[Goal] = []
+        goals: list[UnsafePolytope] = []
         for p in candidates.tolist():
             rows = spec.member[box, p]
             polytope = Polytope(spec.C[box, rows], spec.d[box, rows], spec.strict[box, rows])

@@ -84,7 +84,7 @@ class Settings(RefinementSettings):
 
     # Networks of ReLUs: rounds of better root bounds and a search after each.
     root_rounds: str = setting(
-        "plain 0 2 4 6 8 10 12",
+        "plain,0,2,4,6,8,10,12",
         help="root bounds of each round: plain, or optimised with at most 2^k cases for each bound",
     )
     root_steps: int = setting(10, help="gradient steps for an intermediate bound at the root", minimum=0)
@@ -155,7 +155,7 @@ class Settings(RefinementSettings):
     curve_steps: int = setting(6, help="gradient steps for a subproblem", minimum=0)
     curve_candidates: int = setting(4, help="most elements proposed for splitting", minimum=1)
     patch_rounds: str = setting(
-        "0:0 0:2 0:3 4:2 8:3",
+        "0:0,0:2,0:3,4:2,8:3",
         help="rounds of root bounds where rows are patches, steps:splits; the last for all that follow",
     )
     patch_progress: float = setting(
@@ -176,7 +176,7 @@ class Settings(RefinementSettings):
     )
     cell_reweigh_rate: float = setting(0.2, help="size of such a change", minimum=0)
     cell_mixes: str = setting(
-        "0.3 0.7 1 1.5 3",
+        "0.3,0.7,1,1.5,3",
         help="multipliers of the unsafe half-space, relative to the rows, when arguments are bounded over it",
     )
     cell_elements: int = setting(
@@ -212,16 +212,16 @@ class Settings(RefinementSettings):
 
     def cases_of_rounds(self) -> list[int | None]:
         """`root_rounds` as numbers of splits; None: plain bounds."""
-        return [None if word == "plain" else int(word) for word in self.root_rounds.split()]
+        return [None if word == "plain" else int(word) for word in self.root_rounds.split(",")]
 
     def steps_and_splits_of_rounds(self) -> list[tuple[int, int]]:
         """`patch_rounds` as pairs."""
-        pairs = (word.split(":") for word in self.patch_rounds.split())
+        pairs = (word.split(":") for word in self.patch_rounds.split(","))
         return [(int(steps), int(splits)) for steps, splits in pairs]
 
     def mixes(self) -> list[float]:
         """`cell_mixes` as numbers."""
-        return [float(word) for word in self.cell_mixes.split()]
+        return [float(word) for word in self.cell_mixes.split(",")]
 
     @property
     def bytes(self) -> int:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backends that are one bounding method each."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import vnnverify_bound_propagation
+from vnnverify_bound_propagation.backends.alpha_crown import AlphaCrownBackend
+from vnnverify_bound_propagation.backends.crown import CrownBackend
+from vnnverify_bound_propagation.backends.crown_ibp import CrownIbpBackend
+from vnnverify_bound_propagation.backends.deeppoly import DeepPolyBackend
+from vnnverify_bound_propagation.backends.fast_lin import FastLinBackend
+from vnnverify_bound_propagation.backends.interval import IntervalBackend
+
+from vnnverify import Backend, Verdict
+from vnnverify.bounds.method import BoundMethod
+from vnnverify.bounds.methods import METHODS
+from vnnverify.bounds.specification import Specification
+from vnnverify.search import MethodBackend, MethodBounder, MethodOptions
+from vnnverify.testing import Settings, context, parametrize_with_backend_checks, zoo
+
+KINDS: tuple[type[MethodBackend], ...] = (
+    IntervalBackend, CrownBackend, FastLinBackend, DeepPolyBackend, CrownIbpBackend, AlphaCrownBackend,
+)  # fmt: skip
+FILES = sorted(Path(vnnverify_bound_propagation.__file__).parent.glob("backends/*.py"))
+MOST_LINES = 25
+
+
+@parametrize_with_backend_checks([kind() for kind in KINDS], settings=Settings(seconds=0.3))
+def test_conformance(backend: Backend[Any], check: Callable[[Backend[Any]], None]) -> None:
+    check(backend)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.stem not in ("__init__", "bound_propagation")])
+def test_a_method_becomes_a_backend_in_few_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_every_method_has_the_name_of_its_backend() -> None:
+    infos = {info.name: info.load() for info in vnnverify_bound_propagation.vnnverify_backends()}
+    infos.pop("bound_propagation")
+    assert set(infos.values()) == set(KINDS)
+    for name, kind in infos.items():
+        assert issubclass(kind, MethodBackend)
+        assert kind.method == METHODS[name] and kind.method.name == name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_search_the_root_alone_is_bounded(kind: type[MethodBackend]) -> None:
+    backend = kind(MethodOptions(split_inputs=0))
+    decided = 0
+    for specimen in zoo():
+        if specimen.tight or specimen.truth is not Verdict.UNSAT:
+            continue
+        outcome = backend.verify(specimen.query, context(specimen.query, 10.0))
+        assert outcome.verdict in (Verdict.UNSAT, Verdict.UNKNOWN)
+        decided += outcome.verdict is Verdict.UNSAT
+        if outcome.stats:
+            assert outcome.stats["boxes"] <= len(specimen.query.clauses)
+    assert decided >= 5
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_parts_of_a_batch_are_bounded_as_the_whole(method: BoundMethod) -> None:
+    query = next(s for s in zoo() if s.name == "maximum_above").query
+    ctx = context(query, 60.0)
+    lower, upper = (getattr(query.clauses[0].region, end).to(ctx.dtype) for end in ("lower", "upper"))
+    ends = torch.stack([lower, (lower + upper) / 2, upper])
+    low, high = ends[[0, 1, 0]], ends[[1, 2, 2]]
+    spec = Specification.of(query.clauses, query.graph.output_size, ctx.device)
+    spec = spec.take(torch.zeros(3, dtype=torch.long))
+    bounder = MethodBounder(method, query, ctx, 1 << 28)
+    whole = bounder.bound(low, high, spec, None)
+    bounder.at_once = 1
+    parts = bounder.bound(low, high, spec, None)
+    torch.testing.assert_close(parts.lower, whole.lower, rtol=1e-4, atol=1e-5)
+    y = query.graph.to(ctx.device, ctx.dtype)(torch.lerp(low, high, 0.37))
+    margin = torch.einsum("bsm,bm->bs", spec.C.to(y), y) - spec.d.to(y)
+    assert bool((whole.lower <= margin + 1e-5).all())
