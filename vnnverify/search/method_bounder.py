@@ -11,7 +11,7 @@ from vnnverify.bounds.methods.sweep import prepared
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.threads import by_parts
 from vnnverify.plugin.backend import Context
-from vnnverify.query import Query, Region
+from vnnverify.query import Box, Query
 from vnnverify.search.input_split import BoxBounds
 
 __all__ = ["MethodBounder"]
@@ -48,7 +48,7 @@ class MethodBounder:
         def part(index: Tensor, of: int) -> list[tuple[Tensor, Tensor | None]]:
             found = []
             for boxes in torch.split(index, max(1, self.at_once // of)):
-                region = Region(lower[boxes], upper[boxes])
+                region = Box(lower[boxes], upper[boxes])
                 bounds = self.method.bound(self.graph, region, spec.where(boxes), None, self.resources)
                 found.append((bounds.lower, None if bounds.linear is None else bounds.linear.A))
             return found
