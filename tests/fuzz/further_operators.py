@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from draft import Draft
 from onnx import TensorProto, helper
-from operators import CATALOGUE, Draft
+from operators import CATALOGUE
 
 __all__ = ["FURTHER"]
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+from draft import Draft
 from further_operators import FURTHER
 from onnx import TensorProto, helper, numpy_helper
-from operators import CATALOGUE, Draft
+from operators import CATALOGUE
 
 __all__ = ["RandomModel", "random_model"]
 
