@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, backends
@@ -17,14 +19,20 @@ __all__ = [
     "HALF_AGREEMENT",
     "PARAMETER_ROUNDINGS",
     "SOURCE_ROUNDINGS",
+    "Rounding",
     "direct_convolutions",
+    "float_above",
+    "float_below",
     "gamma",
     "lower_as",
     "middle",
     "product_and_error",
     "proves",
+    "relative_error",
     "round_down",
     "round_up",
+    "rounded_outward",
+    "rounding",
     "subnormals_flushed",
     "sum_and_error",
     "unit_roundoff",
@@ -61,6 +69,28 @@ by torch; the vectorised SLEEF and CUDA versions state at most 2 ulp (4 unit rou
 FLOAT32_REACH = 2.0**50
 """Size of inputs up to which float32 is good for a search: squares do not overflow, nor sums of these."""
 
+Rounding = Literal["sound", "plain"]
+"""What is done about rounding errors: bounds are moved outward by them ("sound"), or they are left out
+("plain"), as in training: such bounds prove nothing."""
+
+_rounding: ContextVar[Rounding] = ContextVar("rounding", default="sound")
+
+
+@contextmanager
+def rounding(policy: Rounding) -> Iterator[None]:
+    """Bounds of this thread computed under a policy until the context is left. Other threads, also those
+    started inside, are not touched: they round outward."""
+    token = _rounding.set(policy)
+    try:
+        yield
+    finally:
+        _rounding.reset(token)
+
+
+def rounded_outward() -> bool:
+    """Whether bounds computed here and now are sound as computed."""
+    return _rounding.get() == "sound"
+
 
 @contextmanager
 def direct_convolutions() -> Iterator[None]:
@@ -90,24 +120,62 @@ def gamma(terms: int, dtype: torch.dtype) -> float:
     """Relative error of a sum of `terms` products in any order, with or without fused multiply-add.
 
     Returns gamma_n = n·u / (1 − n·u) with n = terms + PARAMETER_ROUNDINGS, such that
-    |fl(Σ w_i x_i) − Σ w_i x_i| <= gamma_n · Σ |w_i| |x_i|.
+    |fl(Σ w_i x_i) − Σ w_i x_i| <= gamma_n · Σ |w_i| |x_i|. Zero where rounding is plain.
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
     """
+    if not rounded_outward():
+        return 0.0
     count = (terms + PARAMETER_ROUNDINGS) * unit_roundoff(dtype)
     if count >= 1.0:
         return float("inf")
     return count / (1.0 - count)
 
 
+def relative_error(dtype: torch.dtype) -> float:
+    """What one operation is allowed to err by: `unit_roundoff`, or zero where rounding is plain."""
+    return unit_roundoff(dtype) if rounded_outward() else 0.0
+
+
+def float_below(x: Tensor) -> Tensor:
+    """The next smaller float of each element. A gradient passes unchanged."""
+    return _neighbour(x, -float("inf"))
+
+
+def float_above(x: Tensor) -> Tensor:
+    """The next larger float of each element. A gradient passes unchanged."""
+    return _neighbour(x, float("inf"))
+
+
 def round_down(x: Tensor) -> Tensor:
-    """The next smaller float of each element; at least as far down as one rounding can have erred."""
-    return torch.nextafter(x, x.new_full((), -float("inf")))
+    """The next smaller float of each element, at least as far down as one rounding can have erred; `x` itself
+    where rounding is plain."""
+    return float_below(x) if rounded_outward() else x
 
 
 def round_up(x: Tensor) -> Tensor:
-    """The next larger float of each element."""
-    return torch.nextafter(x, x.new_full((), float("inf")))
+    """The next larger float of each element; `x` itself where rounding is plain."""
+    return float_above(x) if rounded_outward() else x
+
+
+def _neighbour(x: Tensor, towards: float) -> Tensor:
+    if x.requires_grad and torch.is_grad_enabled():
+        moved: Tensor = _Neighbour.apply(x, towards)
+        return moved
+    return torch.nextafter(x, x.new_full((), towards))
+
+
+class _Neighbour(torch.autograd.Function):
+    """The next float, as a sum of x and an error that is held constant."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, towards: float) -> Tensor:
+        """The next float of each element in that direction."""
+        return torch.nextafter(x, x.new_full((), towards))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
 
 
 def sum_and_error(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,7 +221,10 @@ def varies(lower: Tensor, upper: Tensor) -> Tensor:
 
 
 def proves(lower: Tensor) -> Tensor:
-    """Which lower bounds of margins prove that these are positive: NaN and infinity never prove anything."""
+    """Which lower bounds of margins prove that these are positive: NaN and infinity never prove anything, nor
+    does any bound where rounding is plain."""
+    if not rounded_outward():
+        return torch.zeros_like(lower, dtype=torch.bool)
     return (lower > 0) & torch.isfinite(lower)
 
 
@@ -168,12 +239,16 @@ def middle(lower: Tensor, upper: Tensor) -> Tensor:
 
 
 def lower_as(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Cast with rounding towards minus infinity: the result is never above `x`."""
+    """Cast with rounding towards minus infinity: never above `x`, unless rounding is plain."""
+    if x.dtype == dtype:
+        return x.clone()
     y = x.to(dtype)
-    return torch.where(y.to(x.dtype) > x, round_down(y), y)
+    return torch.where(y.to(x.dtype) > x, float_below(y), y) if rounded_outward() else y
 
 
 def upper_as(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Cast with rounding towards plus infinity: the result is never below `x`."""
+    """Cast with rounding towards plus infinity: never below `x`, unless rounding is plain."""
+    if x.dtype == dtype:
+        return x.clone()
     y = x.to(dtype)
-    return torch.where(y.to(x.dtype) < x, round_up(y), y)
+    return torch.where(y.to(x.dtype) < x, float_above(y), y) if rounded_outward() else y

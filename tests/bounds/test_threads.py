@@ -27,7 +27,7 @@ def two_threads() -> Iterator[None]:
 def test_threads_share_the_work_and_raise_its_first_error() -> None:
     done: list[bool] = []
     in_threads(lambda part: done.append(torch.is_grad_enabled()), range(20))
-    assert done == [False] * 20
+    assert done == [True] * 20
     with pytest.raises(ZeroDivisionError):
         in_threads(lambda part: 1 // (part - 3), range(8))
     assert torch.get_num_threads() == 2

@@ -17,7 +17,7 @@ from torch import Tensor
 from vnnverify.bounds.state import State
 from vnnverify.domains import Domain
 from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value
-from vnnverify.numerics import gamma, round_down, round_up, unit_roundoff
+from vnnverify.numerics import gamma, relative_error, round_down, round_up, rounded_outward
 from vnnverify.ops.bilinear import Mul
 
 __all__ = ["Form", "domain", "ends", "input_forms", "least_of_slopes"]
@@ -58,7 +58,7 @@ def ends(form: Form, state: State) -> tuple[Tensor, Tensor]:
     below, above = (slopes.flatten(2).transpose(1, 2) for slopes in (form.below, form.above))  # (B, N, n)
     low = form.below_offset.reshape(B, -1) + least_of_slopes(below, state)
     high = form.above_offset.reshape(B, -1) - least_of_slopes(-above, state)
-    u = 2 * unit_roundoff(low.dtype)
+    u = 2 * relative_error(low.dtype)
     low = (low - u * (low.abs() + form.below_offset.reshape(B, -1).abs())).reshape(shape)
     high = (high + u * (high.abs() + form.above_offset.reshape(B, -1).abs())).reshape(shape)
     return torch.fmax(lower, low), torch.fmin(upper, high)
@@ -125,6 +125,8 @@ def _affine(op: Affine, inputs: Sequence[Form | None], node: Node, state: State)
     half_offset = op.magnitude(*((f.above_offset - f.below_offset) / 2 for f in forms))
     if op.fan_in == 0:
         return Form(below, round_down(centre - half_offset), above, round_up(centre + half_offset))
+    if not rounded_outward():
+        return Form(below, centre - half_offset, above, centre + half_offset)
     g = gamma(op.fan_in + 4, below.dtype)
     loss = 2 * g * op.magnitude(*(f.size() for f in forms))
     if op.offset is not None:
@@ -139,7 +141,7 @@ def _elementwise(op: Elementwise, inputs: Sequence[Form | None], node: Node, sta
     if form is None:
         return None
     lines = state.lines[node]
-    u = unit_roundoff(form.below.dtype)
+    u = relative_error(form.below.dtype)
     loss = 4 * u * torch.maximum(lines.below_slope.abs(), lines.above_slope.abs()) * form.size()
     below, below_offset = _on_line(form, lines.below_slope, lines.below_slope >= 0)
     above, above_offset = _on_line(form, lines.above_slope, lines.above_slope < 0)
@@ -175,7 +177,7 @@ def _product(op: Mul, inputs: Sequence[Form | None], node: Node, state: State) -
             _on_line(form, slope, (slope >= 0) == below) for form, slope in ((x, along_x), (y, along_y))
         )
         size = along_x.abs() * x.size() + along_y.abs() * y.size() + offset.abs()
-        loss = 8 * unit_roundoff(size.dtype) * size
+        loss = 8 * relative_error(size.dtype) * size
         total = offset_x + offset_y + offset
         ends.append((slope_x + slope_y, total - loss if below else total + loss))
     (low, low_offset), (high, high_offset) = ends

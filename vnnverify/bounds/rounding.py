@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import flat
-from vnnverify.numerics import gamma, unit_roundoff
+from vnnverify.numerics import gamma, relative_error
 
 __all__ = ["line_error", "long_sum", "split_error", "sum_error"]
 
@@ -48,10 +48,10 @@ def line_error(lines: Lines, size: Tensor, terms: int) -> Tensor:
     """
     slope = torch.maximum(lines.below_slope.abs(), lines.above_slope.abs())
     offset = torch.maximum(lines.below_offset.abs(), lines.above_offset.abs())
-    return 2 * unit_roundoff(size.dtype) * slope * size + sum_error(terms, size.dtype) * offset
+    return 2 * relative_error(size.dtype) * slope * size + sum_error(terms, size.dtype) * offset
 
 
 def split_error(rows: Tensor, taken: Tensor, size: Tensor) -> Tensor:
     """Rounding error (R,) of taking multipliers from rows (R, …), for values of at most this size."""
     worth = (rows.abs() + taken.abs()) * size.masked_fill(taken == 0, 0.0)
-    return 3 * unit_roundoff(rows.dtype) * flat(worth).sum(dim=1)
+    return 3 * relative_error(rows.dtype) * flat(worth).sum(dim=1)

@@ -17,7 +17,15 @@ from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Planes, mccormick, offsets
 from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Affine, Elementwise, Enclosed, Graph, Maximum, Node, Value, flat
-from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_roundoff, upper_as
+from vnnverify.numerics import (
+    gamma,
+    lower_as,
+    relative_error,
+    round_down,
+    round_up,
+    rounded_outward,
+    upper_as,
+)
 from vnnverify.ops.bilinear import Mul
 from vnnverify.ops.piecewise import Relu
 from vnnverify.query import Region
@@ -63,6 +71,7 @@ class State:
     centre: dict[Value, Tensor] = field(default_factory=dict)  # (B, *shape) float64, if centred
     rule: SlopeRule = LEAST_AREA  # how lines get their slopes
     region: Region | None = None  # where inputs range, if that is less than the boxes
+    differentiated: bool = False  # whether gradients of bounds are asked for, so that none may be left out
     row_slopes: SlopeChoice | None = None  # slopes that rows have chosen for themselves
     images: dict[Node, tuple[Lines | None, Tensor | None, tuple[Tensor, ...]]] = field(
         default_factory=dict
@@ -173,7 +182,7 @@ class State:
         elif isinstance(node.op, Mul):
             x, y = node.inputs
             self.note_planes(node, mccormick(self.interval[x], self.interval[y]))
-        elif isinstance(node.op, Enclosed):
+        elif isinstance(node.op, Enclosed) and rounded_outward():
             loss = sum_error(node.output.size, self.lower.dtype) * self.magnitude(node.output)
             self.error[node] = flat(loss).amax(dim=0)
 
@@ -209,6 +218,8 @@ class State:
     def note_maximum(self, node: Node, op: Maximum) -> None:
         """Rounding error of one backward step through a maximum: the long sum over the constants, and the
         sums of what several groups hand to one member. Members are measured at the largest of the group."""
+        if not rounded_outward():
+            return
         groups = op.groups(*(v.shape for v in node.inputs)).to(self.lower.device)
         size = torch.cat([flat(self.magnitude(v)) for v in node.inputs], 1)[:, groups].amax(dim=2)
         _, _, floor, ceiling = self.chosen(node, op)
@@ -227,7 +238,7 @@ class State:
         |Λ| @ error bounds the loss of every row. Deviations have no b.
         """
         offset = self.offset(op)
-        if op.fan_out == 0 and op.offset is None:
+        if (op.fan_out == 0 and op.offset is None) or not rounded_outward():
             return
         dtype = self.lower.dtype
         g = gamma(op.fan_out, dtype)
@@ -239,6 +250,8 @@ class State:
     def note_lines(self, node: Node, op: Elementwise, lines: Lines) -> None:
         """Lines of an elementwise node, and the rounding error of one backward step through it."""
         self.lines[node] = lines
+        if not rounded_outward():
+            return
         loss = line_error(lines, self.magnitude(node.inputs[0]), node.output.size)
         self.error[node] = flat(loss).amax(dim=0)
 
@@ -248,12 +261,14 @@ class State:
         Products with the slopes are rounded once; the sum with the offsets is a long one.
         """
         self.planes[node] = planes
+        if not rounded_outward():
+            return
         dtype = self.lower.dtype
         slope_x = torch.maximum(planes.below_x.abs(), planes.above_x.abs())
         slope_y = torch.maximum(planes.below_y.abs(), planes.above_y.abs())
         offset = torch.maximum(planes.below_offset.abs(), planes.above_offset.abs())
         x, y = (self.magnitude(v) for v in node.inputs)
-        loss = 2 * unit_roundoff(dtype) * (slope_x * x + slope_y * y)
+        loss = 2 * relative_error(dtype) * (slope_x * x + slope_y * y)
         loss = loss + sum_error(node.output.size, dtype) * offset
         self.error[node] = flat(loss).amax(dim=0)
 

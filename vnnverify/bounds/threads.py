@@ -32,7 +32,8 @@ def worthwhile_threads(batch: int, elements: int, device: torch.device) -> int:
 
 
 def in_threads(work: Callable[[T], object], parts: Sequence[T], at_most: int | None = None) -> None:
-    """Call `work` for each part, without gradients, on as many threads as torch may use.
+    """Call `work` for each part on as many threads as torch may use, with or without gradients as the caller
+    computes: with them on the caller's thread alone, where parts that write to one tensor keep its history.
 
     The first exception is raised when all parts have been worked on.
 
@@ -41,15 +42,15 @@ def in_threads(work: Callable[[T], object], parts: Sequence[T], at_most: int | N
     """
     allowed = torch.get_num_threads()
     threads = min(allowed if at_most is None else at_most, len(parts))
+    if threads <= 1 or torch.is_grad_enabled():
+        for part in parts:
+            work(part)
+        return
 
     def one(part: T) -> None:
         with torch.no_grad():
             work(part)
 
-    if threads <= 1:
-        for part in parts:
-            one(part)
-        return
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             list(pool.map(one, parts))

@@ -23,6 +23,7 @@ from vnnverify.numerics import (
     product_and_error,
     round_down,
     round_up,
+    rounded_outward,
     sum_and_error,
     upper_as,
 )
@@ -53,10 +54,12 @@ def _affine(op: Affine, inputs: Sequence[Interval], node: Node) -> Interval:
         c = (lower + upper) / 2
         r = round_up(torch.maximum(upper - c, c - lower))
         centres.append(c)
-        radii.append(r + g * (c.abs() + r))
+        radii.append(r + g * (c.abs() + r) if g else r)
     z = op(*centres)
-    radius = op.magnitude(*radii) * (1 + 2 * g)
-    if op.offset is not None:
+    radius = op.magnitude(*radii)
+    if g:
+        radius = radius * (1 + 2 * g)
+    if g and op.offset is not None:
         radius = radius + g * op.offset.abs()
     lost = ~torch.isfinite(z)  # a sum that overflows on the way is not as large as that
     low, high = round_down(z - radius), round_up(z + radius)
@@ -103,6 +106,8 @@ def _end_by_end(op: Scale | Sum | ReduceSum, inputs: Sequence[Interval], node: N
     such as −1 and by differences. Otherwise it is moved by the bound of all roundings.
     """
     least, most = zip(*(_ends_for(op, k, pair) for k, pair in enumerate(inputs)), strict=True)
+    if not rounded_outward():
+        return _without_nan(op(*least), op(*most))
     g = gamma(op.fan_in, least[0].dtype)
     sizes = (op.magnitude(*(x.abs() for x in ends)) for ends in (least, most))
     add = 0.0 if op.offset is None else op.offset.abs()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vnnverify.numerics import unit_roundoff
+from vnnverify.numerics import relative_error
 
 __all__ = ["Ends", "Planes", "mccormick", "offsets"]
 
@@ -40,7 +40,7 @@ def offsets(x: Ends, y: Ends, slope_x: Tensor, slope_y: Tensor) -> tuple[Tensor,
     low is rounded down and high up by an estimate of the error of the three products and two differences.
     What is not a number bounds nothing.
     """
-    u = unit_roundoff(slope_x.dtype)
+    u = relative_error(slope_x.dtype)
     low = high = None
     for a in x:
         for b in y:

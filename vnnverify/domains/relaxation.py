@@ -16,7 +16,15 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.numerics import FUNCTION_ULPS, lower_as, round_down, round_up, unit_roundoff, upper_as
+from vnnverify.numerics import (
+    FUNCTION_ULPS,
+    lower_as,
+    relative_error,
+    round_down,
+    round_up,
+    unit_roundoff,
+    upper_as,
+)
 from vnnverify.ops.piecewise import Relu
 from vnnverify.ops.requantized import Lookup, NearestWhole
 
@@ -40,11 +48,11 @@ def band(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[
     All tensors have the same shape. low is rounded down and high up by an estimate of the error of
     computing f, the product and the difference, and of placing the turning points.
     """
-    u = unit_roundoff(lower.dtype)
+    u = relative_error(lower.dtype)
     smooth = op.kinks is None
     low = torch.full_like(lower, float("inf"))
     high = torch.full_like(lower, -float("inf"))
-    for index, point in enumerate((lower, upper, *op.turning_points(slope, lower, upper))):
+    for index, point in enumerate((lower, upper, *_turning_points(op, slope, lower, upper))):
         inside = (point >= lower) & (point <= upper)
         x = torch.where(inside, point, lower)
         f, line = op(x), slope * x
@@ -60,12 +68,31 @@ def band(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[
     return low, high
 
 
+def _turning_points(op: Elementwise, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
+    """The operator's turning points as constants. That is what they are to a gradient: f(x) − slope·x is flat
+    there, or the point is a kink, which does not move. What an operator places at an end of the interval, for
+    want of a turning point inside, moves with that end."""
+    with torch.no_grad():
+        points = op.turning_points(slope, lower, upper)
+    if op.kinks is not None or not torch.is_grad_enabled():
+        return points
+    room = 4 * unit_roundoff(lower.dtype) ** 0.5
+    if not (lower.requires_grad or upper.requires_grad):
+        return points
+    moved = [end - end.detach() for end in (lower, upper)]  # zero
+    found = []
+    for point in points:
+        at_lower, at_upper = ((point - end).abs() <= room * (1 + end.abs()) for end in (lower, upper))
+        found.append(point + torch.where(at_lower, moved[0], torch.where(at_upper, moved[1], 0)))
+    return tuple(found)
+
+
 def contact(op: Elementwise, lower: Tensor, upper: Tensor, slope: Tensor, *, least: bool) -> Tensor:
     """Where f(x) − slope·x is least (or largest) on [lower, upper], as computed; finite. For optimisers: no
     bound rests on it."""
     best = torch.full_like(lower, float("inf"))
     at = lower
-    for point in (lower, upper, *op.turning_points(slope, lower, upper)):
+    for point in (lower, upper, *_turning_points(op, slope, lower, upper)):
         x = torch.where((point >= lower) & (point <= upper), point, lower)
         value = op(x) - slope * x
         value = value if least else -value
@@ -100,7 +127,7 @@ def _(op: NearestWhole, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[Te
     lines = slope * lower, slope * upper
     low = torch.maximum(torch.minimum(*ends) - away, least - torch.maximum(*lines))
     high = torch.minimum(torch.maximum(*ends) + away, most - torch.minimum(*lines))
-    room = 8 * unit_roundoff(lower.dtype) * ((1 + slope.abs()) * size + away)
+    room = 8 * relative_error(lower.dtype) * ((1 + slope.abs()) * size + away)
     bad = torch.isnan(low) | torch.isnan(high) | ~torch.isfinite(room)
     low, high = round_down(low - room), round_up(high + room)
     return low.masked_fill(bad, -float("inf")), high.masked_fill(bad, float("inf"))
@@ -111,7 +138,7 @@ def _(op: Lookup, lower: Tensor, upper: Tensor, slope: Tensor) -> tuple[Tensor, 
     """The function is straight but at whole numbers: all of them, cut to the interval, at once."""
     low, high = _over_table(op, lower, upper, slope)
     size = float(op.values.abs().amax()) + slope.abs() * torch.maximum(lower.abs(), upper.abs())
-    slack = unit_roundoff(lower.dtype) * ((op.ulps + 5) * size + op.absolute)
+    slack = relative_error(lower.dtype) * ((op.ulps + 5) * size + op.absolute)
     bad = torch.isnan(low) | torch.isnan(high) | ~torch.isfinite(slack)
     return (low - slack).masked_fill(bad, -float("inf")), (high + slack).masked_fill(bad, float("inf"))
 
@@ -143,7 +170,7 @@ def _above(high: Tensor, slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
 def _product_error(slope: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     """Two roundings of slope·x and two of the difference, at the larger end."""
     size = torch.maximum(lower.abs(), upper.abs())
-    return 2 * unit_roundoff(lower.dtype) * (1 + slope.abs()) * size
+    return 2 * relative_error(lower.dtype) * (1 + slope.abs()) * size
 
 
 def lines(op: Elementwise, lower: Tensor, upper: Tensor) -> Lines:
@@ -215,7 +242,7 @@ def value_range(op: Elementwise, lower: Tensor, upper: Tensor) -> tuple[Tensor, 
     high = torch.full_like(lower, -float("inf"))
     unknown = torch.zeros_like(lower, dtype=torch.bool)
     falls, grows = op.steepness[1] <= 0, op.steepness[0] >= 0
-    turns = () if falls or grows else op.turning_points(torch.zeros_like(lower), lower, upper)
+    turns = () if falls or grows else _turning_points(op, torch.zeros_like(lower), lower, upper)
     for index, point in enumerate((lower, upper, *turns)):
         inside = (point >= lower) & (point <= upper)
         x = torch.where(inside, point, lower)
@@ -243,7 +270,7 @@ def _value_error(op: Elementwise, f: Tensor, x: Tensor, *, turning: bool) -> Ten
 
     None for f(0) where that is computed as zero: the error is relative, and nothing underflows there.
     """
-    u = unit_roundoff(f.dtype)
+    u = relative_error(f.dtype)
     if op.ulps == 0:
         return torch.zeros_like(f)
     slack = u * (op.ulps + 2) * f.abs() + u * op.absolute + torch.finfo(f.dtype).tiny

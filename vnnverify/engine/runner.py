@@ -17,7 +17,7 @@ from vnnverify.deadline import Deadline
 from vnnverify.engine.answer import Answer
 from vnnverify.errors import BackendError, UnsupportedOperator
 from vnnverify.guard import Disagreement
-from vnnverify.numerics import FLOAT32_REACH
+from vnnverify.numerics import FLOAT32_REACH, rounding
 from vnnverify.plugin.backend import Backend, Context, Outcome
 from vnnverify.query import Query, Replay
 from vnnverify.verdict import Guarantee, Verdict
@@ -58,7 +58,8 @@ def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Answer:
     """
     started = time.monotonic()
     try:
-        result = _checked(query, name, backend, backend.verify(query, ctx))
+        with rounding("sound"):
+            result = _checked(query, name, backend, backend.verify(query, ctx))
     except UnsupportedOperator as error:
         result = Answer(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
     except Disagreement as error:

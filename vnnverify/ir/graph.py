@@ -91,6 +91,25 @@ class Graph:
             values[node.output] = z if node.inputs else z.expand(x.shape[0], *node.output.shape)
         return values
 
+    def parameters(self) -> dict[str, Tensor]:
+        """The floating-point tensors of all operators, no copies, named after node and field: `fc1.weight`.
+
+        One that several operators share appears once; of several with the same name, later ones are numbered.
+        """
+        found: dict[str, Tensor] = {}
+        seen: set[int] = set()
+        for node in self.nodes:
+            for field, tensor in node.op.parameters().items():
+                if id(tensor) in seen:
+                    continue
+                seen.add(id(tensor))
+                name, count = f"{node.name}.{field}", 1
+                while name in found:
+                    count += 1
+                    name = f"{node.name}#{count}.{field}"
+                found[name] = tensor
+        return found
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Graph:
         """The same graph (same `Value` objects) with its parameters on `device` as `dtype`."""
         nodes = tuple(Node(n.op.to(device, dtype), n.inputs, n.output, n.name) for n in self.nodes)

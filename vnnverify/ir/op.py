@@ -47,6 +47,11 @@ class Op(ABC):
                 changed[field.name] = value.to(device=device, dtype=kind)
         return dataclasses.replace(self, **changed) if changed else self
 
+    def parameters(self) -> dict[str, Tensor]:
+        """The operator's floating-point tensors by the field that holds them, no copies."""
+        values = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
+        return {name: v for name, v in values if isinstance(v, Tensor) and v.is_floating_point()}
+
     def output_shape(self, *shapes: Shape) -> Shape:
         """ONNX shape of the result for inputs of the given ONNX shapes; found by running once."""
         with torch.no_grad():
@@ -89,10 +94,12 @@ class Affine(Op):
 
         The default differentiates `linear`; operators on the hot path state it in closed form.
         """
+        sources = (rows, *self.parameters().values())
+        traced = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in sources)
         with torch.enable_grad():
             points = [rows.new_zeros(rows.shape[0], *shape, requires_grad=True) for shape in shapes]
             value = self.linear(*points)
-            grads = torch.autograd.grad(value, points, rows, create_graph=rows.requires_grad)
+            grads = torch.autograd.grad(value, points, rows, create_graph=traced)
         return tuple(grads)
 
     @property

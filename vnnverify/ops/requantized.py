@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.numerics import round_down, round_up
+from vnnverify.numerics import float_above, float_below
 
 __all__ = ["Lookup", "NearestWhole"]
 
@@ -45,14 +45,14 @@ class NearestWhole(Elementwise):
         points: list[Tensor] = []
         for edge in (torch.ceil(lower - 0.5) + 0.5, torch.floor(upper - 0.5) + 0.5):
             moved = edge.abs() * _SINGLE
-            points += [edge, edge - moved, edge + moved, round_down(edge - moved), round_up(edge + moved)]
+            points += [edge, edge - moved, edge + moved, float_below(edge - moved), float_above(edge + moved)]
         return tuple(points)
 
     def between(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """The least and the greatest value over [lower, upper]; the function rises, so at the ends."""
         if not self.reach:
             return self(lower), self(upper)
-        return self(round_down(lower - self.reach)), self(round_up(upper + self.reach))
+        return self(float_below(lower - self.reach)), self(float_above(upper + self.reach))
 
     def distance(self, size: Tensor) -> Tensor:
         """A bound of |f(x) − x| for all |x| <= size."""

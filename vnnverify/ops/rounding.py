@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.numerics import round_down, round_up
+from vnnverify.numerics import float_above, float_below
 
 __all__ = ["Rounded", "Within"]
 
@@ -81,7 +81,7 @@ class Rounded(Elementwise):
             inner, outer = mark * (1 - 2.0**-40), mark * (1 + 2.0**-40)
             jumps += [self._jump(torch.minimum(inner, outer), -1), self._jump(torch.maximum(inner, outer), 1)]
         cast = [jump.to(lower.dtype) for jump in jumps]
-        return tuple(side for jump in cast for side in (round_down(jump), jump, round_up(jump)))
+        return tuple(side for jump in cast for side in (float_below(jump), jump, float_above(jump)))
 
     def _power(self, x: Tensor) -> Tensor:
         """The largest power of two that is not above |x|."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.ir.op import Elementwise
-from vnnverify.numerics import round_down, round_up
+from vnnverify.numerics import float_above, float_below
 
 __all__ = ["Ceil", "Floor", "Round", "Sign", "Spike", "Step", "Trunc"]
 
@@ -104,7 +104,7 @@ class Floor(_Steps):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """Both sides of the first and of the last jump: in between, f(x) − slope·x moves evenly."""
         first, last = torch.floor(lower) + 1, torch.floor(upper)
-        return first, round_down(first), last, round_down(last)
+        return first, float_below(first), last, float_below(last)
 
     @property
     def steepness(self) -> tuple[float, float]:
@@ -121,7 +121,7 @@ class Ceil(_Steps):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """Both sides of the first and of the last jump."""
         first, last = torch.ceil(lower), torch.ceil(upper) - 1
-        return first, round_up(first), last, round_up(last)
+        return first, float_above(first), last, float_above(last)
 
     @property
     def steepness(self) -> tuple[float, float]:
@@ -142,9 +142,9 @@ class Trunc(_Steps):
         left = torch.minimum(torch.floor(upper), -one), torch.ceil(lower)
         return (
             *right,
-            *(round_down(point) for point in right),
+            *(float_below(point) for point in right),
             *left,
-            *(round_up(point) for point in left),
+            *(float_above(point) for point in left),
         )
 
     @property
@@ -162,7 +162,7 @@ class Round(_Steps):
     def turning_points(self, slope: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, ...]:
         """Both sides of the first and of the last jump."""
         first, last = torch.ceil(lower - 0.5) + 0.5, torch.floor(upper - 0.5) + 0.5
-        return first, round_down(first), round_up(first), last, round_down(last), round_up(last)
+        return first, float_below(first), float_above(first), last, float_below(last), float_above(last)
 
     @property
     def steepness(self) -> tuple[float, float]:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from vnnverify import Deadline
+from vnnverify.bounds.backward.rows import by_sign
 from vnnverify.bounds.specification import Specification
 from vnnverify.domains import interval
 from vnnverify.ir import Graph, Node, Value
-from vnnverify.numerics import gamma, round_down, unit_roundoff, varies
+from vnnverify.numerics import gamma, relative_error, round_down, varies
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import (
     WORKING_COPIES,
@@ -54,7 +55,8 @@ class Outputs:
         spread = generators.abs().sum(dim=1)
         radius = (_dot(C.abs(), z.error) + spread + 2 * g * size) * (1 + 2 * g) + _tiny(C)
         lower = round_down(_dot(C, z.centre) - d - radius)
-        ends = _dot(C.clamp(min=0), z.lower) + _dot(C.clamp(max=0), z.upper) - d
+        positive, negative = by_sign(C)
+        ends = _dot(positive, z.lower) + _dot(negative, z.upper) - d
         size = _dot(C.abs(), torch.maximum(z.lower.abs(), z.upper.abs())) + d.abs()
         by_intervals = round_down(ends - 2 * g * size - _tiny(C))
         lower, by_intervals = (
@@ -62,7 +64,7 @@ class Outputs:
         )
         k = self.free.numel()
         ours = generators[:, :k].mT  # (B, S, k)
-        slopes = ours / self.radius[:, None, self.free] * (1 - 4 * unit_roundoff(C.dtype))
+        slopes = ours / self.radius[:, None, self.free] * (1 - 4 * relative_error(C.dtype))
         chosen = torch.isfinite(lower) & ((lower >= by_intervals) | (by_intervals <= 0))
         usable = torch.isfinite(slopes) & chosen[:, :, None]
         A = torch.zeros(*C.shape[:2], self.radius.shape[1], dtype=C.dtype, device=C.device)

@@ -11,7 +11,7 @@ from vnnverify.bounds.backward.walk import lower_bounds
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State
 from vnnverify.ir import Graph, Node, Value, flat
-from vnnverify.numerics import unit_roundoff
+from vnnverify.numerics import relative_error
 
 __all__ = ["margin_bounds", "margin_rows", "output_rows"]
 
@@ -31,7 +31,7 @@ def margin_rows(graph: Graph, state: State, C: Tensor, d: Tensor) -> tuple[dict[
     """Coefficients of C y − d over each output, for rows C (R, m) with offsets d (R,), and the constants
     (R,), less what rounding C and d to their type has cost."""
     size = torch.cat([flat(state.magnitude(v)) for v in graph.outputs], 1).amax(dim=0)
-    u = unit_roundoff(C.dtype)
+    u = relative_error(C.dtype)
     return output_rows(graph, C), -d - u * (C.abs() @ size) - u * d.abs()
 
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Linear", "Rows"]
+__all__ = ["Linear", "Rows", "by_sign"]
+
+
+def by_sign(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The positive and the negative part. The gradient of a zero goes through the first one only: where both
+    take the same line it is counted once then, while two clamps would both pass it on."""
+    positive = rows.clamp(min=0)
+    return positive, rows - positive
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vnnverify.bounds.backward.rows import Rows
+from vnnverify.bounds.backward.rows import Rows, by_sign
 from vnnverify.bounds.relaxation import LEAST_AREA
 from vnnverify.bounds.rounding import long_sum
 from vnnverify.bounds.state import State
@@ -44,7 +44,7 @@ def _along_lines(coefficients: Tensor, node: Node, rows: Rows, state: State) -> 
     """A positive coefficient takes the line below, a negative one the line above."""
     lines = state.lines[node]
     grouped = rows.group(coefficients)
-    positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
+    positive, negative = by_sign(grouped)
     back = positive * rows.spread(lines.below_slope) + negative * rows.spread(lines.above_slope)
     add = positive * rows.spread(lines.below_offset) + negative * rows.spread(lines.above_offset)
     return (back.reshape(coefficients.shape),), long_sum(add.reshape(coefficients.shape))
@@ -66,7 +66,7 @@ def _relu(op: Relu, coefficients: Tensor, node: Node, rows: Rows, state: State) 
         )
         below, above, above_offset = state.row_slopes.of(node.output, coefficients, *lines_of_rows)
         grouped = coefficients
-    positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
+    positive, negative = by_sign(grouped)
     add = long_sum((negative * above_offset).reshape(coefficients.shape))
     back = torch.addcmul(positive * below, negative, above)
     return (back.reshape(coefficients.shape),), add
@@ -78,7 +78,7 @@ def _maximum(op: Maximum, coefficients: Tensor, node: Node, rows: Rows, state: S
     else the constant max of the upper bounds."""
     index, wins, floor, ceiling = state.chosen(node, op)
     grouped = rows.group(flat(coefficients))
-    positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
+    positive, negative = by_sign(grouped)
     kept = positive + negative * rows.spread(wins.to(grouped.dtype))
     added = positive * rows.spread(floor) + negative * rows.spread(ceiling)
     add = long_sum(added.reshape(coefficients.shape))
@@ -95,7 +95,7 @@ def _product(op: Mul, coefficients: Tensor, node: Node, rows: Rows, state: State
     """A positive coefficient takes the plane below, a negative one the plane above."""
     planes = state.planes[node]
     grouped = rows.group(coefficients)
-    positive, negative = grouped.clamp(min=0), grouped.clamp(max=0)
+    positive, negative = by_sign(grouped)
 
     def along(below: Tensor, above: Tensor) -> Tensor:
         return (positive * rows.spread(below) + negative * rows.spread(above)).reshape(coefficients.shape)
@@ -109,5 +109,6 @@ def _enclosed(op: Enclosed, coefficients: Tensor, node: Node, rows: Rows, state:
     """Constant bounds: the value's interval."""
     lower, upper = state.interval[node.output]
     grouped = rows.group(coefficients)
-    add = grouped.clamp(min=0) * rows.spread(lower) + grouped.clamp(max=0) * rows.spread(upper)
+    positive, negative = by_sign(grouped)
+    add = positive * rows.spread(lower) + negative * rows.spread(upper)
     return (None,) * len(node.inputs), long_sum(add.reshape(coefficients.shape))

@@ -17,7 +17,7 @@ from vnnverify.bounds.backward.rules import domain
 from vnnverify.bounds.rounding import long_sum, split_error, sum_error
 from vnnverify.bounds.state import State
 from vnnverify.ir import Elementwise, Graph, Node, Value, flat
-from vnnverify.numerics import gamma, unit_roundoff
+from vnnverify.numerics import gamma, relative_error
 from vnnverify.ops.arrangement import Reshape, Select, Transpose
 from vnnverify.ops.conv import Conv
 from vnnverify.ops.piecewise import Relu
@@ -50,7 +50,7 @@ def lower_bounds(
     """
     pending = dict(start)
     error = torch.zeros_like(const)
-    u = unit_roundoff(const.dtype)
+    u = relative_error(const.dtype)
     widest = 1
     ends_only = ends_only and state.region is None  # patches over inputs are evaluated over boxes
     inputs = _rearranged_inputs(graph) if ends_only else frozenset()
@@ -61,7 +61,8 @@ def lower_bounds(
         if coefficients is None:
             continue
         if look and isinstance(coefficients, Tensor) and _is_large_image(node):
-            narrow = patches.narrowed(coefficients, rows.boxes(coefficients.device))
+            zeros_count = state.differentiated and coefficients.requires_grad  # they have gradients too
+            narrow = None if zeros_count else patches.narrowed(coefficients, rows.boxes(coefficients.device))
             look = narrow is not None
             coefficients = coefficients if narrow is None else narrow
         widest = max(widest, _numbers(coefficients))
@@ -174,7 +175,7 @@ def _lagrange(
     shifted = rows.group(part) - rows.spread(beta)
     size = torch.maximum(lower.abs(), upper.abs())
     worth = flat(beta.clamp(min=0) * lower + beta.clamp(max=0) * upper).sum(dim=1)
-    u = unit_roundoff(add.dtype)
+    u = relative_error(add.dtype)
     loss = u * (flat(shifted.abs() * rows.spread(size)).reshape(add.shape[0], -1).sum(dim=1))
     loss = loss * (1 + 2 * gamma(node.output.size, add.dtype)) + u * add.abs()
     more = gamma(node.output.size + 4, add.dtype) * flat(beta.abs() * size).sum(dim=1)
@@ -187,7 +188,8 @@ def _concretize(
     A: Tensor, const: Tensor, least: Tensor, error: Tensor, rows: Rows, state: State, widest: int
 ) -> Linear:
     """min of A x over the box, beside what patches have come to: positive slopes at its lower end, negative
-    at its upper end. The errors are sums of at most `widest` terms, and rounded themselves."""
+    at its upper end. The errors are sums of at most `widest` terms, rounded themselves, and constants where
+    gradients are asked for."""
     if state.region is not None:
         return _least_in_region(A, const, error, rows, state.region, widest)
     n = A.shape[1]
@@ -199,7 +201,7 @@ def _concretize(
         grouped = rows.group(A)
         ends = torch.where(grouped > 0, rows.spread(state.lower), rows.spread(state.upper))
         least = least + long_sum((grouped * ends).reshape(A.shape))
-    error = error * (1 + 2 * gamma(widest, A.dtype))
+    error = (error * (1 + 2 * gamma(widest, A.dtype))).detach()
     c = const - error
     lower = least + c
     return Linear(A, c, torch.where(torch.isfinite(lower), lower, -float("inf")), error, widest)
@@ -211,8 +213,8 @@ def _least_in_region(
     """min of A x over a region that is no box: the region knows it, and has rounded it."""
     here = region if rows.box is None else region.take(rows.box)
     found = here.least(rows.group(A) if rows.box is None else A[:, None])  # rows (B, S, n)
-    u = unit_roundoff(A.dtype)
-    error = (error + 4 * u * const.abs()) * (1 + 2 * gamma(widest, A.dtype))
+    u = relative_error(A.dtype)
+    error = ((error + 4 * u * const.abs()) * (1 + 2 * gamma(widest, A.dtype))).detach()
     c = const - error
     lower = found.value.reshape(-1) + c
     lower = lower - 2 * u * lower.detach().abs()

@@ -49,22 +49,10 @@ class AlphaCrown(BoundMethod):
     steps: int = 20
     intermediate: bool = True
 
-    def bound(
-        self,
-        graph: Graph,
-        region: Region,
-        spec: Specification,
-        known: Bounds | None = None,
-        resources: Resources | None = None,
-    ) -> Bounds:
-        resources = resources or Resources()
-        graph = prepared(graph)
-        with torch.no_grad():
-            return self._bound(graph, region, spec, known, resources)
-
-    def _bound(
+    def compute(
         self, graph: Graph, region: Region, spec: Specification, known: Bounds | None, resources: Resources
     ) -> Bounds:
+        graph = prepared(graph)
         state = start(graph, region, self.slopes)
         plan = Plan.of(graph, boxes=state.region is None)
         at_once = rows_of_pass(graph, state, resources)

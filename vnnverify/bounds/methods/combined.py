@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from vnnverify.bounds.intervals import intersect
 from vnnverify.bounds.method import BoundMethod, Bounds, Record, Resources, ValueBounds
 from vnnverify.bounds.methods.crown import from_rows
@@ -33,26 +31,19 @@ class Combined(BoundMethod):
     name: str = "combined"
     forward_inputs: int = 32
 
-    def bound(
-        self,
-        graph: Graph,
-        region: Region,
-        spec: Specification,
-        known: Bounds | None = None,
-        resources: Resources | None = None,
+    def compute(
+        self, graph: Graph, region: Region, spec: Specification, known: Bounds | None, resources: Resources
     ) -> Bounds:
-        resources = resources or Resources()
         dtype = graph_dtype(graph)
         begun = start(prepared(graph), region)
         lower, upper = begun.lower, begun.upper
         free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
         few = 0 < free.numel() <= self.forward_inputs
-        with torch.no_grad():
-            boxes = begun.region is None
-            tool = Propagator(graph, free if few else None, dtype, memory=resources.memory, boxes=boxes)
-            state = tool.propagate(lower, upper, resources.deadline, region=begun.region)
-            resources.deadline.check()
-            linear, _ = tool.margins(state, spec.as_type(dtype))
+        boxes = begun.region is None
+        tool = Propagator(graph, free if few else None, dtype, memory=resources.memory, boxes=boxes)
+        state = tool.propagate(lower, upper, resources.deadline, region=begun.region)
+        resources.deadline.check()
+        linear, _ = tool.margins(state, spec.as_type(dtype))
         values = {}
         for value, ends in state.interval.items():
             origin = "interval ∩ forward" if few else "interval"

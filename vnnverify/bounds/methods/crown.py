@@ -46,15 +46,9 @@ class Crown(BoundMethod):
     intermediate: str = "backward"
     differentiable: ClassVar[bool] = True
 
-    def bound(
-        self,
-        graph: Graph,
-        region: Region,
-        spec: Specification,
-        known: Bounds | None = None,
-        resources: Resources | None = None,
+    def compute(
+        self, graph: Graph, region: Region, spec: Specification, known: Bounds | None, resources: Resources
     ) -> Bounds:
-        resources = resources or Resources()
         graph = prepared(graph)
         state = start(graph, region, self.slopes)
         plan = Plan.of(graph, boxes=state.region is None)

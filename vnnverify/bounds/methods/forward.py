@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.bounds import forward
+from vnnverify.bounds.backward.rows import by_sign
 from vnnverify.bounds.forward import Form
 from vnnverify.bounds.method import BoundMethod, Bounds, Record, Resources
 from vnnverify.bounds.methods.sweep import Interval, finite_or_lost, prepared, start, sweep
@@ -36,15 +37,9 @@ class Forward(BoundMethod):
     slopes: SlopeRule = LEAST_AREA
     differentiable: ClassVar[bool] = True
 
-    def bound(
-        self,
-        graph: Graph,
-        region: Region,
-        spec: Specification,
-        known: Bounds | None = None,
-        resources: Resources | None = None,
+    def compute(
+        self, graph: Graph, region: Region, spec: Specification, known: Bounds | None, resources: Resources
     ) -> Bounds:
-        resources = resources or Resources()
         graph = prepared(graph)
         state = start(graph, region, self.slopes)
         free = torch.arange(state.lower.shape[1], device=state.lower.device)
@@ -79,7 +74,7 @@ def _margins(graph: Graph, state: State, forms: dict[Value, Form], spec: Specifi
             return torch.cat([flat(part) for part in parts], dim=1)
         return torch.cat([part.flatten(2) for part in parts], dim=2).transpose(1, 2)
 
-    positive, negative = spec.C.clamp(min=0), spec.C.clamp(max=0)
+    positive, negative = by_sign(spec.C)
     slopes = positive @ joined("below") + negative @ joined("above")  # (B, S, k)
     offset = _times(positive, joined("below_offset")) + _times(negative, joined("above_offset")) - spec.d
     size = _times(spec.C.abs(), torch.cat([flat(form.size()) for form in outputs], dim=1)) + spec.d.abs()

@@ -37,13 +37,13 @@ class Intersection(BoundMethod):
         """The names of the methods; an arrow leads to the one that knows more."""
         return (" → " if self.shared else " ∩ ").join(method.name for method in self.methods)
 
-    def bound(
-        self,
-        graph: Graph,
-        region: Region,
-        spec: Specification,
-        known: Bounds | None = None,
-        resources: Resources | None = None,
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        """Whether all of the methods are."""
+        return all(method.differentiable for method in self.methods)
+
+    def compute(
+        self, graph: Graph, region: Region, spec: Specification, known: Bounds | None, resources: Resources
     ) -> Bounds:
         graph = prepared(graph)  # once, so that all methods speak of the same values
         found: list[Bounds] = []

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from vnnverify.bounds.backward.rows import by_sign
 from vnnverify.bounds.method import BoundMethod, Bounds, Record, Resources
 from vnnverify.bounds.methods.sweep import finite_or_lost, prepared, start, sweep
 from vnnverify.bounds.specification import Specification
@@ -28,21 +29,16 @@ class IntervalMethod(BoundMethod):
     name: str = "interval"
     differentiable: ClassVar[bool] = True
 
-    def bound(
-        self,
-        graph: Graph,
-        region: Region,
-        spec: Specification,
-        known: Bounds | None = None,
-        resources: Resources | None = None,
+    def compute(
+        self, graph: Graph, region: Region, spec: Specification, known: Bounds | None, resources: Resources
     ) -> Bounds:
-        resources = resources or Resources()
         graph = prepared(graph)
         state = start(graph, region)
         values = sweep(graph, state, known, resources.deadline, lambda node, state: None)
         low, high = (graph.join_outputs({v: state.interval[v][end] for v in graph.outputs}) for end in (0, 1))
         C, d = spec.C.to(low), spec.d.to(low)
-        least = (C.clamp(min=0) @ low[:, :, None] + C.clamp(max=0) @ high[:, :, None])[:, :, 0]
+        positive, negative = by_sign(C)
+        least = (positive @ low[:, :, None] + negative @ high[:, :, None])[:, :, 0]
         size = (C.abs() @ torch.maximum(low.abs(), high.abs())[:, :, None])[:, :, 0] + d.abs()
         lower = least - d - gamma(2 * C.shape[2] + 2, low.dtype) * size
         parents = () if known is None else (known,)

@@ -40,9 +40,12 @@ def start(graph: Graph, region: Region, rule: SlopeRule = LEAST_AREA) -> State:
     dtype = graph_dtype(graph)
     region = region if region.batched else region.take(None)
     if region.is_box:
-        return State.of(graph, lower_as(region.lower, dtype), upper_as(region.upper, dtype), rule)
-    region = region.to(region.lower.device, dtype)
-    return State.of(graph, region.lower, region.upper, rule, region)
+        state = State.of(graph, lower_as(region.lower, dtype), upper_as(region.upper, dtype), rule)
+    else:
+        region = region.to(region.lower.device, dtype)
+        state = State.of(graph, region.lower, region.upper, rule, region)
+    state.differentiated = torch.is_grad_enabled()
+    return state
 
 
 def sweep(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_roundoff, upper_as
+from vnnverify.numerics import gamma, lower_as, relative_error, round_down, round_up, upper_as
 
 __all__ = ["below", "in_type", "product_error", "stepped", "total"]
 
@@ -26,7 +26,7 @@ def product_error(rows: Tensor, x: Tensor, more: int = 0) -> Tensor:
 def below(value: Tensor, error: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """A float64 sum less its error and what it may lose in a cast to `dtype`, and all that was subtracted.
     Where the bound is no finite number it is minus infinity."""
-    error = error + 2 * unit_roundoff(dtype) * (value.detach().abs() + error) + torch.finfo(dtype).tiny
+    error = error + 2 * relative_error(dtype) * (value.detach().abs() + error) + torch.finfo(dtype).tiny
     found = (value - error).to(dtype)
     return torch.where(torch.isfinite(found), found, -torch.inf), upper_as(error, dtype)
 

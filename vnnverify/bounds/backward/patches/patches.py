@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vnnverify.bounds.backward.rows import by_sign
 from vnnverify.bounds.rounding import long_sum, sum_error
 from vnnverify.ir import Shape, flat
 from vnnverify.numerics import gamma
@@ -93,8 +94,7 @@ class Patches:
         """The least value of each row over the box [lower, upper], (B, *shape) each, and what roundings of it
         and of two sums with it cost: (R,) each."""
         low, high = self.of(image(lower), image(upper))
-        positive = self.data.clamp(min=0)
-        negative = self.data - positive
+        positive, negative = by_sign(self.data)
         size = flat((positive - negative) * torch.maximum(low.abs(), high.abs())).sum(dim=1)
         count = prod(self.data.shape[1:]) + 6
         error = sum_error(count, size.dtype) * (1 + 2 * gamma(count, size.dtype)) * size
@@ -131,7 +131,7 @@ def _started(data: Tensor, box: Tensor, pixel: Tensor, shape: Shape) -> Patches:
 
 def narrowed(rows: Tensor, box: Tensor) -> Patches | None:
     """Whole rows (R, 1, C, H, W) over the boxes (R,) as patches around what is not zero in them; None if the
-    largest patch is too large to pay."""
+    largest patch is too large to pay. Gradients of numbers that are zero are lost."""
     _, _, C, H, W = rows.shape
     used = (rows[:, 0] != 0).any(dim=1)  # (R, H, W)
     top, h = _extent(used.any(dim=2))

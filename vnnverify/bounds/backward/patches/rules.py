@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vnnverify.bounds.backward.patches.patches import Patches, image, is_image
 from vnnverify.bounds.backward.patches.placing import overlapped, placed
+from vnnverify.bounds.backward.rows import by_sign
 from vnnverify.bounds.rounding import long_sum, split_error
 from vnnverify.bounds.state import State
 from vnnverify.domains import Domain
@@ -70,12 +71,16 @@ def _slid(rows: Patches, data: Tensor, strides: Sequence[int], before: Sequence[
 
 
 def _through(data: Tensor, weight: Tensor, groups: int) -> Tensor:
-    """Σ over the output channels o of data (…, O) times weight (O, I / groups, kh, kw): (…, kh, kw, I)."""
+    """Σ over the output channels o of data (…, O) times weight (O, I / groups, kh, kw): (…, kh, kw, I).
+
+    Where each row is one number, its channel is looked up, unless there are gradients: zeros have them too.
+    """
     outputs, inputs, kh, kw = weight.shape
     by_place = weight.permute(0, 2, 3, 1)  # (O, kh, kw, I / groups)
     pixels = data.reshape(-1, outputs)
     if groups == 1:
-        if len(pixels) == data.shape[0] and bool(((pixels != 0).sum(dim=1) == 1).all()):  # unit rows
+        single = len(pixels) == data.shape[0] and not data.requires_grad
+        if single and bool(((pixels != 0).sum(dim=1) == 1).all()):
             channel = pixels.abs().argmax(dim=1)
             found = by_place.reshape(outputs, -1).index_select(0, channel) * pixels.gather(
                 1, channel[:, None]
@@ -166,7 +171,7 @@ def _elementwise(op: Elementwise, rows: Patches, node: Node, state: State) -> St
     if state.row_slopes is not None and isinstance(op, Relu):
         below, above, above_offset = state.row_slopes.of(node.output, rows.data, below, above, above_offset)
         taken = state.row_slopes.multiplier(node.output, rows.data)
-    positive, negative = rows.data.clamp(min=0), rows.data.clamp(max=0)
+    positive, negative = by_sign(rows.data)
     back = torch.addcmul(positive * below, negative, above)
     add = negative * above_offset
     if below_offset:
