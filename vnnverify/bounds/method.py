@@ -154,7 +154,12 @@ class BoundMethod(ABC):
     def _refuse_gradients(
         self, graph: Graph, region: Region, spec: Specification, known: Bounds | None
     ) -> None:
-        tensors = {**graph.parameters(), **_tensors("the region's ", region), **_tensors("spec.", spec)}
+        tensors = {
+            "the region's lower": region.lower,
+            "the region's upper": region.upper,
+            **graph.parameters(),
+        }
+        tensors |= _tensors("the region's ", region) | _tensors("spec.", spec)
         if known is not None:
             tensors["known.lower"] = known.lower
         name = next((name for name, tensor in tensors.items() if tensor.requires_grad), None)
@@ -166,6 +171,8 @@ class BoundMethod(ABC):
 
 
 def _tensors(prefix: str, holder: Any) -> dict[str, Tensor]:
-    """The tensors that a dataclass holds, by name."""
+    """The tensors that a dataclass holds, by name; none of anything else."""
+    if not dataclasses.is_dataclass(holder):
+        return {}
     values = ((f.name, getattr(holder, f.name)) for f in dataclasses.fields(holder))
     return {prefix + name: value for name, value in values if isinstance(value, Tensor)}
