@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from vnnverify.bounds.backward.rows import Rows, by_sign
-from vnnverify.bounds.relaxation import LEAST_AREA
 from vnnverify.bounds.rounding import long_sum
 from vnnverify.bounds.state import State
 from vnnverify.domains import Domain
@@ -52,9 +51,8 @@ def _along_lines(coefficients: Tensor, node: Node, rows: Rows, state: State) -> 
 
 @domain.rule(Relu)
 def _relu(op: Relu, coefficients: Tensor, node: Node, rows: Rows, state: State) -> Step:
-    """As above, knowing that the line below goes through the origin, but for slopes from anywhere."""
-    anywhere = bool(state.centre) or state.rule is not LEAST_AREA
-    if anywhere and bool(state.lines[node].below_offset.any()):
+    """As above, with less work where the lines below go through the origin."""
+    if bool(state.lines[node].below_offset.any()):
         return _along_lines(coefficients, node, rows, state)
     lines = state.lines[node]
     grouped = rows.group(coefficients)

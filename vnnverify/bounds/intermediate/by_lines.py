@@ -45,6 +45,8 @@ def optimise_ends(
     for b, e in zip(torch.split(box, at_once), torch.split(element, at_once), strict=True):
         deadline.check()
         count = b.numel()
+        if not count:
+            return
         sign = lower.new_ones(2 * count)
         sign[count:] = -1.0
         unit = lower.new_zeros(2 * count, value.size)

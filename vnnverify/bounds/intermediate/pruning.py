@@ -32,7 +32,7 @@ def without_dead(graph: Graph, state: State) -> tuple[Graph, State]:
     smaller = {v: v for v in (*graph.inputs, *(node.output for node in graph.nodes))}
     smaller.update({v: Value(v.name, (*v.shape[:-1], index.numel())) for v, index in kept.items()})
     nodes = []
-    found = State(state.lower, state.upper, region=state.region)
+    found = State(state.lower, state.upper, rule=state.rule, region=state.region)
     for v, new in smaller.items():
         low, high = state.interval[v]
         found.interval[new] = (low[..., kept[v]], high[..., kept[v]]) if v in kept else (low, high)

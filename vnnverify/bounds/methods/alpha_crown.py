@@ -4,37 +4,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vnnverify.bounds.backward.margins import margin_rows
 from vnnverify.bounds.backward.rows import Linear
+from vnnverify.bounds.backward.units import unit_bounds
 from vnnverify.bounds.intermediate.by_lines import optimise_ends
+from vnnverify.bounds.intermediate.by_row_slopes import refine_by_row_slopes
+from vnnverify.bounds.intermediate.by_slopes import optimise_ends_of_relus, optimise_rows_of_relus
 from vnnverify.bounds.intervals import uncross
 from vnnverify.bounds.method import BoundMethod, Bounds, Record, Resources
 from vnnverify.bounds.methods.crown import element_bounds, from_rows, rows_of_pass
 from vnnverify.bounds.methods.sweep import Interval, prepared, start, sweep
 from vnnverify.bounds.optimise.lines import optimise
+from vnnverify.bounds.optimise.settings import RowSlopeSettings
 from vnnverify.bounds.plan import Plan
+from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.relaxation import LEAST_AREA, SlopeRule
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State, in_type
 from vnnverify.deadline import Deadline
-from vnnverify.ir import Graph, Node, Value, flat
-from vnnverify.numerics import varies
+from vnnverify.ir import Affine, Graph, Node, Value, flat
+from vnnverify.ops.piecewise import Relu
 from vnnverify.query import Region
 
 __all__ = ["AlphaCrown"]
 
-LIVE_COPIES = 12
-"""Copies of a row's slopes that are alive in an ascent."""
+NARROW = 4
+"""How many times as many numbers as a patch the largest value must have for rows to be patches."""
 
 
 @dataclass(frozen=True)
 class AlphaCrown(BoundMethod):
     """CROWN whose lines below and above each operator are chosen by gradient ascent, for every row of the
     specification and for every open element inside the network by itself.
+
+    In networks of ReLUs over boxes the slopes below them are chosen, with gradients that are written by hand
+    where rows are whole; in others the lines on both sides of every operator, and the planes of products.
 
     Args:
         slopes: where the ascent starts.
@@ -54,7 +63,8 @@ class AlphaCrown(BoundMethod):
     ) -> Bounds:
         graph = prepared(graph)
         state = start(graph, region, self.slopes)
-        plan = Plan.of(graph, boxes=state.region is None)
+        tool = Propagator(graph, None, state.lower.dtype, memory=resources.memory)
+        tool.plan = plan = Plan.of(graph, boxes=state.region is None)
         at_once = rows_of_pass(graph, state, resources)
 
         def better(node: Node, state: State) -> tuple[Interval, str] | None:
@@ -64,8 +74,9 @@ class AlphaCrown(BoundMethod):
             ends = element_bounds(plan.below[value], value, state, at_once)
             if not self.intermediate:
                 return ends, "crown"
-            open_ = (ends[0] < 0) & (ends[1] > 0) if value in plan.signs else varies(*ends)
-            return self._better_ends(plan.below[value], value, state, ends, open_, resources), self.name
+            state.interval[value] = ends
+            self._refine(tool, state, value, at_once, resources.deadline)
+            return state.interval[value], self.name
 
         values = sweep(graph, state, known, resources.deadline, better)
         spec = spec.as_type(state.lower.dtype)
@@ -73,43 +84,56 @@ class AlphaCrown(BoundMethod):
         box = torch.arange(B, device=state.lower.device).repeat_interleave(S)
         C, d = spec.C.reshape(B * S, m), spec.d.reshape(-1)
         parts, states = [], []
-        for rows in torch.split(torch.arange(B * S, device=box.device), _rows_optimised(graph, resources)):
-            begun, const = margin_rows(graph, state, C[rows], d[rows])
-            linear, chosen = self._ascend(graph, state, begun, const, box[rows], resources.deadline)
+        ascend = self._ascend_relus if _of_relus(graph, state) else self._ascend_lines
+        for rows in torch.split(torch.arange(B * S, device=box.device), tool.rows_optimised(graph)):
+            linear, proof = ascend(graph, state, C[rows], d[rows], box[rows], resources.deadline)
+            resources.deadline.check()
             parts.append(linear)
-            states.append(chosen)
+            states.append(proof)
         joined = State.stacked(states)
         parents = () if known is None else (known,)
         record = Record(self.name, {**joined.lines, **joined.planes}, parents=parents)
         return from_rows(Linear.joined(parts), spec, values, record)
 
-    def _ascend(
-        self,
-        graph: Graph,
-        state: State,
-        begun: dict[Value, Tensor],
-        const: Tensor,
-        box: Tensor,
-        deadline: Deadline,
+    def _refine(self, tool: Propagator, state: State, value: Value, at_once: int, deadline: Deadline) -> None:
+        """Better bounds of those elements of a value that are open."""
+        graph, open_of = tool.plan.below[value], partial(tool.open_elements, value)
+        relus = _of_relus(graph, state)
+        if relus and _narrow(graph, value, state):
+            refine_by_row_slopes(tool, state, value, open_of, self.steps, 0, deadline, RowSlopeSettings())
+            return
+        lower, upper = (flat(end).clone() for end in state.interval[value])
+        ends, open_ = (lower, upper), open_of(lower, upper)
+        if relus:
+            optimise_ends_of_relus(graph, value, state, ends, open_, at_once, self.steps, deadline)
+        else:
+            count = tool.rows_optimised(graph)
+            optimise_ends(graph, value, state, ends, open_, count, self.steps, deadline)
+        state.interval[value] = uncross(*(end.reshape(-1, *value.shape) for end in ends))
+
+    def _ascend_relus(
+        self, graph: Graph, state: State, C: Tensor, d: Tensor, box: Tensor, deadline: Deadline
     ) -> tuple[Linear, State]:
-        """Optimised bounds of the rows, and the lines that attain them."""
-        fast, rough = in_type(torch.float32, graph, state)
-        found = optimise((graph, fast), (state, rough), begun, const, box, self.steps, deadline)
+        """Optimised bounds of C y − d (R,) over the boxes of the rows, and what attains them."""
+        return optimise_rows_of_relus(graph, state, C, d, box, self.steps, deadline)
+
+    def _ascend_lines(
+        self, graph: Graph, state: State, C: Tensor, d: Tensor, box: Tensor, deadline: Deadline
+    ) -> tuple[Linear, State]:
+        """As above, with lines of every operator."""
+        begun, const = margin_rows(graph, state, C, d)
+        part, fast = in_type(torch.float32, graph, state)
+        found = optimise((graph, part), (state, fast), begun, const, box, self.steps, deadline)
         return found.linear, found.state
 
-    def _better_ends(
-        self, graph: Graph, value: Value, state: State, ends: Interval, open_: Tensor, resources: Resources
-    ) -> Interval:
-        """The ends (B, *shape) with those of open elements optimised."""
-        lower, upper = (flat(end).clone() for end in ends)
-        at_once = _rows_optimised(graph, resources)
-        optimise_ends(
-            graph, value, state, (lower, upper), flat(open_), at_once, self.steps, resources.deadline
-        )
-        return uncross(lower.reshape(ends[0].shape), upper.reshape(ends[1].shape))
+
+def _of_relus(graph: Graph, state: State) -> bool:
+    """Whether rows are those of a network of ReLUs alone, over boxes."""
+    return state.region is None and all(isinstance(node.op, Affine | Relu) for node in graph.nodes)
 
 
-def _rows_optimised(graph: Graph, resources: Resources) -> int:
-    """Rows of one ascent: each has lines of its own at every node."""
-    numbers = sum(v.size for node in graph.nodes for v in (node.output, *node.inputs))
-    return max(1, min(512, resources.memory // (LIVE_COPIES * 4 * max(numbers, 1))))
+def _narrow(graph: Graph, value: Value, state: State) -> bool:
+    """Whether rows over a value are patches all the way down."""
+    zero = torch.zeros(1, dtype=torch.long, device=state.lower.device)
+    one = unit_bounds(graph, value, state, (zero, zero + value.size // 2, state.lower.new_ones(1)))
+    return NARROW * one.widest <= max(node.output.size for node in graph.nodes)

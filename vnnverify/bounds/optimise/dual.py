@@ -120,10 +120,7 @@ class Dual:
 
     def certify(self, problems: Subproblems) -> backward.Linear:
         """The bound of each sub-problem at its parameters, every rounding error counted: (D,)."""
-        state = each_box(self.root, problems.box)
-        for node, unit in self.units.items():
-            if node in self.graph.nodes:
-                self._certified_lines(unit, problems, state)
+        state = self.proof(problems)
         weighted = problems.weight[:, :, None] * problems.rows
         D = len(problems)
         u = torch.finfo(weighted.dtype).eps
@@ -135,6 +132,15 @@ class Dual:
         return backward.lower_bounds(
             self.graph, state, start, backward.Rows(D, per_box=1), -shifted.sum(dim=1) - loss
         )
+
+    def proof(self, problems: Subproblems) -> State:
+        """What the bound of each subproblem at its parameters rests on, one box a subproblem: lines that
+        hold as computed, and multipliers."""
+        state = each_box(self.root, problems.box)
+        for node, unit in self.units.items():
+            if node in self.graph.nodes:
+                self._certified_lines(unit, problems, state)
+        return state
 
     def _work(self, problems: Subproblems) -> DualWork:
         return DualWork(self.graph, self.root, self.units, problems, self.settings)
