@@ -135,8 +135,8 @@ def ours(query: Query) -> Iterator[tuple[str, Method]]:
         if inner:
             Refinement(tool, state).run(INNER_STEPS, Deadline.after(LONGEST))
         rows = [Polytope.of(row[None], torch.zeros(1)) for row in A]
-        goals = [UnsafePolytope(0, 0, polytope) for polytope in rows]
-        bounder = DualBounder(tool, state, goals, ctx, dtype=torch.float32, steps=10, settings=Settings())
+        polytopes = [UnsafePolytope(0, 0, polytope) for polytope in rows]
+        bounder = DualBounder(tool, state, polytopes, ctx, dtype=torch.float32, steps=10, settings=Settings())
         bounds = bounder.start()[1].lower
         return torch.fmax(bounds.double(), tool.margins(state, spec)[0].lower)
 

@@ -93,7 +93,7 @@ def test_strange_bounds_leave_every_box_open(margin: float, slope: float, reach:
 
 
 class Signs:
-    """Bounds sub-problems by one strange number; there are two elements to split."""
+    """Bounds subproblems by one strange number; there are two elements to split."""
 
     def __init__(self, lower: float) -> None:
         self.lower = lower
@@ -114,20 +114,20 @@ class Signs:
             torch.zeros(N, 2, 2),
         )
 
-    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
-        return torch.zeros(len(goal), dtype=torch.bool)
+    def violated(self, polytope: Tensor, x: Tensor) -> Tensor:
+        return torch.zeros(len(polytope), dtype=torch.bool)
 
 
 @pytest.mark.parametrize("lower", STRANGE)
 @pytest.mark.parametrize("patience", [INF, 12.0])
-def test_strange_bounds_leave_every_goal_open(lower: float, patience: float) -> None:
+def test_strange_bounds_leave_every_polytope_open(lower: float, patience: float) -> None:
     query = violated_query()
     bounder = Signs(lower)
     roots = Branches.roots(3, torch.device("cpu"), torch.float32)
     found = ActivationSplit(bounder, context(query), patience=patience).run(roots, bounder.bound(roots))
-    assert found.open_goals == [0, 1, 2] and found.witness is None
+    assert found.open_polytopes == [0, 1, 2] and found.witness is None
     closed = Signs(1.0)
-    assert not ActivationSplit(closed, context(query)).run(roots, closed.bound(roots)).open_goals
+    assert not ActivationSplit(closed, context(query)).run(roots, closed.bound(roots)).open_polytopes
 
 
 def test_the_middle_of_any_interval_is_finite_and_inside() -> None:

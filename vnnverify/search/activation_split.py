@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Branch and bound on the values inside the network, generic over the domain that bounds a batch.
 
-A sub-problem is a goal (one unsafe polytope of one clause) and a path of splits z_j >= a or z_j <= a
-on elements of the network's inner values. Sub-problems are rows of tensors; what the domain wants to
+A subproblem is one unsafe polytope of one clause and a path of splits z_j >= a or z_j <= a
+on elements of the network's inner values. Subproblems are rows of tensors; what the domain wants to
 hand from a parent to its children travels with them as its `memory`.
 """
 
@@ -31,39 +31,39 @@ BEST_FIRST_BYTES = 1 << 30
 """While the work list is smaller, the lowest bound goes first; beyond, the highest, which keeps it small."""
 
 
-_COLUMNS = ("goal", "element", "threshold", "side", "multiplier", "bound")
+_COLUMNS = ("polytope", "element", "threshold", "side", "multiplier", "bound")
 
 
 @dataclass(slots=True, eq=False)
 class Branches:
-    """N sub-problems."""
+    """N subproblems."""
 
-    goal: Tensor  # (N,) int64
+    polytope: Tensor  # (N,) int64
     element: Tensor  # (N, T) int64, the elements split; -1 is padding
     threshold: Tensor  # (N, T)
     side: Tensor  # (N, T) int8: 1 keeps z >= threshold, -1 keeps z <= threshold
-    multiplier: Tensor  # (N, T) what the domain last found each split to be worth
+    multiplier: Tensor  # (N, T) the multipliers of the splits, as the domain last found them
     bound: Tensor  # (N,) lower bound of the parent
     memory: dict[str, Tensor] = field(default_factory=dict)  # (N, …) each
 
     def __len__(self) -> int:
-        return self.goal.shape[0]
+        return self.polytope.shape[0]
 
     @classmethod
-    def roots(cls, goals: int, device: torch.device, dtype: torch.dtype) -> Branches:
-        """One sub-problem without splits for each goal."""
-        none = torch.zeros(goals, 0, device=device)
+    def roots(cls, polytopes: int, device: torch.device, dtype: torch.dtype) -> Branches:
+        """One subproblem without splits for each polytope."""
+        none = torch.zeros(polytopes, 0, device=device)
         return cls(
-            torch.arange(goals, device=device),
+            torch.arange(polytopes, device=device),
             none.long(),
             none.to(dtype),
             none.to(torch.int8),
             none.to(dtype),
-            torch.full((goals,), -math.inf, device=device, dtype=dtype),
+            torch.full((polytopes,), -math.inf, device=device, dtype=dtype),
         )
 
     def take(self, index: Tensor) -> Branches:
-        """The sub-problems that `index` (long or bool) selects."""
+        """The subproblems that `index` (long or bool) selects."""
         memory = {name: t[index] for name, t in self.memory.items()}
         columns = {name: getattr(self, name)[index] for name in _COLUMNS}
         return Branches(**columns, memory=memory)
@@ -85,12 +85,12 @@ class Branches:
         pad = torch.nn.functional.pad
         element = pad(self.element, (0, missing), value=-1)
         rest = {name: pad(getattr(self, name), (0, missing)) for name in ("threshold", "side", "multiplier")}
-        return Branches(goal=self.goal, element=element, **rest, bound=self.bound, memory=self.memory)
+        return Branches(polytope=self.polytope, element=element, **rest, bound=self.bound, memory=self.memory)
 
-    def split(self, element: Tensor, threshold: Tensor, worth: Tensor) -> Branches:
-        """The children of all sub-problems, 2^k each: every choice of sides for k elements (N, k).
+    def split(self, element: Tensor, threshold: Tensor, multiplier: Tensor) -> Branches:
+        """The children of all subproblems, 2^k each: every choice of sides for k elements (N, k).
 
-        An element of -1 is no split. `worth` (N, k, 2) holds the first multiplier of either side.
+        An element of -1 is no split. `multiplier` (N, k, 2) holds the first one of either side.
         """
         N, k = element.shape
         bits = torch.arange(2**k, device=element.device)[:, None] >> torch.arange(k, device=element.device)
@@ -102,7 +102,7 @@ class Branches:
         chosen.element = torch.cat([chosen.element, element[parent]], 1)
         chosen.threshold = torch.cat([chosen.threshold, threshold[parent]], 1)
         chosen.side = torch.cat([chosen.side, side.masked_fill(none, 0)[keep]], 1)
-        first = torch.where(chosen.side[:, -k:] > 0, worth[parent, :, 0], worth[parent, :, 1])
+        first = torch.where(chosen.side[:, -k:] > 0, multiplier[parent, :, 0], multiplier[parent, :, 1])
         chosen.multiplier = torch.cat([chosen.multiplier, first], 1)
         return chosen
 
@@ -115,15 +115,15 @@ class Branches:
 
 @dataclass(slots=True, eq=False)
 class ActivationBounds:
-    """What a domain says about a batch of sub-problems."""
+    """What a domain says about a batch of subproblems."""
 
-    lower: Tensor  # (N,) sound lower bounds, rounding accounted for: positive and finite proves a sub-problem
+    lower: Tensor  # (N,) sound lower bounds, rounding accounted for: positive and finite proves a subproblem
     multiplier: Tensor  # (N, T) of the splits
     memory: dict[str, Tensor]  # what the children start from
     point: Tensor  # (N, n) inputs worth trying
     element: Tensor  # (N, k) elements worth splitting, best first; -1 where there are no more
     threshold: Tensor  # (N, k)
-    worth: Tensor  # (N, k, 2) multipliers to start from on the upper and on the lower side
+    next_multiplier: Tensor  # (N, k, 2) multipliers to start from on the upper and on the lower side
 
     @classmethod
     def joined(cls, parts: Sequence[ActivationBounds]) -> ActivationBounds:
@@ -131,7 +131,7 @@ class ActivationBounds:
         first = parts[0]
         if len(parts) == 1:
             return first
-        names = ("lower", "multiplier", "point", "element", "threshold", "worth")
+        names = ("lower", "multiplier", "point", "element", "threshold", "next_multiplier")
         columns = {name: torch.cat([getattr(p, name) for p in parts]) for name in names}
         memory = {name: torch.cat([p.memory[name] for p in parts]) for name in first.memory}
         return cls(memory=memory, **columns)
@@ -143,7 +143,7 @@ def bound_in_threads(
     """`bound` of parts of the batch side by side, where that is worthwhile.
 
     Args:
-        elements: of the widest tensor that a sub-problem has.
+        elements: of the widest tensor that a subproblem has.
     """
     if not len(branches):
         return bound(branches)
@@ -151,22 +151,22 @@ def bound_in_threads(
     def part(index: Tensor, of: int) -> ActivationBounds:
         return bound(branches if of == 1 else branches.take(index))
 
-    return ActivationBounds.joined(by_parts(part, len(branches), elements, branches.goal.device))
+    return ActivationBounds.joined(by_parts(part, len(branches), elements, branches.polytope.device))
 
 
 class ActivationBounder(Protocol):
     """A domain as the search sees it."""
 
     def bound(self, branches: Branches) -> ActivationBounds:
-        """Bound a batch of sub-problems.
+        """Bound a batch of subproblems.
 
         Raises:
             OutOfTime: it was given up at the deadline.
         """
         ...
 
-    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
-        """Which inputs x (N, n) lead into the unsafe polytope of their goal (N,), as computed: (N,) bool."""
+    def violated(self, polytope: Tensor, x: Tensor) -> Tensor:
+        """Which inputs x (N, n) lead into their unsafe polytope (N,), as computed: (N,) bool."""
         ...
 
 
@@ -174,7 +174,7 @@ class ActivationBounder(Protocol):
 class ActivationResult:
     """What is left when the search ends."""
 
-    open_goals: list[int]
+    open_polytopes: list[int]
     witness: Tensor | None = None  # (n,) float64, confirmed
     timed_out: bool = False
     stats: dict[str, Any] = field(default_factory=dict)
@@ -182,11 +182,11 @@ class ActivationResult:
 
 
 class ActivationSplit:
-    """One search over all goals.
+    """One search over all polytopes.
 
     Args:
-        full_batch: with fewer sub-problems than this, several elements are split at once.
-        max_batch: most sub-problems bounded at once.
+        full_batch: with fewer subproblems than this, several elements are split at once.
+        max_batch: most subproblems bounded at once.
         patience: the search ends as soon as it looks as if more splits than this, one below the other,
             were needed.
         seconds: a batch grows or shrinks towards this duration.
@@ -215,7 +215,7 @@ class ActivationSplit:
         """Search until everything is closed, a witness is confirmed, or the deadline comes.
 
         Args:
-            roots: sub-problems without splits, and `found`, what is known of them.
+            roots: subproblems without splits, and `found`, what is known of them.
         """
         stuck: set[int] = set()
         batch = BatchSize(self.full_batch, self.max_batch, self.seconds)
@@ -248,7 +248,7 @@ class ActivationSplit:
             spent = max(time.monotonic() - before, 1e-4)
             self.ctx.tell(self.visited, len(work), lowest)
             batch.took(taken, spent)
-        left = sorted(stuck | set(work.goal.tolist()))
+        left = sorted(stuck | set(work.polytope.tolist()))
         return ActivationResult(
             left,
             timed_out=bool(len(work)),
@@ -269,7 +269,7 @@ class ActivationSplit:
         if not bool(open_.any()):
             return None
         points = found.point[open_]
-        hits = self.bounder.violated(branches.goal[open_], points).nonzero()[:, 0]
+        hits = self.bounder.violated(branches.polytope[open_], points).nonzero()[:, 0]
         for index in hits[:3].tolist():
             x = points[index].to(torch.float64)
             if self.ctx.confirm(x):
@@ -284,32 +284,34 @@ class ActivationSplit:
         parents.bound = torch.fmax(parents.bound, found.lower[open_])
         parents.multiplier = found.multiplier[open_]
         parents.memory = {name: t[open_] for name, t in found.memory.items()}
-        element, threshold, worth = found.element[open_], found.threshold[open_], found.worth[open_]
+        element, threshold = found.element[open_], found.threshold[open_]
+        multiplier = found.next_multiplier[open_]
         able = (element >= 0).any(dim=1)
-        stuck.update(parents.goal[~able].tolist())
-        parents, element, threshold, worth = parents.take(able), element[able], threshold[able], worth[able]
+        stuck.update(parents.polytope[~able].tolist())
+        parents, element, threshold = parents.take(able), element[able], threshold[able]
+        multiplier = multiplier[able]
         if not len(parents):
             return parents
         levels = max(1, math.floor(math.log2(max(self.full_batch / len(parents), 1))))
         levels = min(levels, element.shape[1])
-        return parents.split(element[:, :levels], threshold[:, :levels], worth[:, :levels])
+        return parents.split(element[:, :levels], threshold[:, :levels], multiplier[:, :levels])
 
 
 def _needed(branches: Branches, lower: Tensor, root: Tensor) -> float:
-    """How many splits the sub-problems would take if bounds went on rising as they did so far, the median;
+    """How many splits the subproblems would take if bounds went on rising as they did so far, the median;
     NaN where too little is known."""
-    before = root[branches.goal]
+    before = root[branches.polytope]
     depth = (branches.side != 0).sum(dim=1)
     rise = (lower - before) / depth.clamp(min=1)
     return float((-before / rise.clamp(min=1e-12)).nanmedian())
 
 
 def _pop(work: Branches, count: int) -> tuple[Branches, Branches]:
-    """Take `count` sub-problems: those with the lowest bound while memory allows, else with the highest."""
+    """Take `count` subproblems: those with the lowest bound while memory allows, else with the highest."""
     if len(work) <= count:
-        return work, work.take(torch.zeros(0, dtype=torch.long, device=work.goal.device))
+        return work, work.take(torch.zeros(0, dtype=torch.long, device=work.polytope.device))
     lowest_first = work.bytes < BEST_FIRST_BYTES
     chosen = torch.topk(work.bound, count, largest=not lowest_first).indices
-    rest = torch.ones(len(work), dtype=torch.bool, device=work.goal.device)
+    rest = torch.ones(len(work), dtype=torch.bool, device=work.polytope.device)
     rest[chosen] = False
     return work.take(chosen), work.take(rest)

@@ -46,7 +46,7 @@ def network(seed: int, inputs: int = 4, hidden: int = 12, outputs: int = 3) -> G
 
 
 def prepared(seed: int, P: int = 2) -> tuple[Graph, Hinges, Tensor, Tensor, Tensor]:
-    """Two boxes, three goals, and points (3, N, n) of the goals' boxes with their margins (3, N, P)."""
+    """Two boxes, three polytopes, and points (3, N, n) of their boxes with margins (3, N, P)."""
     graph = network(seed)
     generator = torch.Generator().manual_seed(seed + 50)
     lower = torch.rand(2, 4, generator=generator, dtype=torch.float64) - 1
@@ -65,24 +65,24 @@ def prepared(seed: int, P: int = 2) -> tuple[Graph, Hinges, Tensor, Tensor, Tens
 
 
 def cells_of(hinges: Hinges, count: int, seed: int, dtype: torch.dtype) -> Cells:
-    """Random parts of the goals' boxes, at random multipliers and weights."""
+    """Random parts of the polytopes' boxes, at random multipliers and weights."""
     generator = torch.Generator().manual_seed(seed)
-    goal = torch.arange(count) % hinges.v.shape[0]
+    polytope = torch.arange(count) % hinges.v.shape[0]
     fast = hinges.to(dtype)
-    low, high = fast.low[goal].clone(), fast.high[goal].clone()
+    low, high = fast.low[polytope].clone(), fast.high[polytope].clone()
     side = torch.randint(-1, 6, low.shape, generator=generator)
     low[side == 0] = low[side == 0].clamp(min=0)
     high[side == 1] = high[side == 1].clamp(max=0)
     low, high = torch.minimum(low, high), torch.maximum(low, high)
     slope = torch.randn(low.shape, generator=generator).to(dtype)
     weight = torch.rand(count, hinges.v.shape[1], generator=generator).to(dtype)
-    point = (fast.lower + fast.upper)[goal] / 2
-    return Cells(goal, fast.lower[goal], fast.upper[goal], low, high, slope, point, weight)
+    point = (fast.lower + fast.upper)[polytope] / 2
+    return Cells(polytope, fast.lower[polytope], fast.upper[polytope], low, high, slope, point, weight)
 
 
 def inside(cells: Cells, hinges: Hinges, x: Tensor) -> Tensor:
     """Which points (G, N, n) are in each cell, as far as it says: (D, N)."""
-    x = x[cells.goal]
+    x = x[cells.polytope]
     z = x @ hinges.W.T + hinges.b
     parts = ((z, cells.low, cells.high), (x, cells.lower, cells.upper))
     found = [((t >= a[:, None] - 1e-12) & (t <= b[:, None] + 1e-12)).all(dim=2) for t, a, b in parts]
@@ -111,7 +111,7 @@ def test_no_unsafe_sample_is_below_a_bound_or_cut_off(dtype: torch.dtype, steps:
         ascend(hinges.to(dtype), cells, steps, Settings())
         for _ in range(2):
             within = inside(cells, hinges, x)
-            worth = torch.einsum("dp,dkp->dk", cells.weight.double(), margin[cells.goal])
+            worth = torch.einsum("dp,dkp->dk", cells.weight.double(), margin[cells.polytope])
             proof = certify(hinges, cells)
             least = torch.where(within, worth, float("inf")).amin(dim=1)
             assert (proof.bound <= least).all()

@@ -78,9 +78,9 @@ def test_an_overflow_in_a_case_proves_nothing(monkeypatch: pytest.MonkeyPatch) -
 def test_halves_cover_the_sub_problem() -> None:
     _, dual, problems = prepared(5, torch.float64)
     ascent = dual.ascend(problems, 5, NEVER)
-    element, worth = (t[:, 0] for t in best_splits(problems, ascent.coefficient, 1))
+    element, multiplier = (t[:, 0] for t in best_splits(problems, ascent.coefficient, 1))
     element[0] = -1
-    halves = problems.halves(element, worth)
+    halves = problems.halves(element, multiplier)
     assert len(halves) == 2 * len(problems)
     assert torch.equal(halves.lower[0], halves.lower[1]) and torch.equal(halves.upper[0], halves.upper[1])
     for d, e in enumerate(element.tolist()[1:], 1):

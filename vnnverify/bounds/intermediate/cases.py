@@ -35,11 +35,11 @@ def bound_by_cases(
     deadline: Deadline,
     settings: RefinementSettings | None = None,
 ) -> tuple[Tensor, DualSolution]:
-    """Certified bounds (D,) of sub-problems in the type of `exact`: each the best of its own bound and, where
+    """Certified bounds (D,) of subproblems in the type of `exact`: each the best of its own bound and, where
     that is not positive, the least bound of its cases by the signs of open elements. Their parameters are
     optimised by `fast`, in place. And where the ascent without cases ended.
 
-    A sub-problem has 2^splits cases at most. The worst are split first, so that a bound is exact where these
+    A subproblem has 2^splits cases at most. The worst are split first, so that a bound is exact where these
     suffice.
 
     Args:
@@ -154,8 +154,8 @@ class _Cases:
 
     def _children(self, index: Tensor) -> Subproblems:
         parents = self._problems(index)
-        element, worth = best_splits(parents, self.columns["coefficient"][index], 1, None, self.settings)
-        return parents.halves(element[:, 0], worth[:, 0])
+        element, multiplier = best_splits(parents, self.columns["coefficient"][index], 1, None, self.settings)
+        return parents.halves(element[:, 0], multiplier[:, 0])
 
     def _close(self, cases: Subproblems, row: Tensor) -> None:
         if len(cases):

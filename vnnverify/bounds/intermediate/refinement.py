@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Better bounds inside the network than plain backward rows give: slopes, and lines of every operator,
-optimised for each open neuron by itself.
+"""Tighter intermediate bounds than one backward pass gives: slopes, and lines of every operator, optimised
+for each open neuron by itself.
 
 Three kinds of ascent, each where it pays: rows that are patches of an image choose the slopes of ReLUs for
 themselves; whole rows of networks of ReLUs alone are a Lagrangian dual, which can split neurons as well;
@@ -33,11 +33,11 @@ __all__ = ["Refinement"]
 
 
 class Refinement:
-    """Betters what a state knows.
+    """Refines the intermediate bounds of a state.
 
     Args:
         tool: what has bounded the state.
-        state: bounds of every value; they are bettered in place.
+        state: bounds of every value; they are refined in place.
         margins: what the bounds are for. None: for the outputs as such.
         settings: None: the defaults.
     """
@@ -55,15 +55,15 @@ class Refinement:
         self.needed, self.costs = tool.influence, dict[Value, Tensor]()
 
     def run(self, steps: int, deadline: Deadline, splits: int = 0) -> bool:
-        """Better bounds of every value from the inputs on. Past the deadline what was found stays, and only
-        intervals and lines follow from it.
+        """Refine the bounds of every value from the inputs on. Past the deadline what was found stays, and
+        only intervals and lines follow from it.
 
-        Only elements are bettered that outputs still depend on, and only where plain backward rows had been
+        Only elements are refined that outputs still depend on, and only where plain backward rows had been
         better than intervals.
 
         Args:
             steps: gradient steps for each bound; there are more of them where that is soon done, and with
-                none these values alone are bettered.
+                none these values alone are refined.
             splits: so many earlier neurons are split for each bound, those that cost it most; only where
                 that is soon done, if there are more operators than ReLUs.
 
@@ -79,7 +79,7 @@ class Refinement:
         self.costs = {}
         if self.margins is not None and self.narrow:
             self.costs = relaxation_costs(tool.graph, state, self.margins)
-        bettered = False
+        refined = False
         for node in tool.graph.nodes:
             found = interval.domain.rule_for(node)(node.op, [state.interval[v] for v in node.inputs], node)
             known, value = state.interval[node.output], node.output
@@ -101,11 +101,11 @@ class Refinement:
                 self._by_dual(value, steps, splits, deadline)
             else:
                 self._by_lines(value, steps, deadline)
-            bettered = True
-        return bettered
+            refined = True
+        return refined
 
     def with_slopes(self, value: Value, steps: int, deadline: Deadline) -> bool:
-        """Better bounds of one value, as `run` does, if its rows are patches all the way down, which is
+        """Refine the bounds of one value, as `run` does, if its rows are patches all the way down, which is
         returned."""
         if not (self._narrow(value) and self._worthwhile(value)):
             return False

@@ -17,7 +17,7 @@ __all__ = ["InnerRows", "Sensitivity", "sensitivity"]
 
 @dataclass(slots=True, eq=False)
 class Sensitivity:
-    """How the bounds of D sub-problems depend on the ends and on the relaxation of each open element."""
+    """How the bounds of D subproblems depend on the ends and on the relaxation of each open element."""
 
     lower: Tensor  # (D, U) what a bound gains for each unit that the element's lower end rises
     upper: Tensor  # (D, U) likewise, as its upper end falls
@@ -38,14 +38,14 @@ class Sensitivity:
         )
 
     def put(self, index: Tensor, part: Sensitivity) -> None:
-        """Write `part` over the sub-problems that `index` selects."""
+        """Write `part` over the subproblems that `index` selects."""
         for name in self.__slots__:
             getattr(self, name)[index] = getattr(part, name)
 
 
 @dataclass(slots=True, eq=False)
 class InnerRows:
-    """Rows over one value, each an end of an element in one sub-problem, and what they depend on."""
+    """Rows over one value, each an end of an element in one subproblem, and what they depend on."""
 
     problem: Tensor  # (R,)
     column: Tensor  # (R,) in (…, U)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inner bounds of single sub-problems, tightened by their splits and by what makes their outputs unsafe, and
-what every inner bound is worth to the margin.
+"""Intermediate bounds of single subproblems, tightened by their splits and by what makes their outputs
+unsafe, and what every intermediate bound gains the margin.
 
 A row ±z_j is bounded together with multiples of the unsafe rows, which are <= 0 where it matters.
 Source: Kotha et al., arXiv:2302.01404.
@@ -25,7 +25,7 @@ __all__ = ["Tightening"]
 
 
 class Tightening:
-    """Betters the ends of open elements.
+    """Tightens the bounds of open neurons of single subproblems.
 
     Args:
         fast: optimises the parameters of each row.
@@ -48,7 +48,7 @@ class Tightening:
         splits: int,
         deadline: Deadline,
     ) -> tuple[list[InnerRows], Tensor]:
-        """Better ends of open elements, for inputs whose outputs are unsafe and that keep to the splits. In
+        """Tighter ends of open elements, for inputs whose outputs are unsafe and that keep to the splits. In
         place, from the inputs on; past the deadline the rest stays as it was.
 
         Args:
@@ -57,7 +57,7 @@ class Tightening:
             splits: so many neurons are split for each row, those that cost it most.
 
         Returns:
-            the rows, and which sub-problems have no such input (D,): the ends of an element have crossed.
+            the rows, and which subproblems have no such input (D,): the ends of an element have crossed.
         """
         spread = problems.rows.abs().sum(dim=2).amax(dim=1) * self.reach[problems.box]
         found: list[InnerRows] = []
@@ -129,7 +129,7 @@ class Tightening:
 def _inner_problems(
     problems: Subproblems, which: Tensor, element: Tensor, sign: Tensor, limits: Tensor, size: int
 ) -> Subproblems:
-    """Sub-problems that bound sign·z of one element each, of a value of so many, below the unsafe rows."""
+    """Subproblems that bound sign·z of one element each, of a value of so many, below the unsafe rows."""
     inner = problems.take(which)
     D, P, m = inner.rows.shape
     both = inner.rows.new_zeros(D, 1 + P, size + m)

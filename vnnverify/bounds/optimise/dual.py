@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linear lower bounds with optimised slopes and split multipliers, one row per sub-problem.
+"""Linear lower bounds with optimised slopes and split multipliers, one row per subproblem.
 
     max over α, β, λ of  min over x in the box of  A(α, β, λ) x + c(α, β, λ)
 
@@ -41,7 +41,7 @@ __all__ = ["Dual"]
 
 
 class Dual:
-    """Bounds rows over the outputs of `graph` for sub-problems of the boxes of `root`.
+    """Bounds rows over the outputs of `graph` for subproblems of the boxes of `root`.
 
     Args:
         graph: prepared; its outputs are the targets of the rows.
@@ -80,7 +80,7 @@ class Dual:
         return other
 
     def problems(self, box: Tensor, rows: Tensor, offset: Tensor) -> Subproblems:
-        """Sub-problems without splits, at the root's slopes, with all weight on the first row."""
+        """Subproblems without splits, at the root's slopes, with all weight on the first row."""
         D, P = offset.shape
         zero = rows.new_zeros(D, self.size)
         weight = rows.new_zeros(D, P)
@@ -115,11 +115,11 @@ class Dual:
         return self.ascend(problems, settings.dual_leaf_steps, deadline, decay=settings.dual_leaf_decay)
 
     def evaluate(self, problems: Subproblems) -> Tensor:
-        """The bound of each sub-problem at its parameters, in plain arithmetic: (D,)."""
+        """The bound of each subproblem at its parameters, in plain arithmetic: (D,)."""
         return self._work(problems).backward().bound
 
     def certify(self, problems: Subproblems) -> backward.Linear:
-        """The bound of each sub-problem at its parameters, every rounding error counted: (D,)."""
+        """The bound of each subproblem at its parameters, every rounding error counted: (D,)."""
         state = self.proof(problems)
         weighted = problems.weight[:, :, None] * problems.rows
         D = len(problems)
@@ -146,8 +146,8 @@ class Dual:
         return DualWork(self.graph, self.root, self.units, problems, self.settings)
 
     def _certified_lines(self, unit: OpenRelus, problems: Subproblems, state: State) -> None:
-        """The lines of one ReLU node for each sub-problem: the root's, anew for the open elements. An error
-        that is the root's holds for them too, as every sub-problem lies within its root."""
+        """The lines of one ReLU node for each subproblem: the root's, anew for the open elements. An error
+        that is the root's holds for them too, as every subproblem lies within its root."""
         value, op = unit.node.inputs[0], unit.node.op
         assert isinstance(op, Relu)
         shape = (len(problems), *value.shape)

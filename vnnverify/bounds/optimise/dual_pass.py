@@ -64,7 +64,7 @@ class BackwardPass:
 
 
 class DualWork:
-    """Parameters on the way, and what one batch of sub-problems needs in every pass."""
+    """Parameters on the way, and what one batch of subproblems needs in every pass."""
 
     in_place = False
 

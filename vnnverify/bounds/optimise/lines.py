@@ -139,19 +139,19 @@ class _Multiplier:
         self.unit = splits.side.to(size.dtype) * size
         start = (splits.multiplier.abs().to(size.dtype) / size).clamp(max=most)
         self.domain = (0.0, most)
-        self.worth = torch.where(splits.side != 0, start, 0.0).requires_grad_()
+        self.relative = torch.where(splits.side != 0, start, 0.0).requires_grad_()
 
     @property
     def parameters(self) -> list[Tensor]:
-        return [self.worth]
+        return [self.relative]
 
     def place(self, state: State) -> None:
         """Write the multipliers into the state of the ascent."""
-        state.multiplier[self.node] = self.unit * self.worth
+        state.multiplier[self.node] = self.unit * self.relative
 
     def certify(self, state: State, node: Node) -> None:
         """Write them into the exact state, for the same node there."""
-        state.multiplier[node] = (self.unit * self.worth).to(state.lower.dtype)
+        state.multiplier[node] = (self.unit * self.relative).to(state.lower.dtype)
 
 
 def _range(

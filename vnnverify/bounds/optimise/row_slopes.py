@@ -39,12 +39,12 @@ class Split:
 
     side: Tensor  # 1 where the argument is to be >= 0, −1 where it is to be <= 0, else 0
     unit: Tensor  # of the multiplier
-    worth: Tensor  # the multiplier, in this unit
+    relative: Tensor  # the multiplier, in this unit
 
     @property
     def multiplier(self) -> Tensor:
         """What is taken from the coefficients of the argument."""
-        return self.side * self.unit * self.worth
+        return self.side * self.unit * self.relative
 
 
 @dataclass(slots=True)
@@ -87,14 +87,14 @@ class RowSlopes:
     @property
     def parameters(self) -> list[Tensor]:
         """What an ascent may change."""
-        return [*self.slopes.values(), *(split.worth for split in self.splits.values())]
+        return [*self.slopes.values(), *(split.relative for split in self.splits.values())]
 
     def project(self, most: float) -> None:
         """Back to what is allowed: multipliers up to `most` units."""
         for slope in self.slopes.values():
             slope.clamp_(0.0, 1.0)
         for split in self.splits.values():
-            split.worth.clamp_(0.0, most)
+            split.relative.clamp_(0.0, most)
 
 
 @subnormals_flushed()
@@ -123,8 +123,8 @@ def best_slopes(
     rows = Differentiated(lower, lambda: choice.parameters, lambda: choice.project(steering.row_most))
     best = ascend(rows, steps, deadline, rate=steering.row_rate, decay=steering.row_decay)
     slopes = dict(zip(choice.slopes, best.columns, strict=False))
-    worth = best.columns[len(slopes) :]
-    splits = {v: Split(s.side, s.unit, w) for (v, s), w in zip(choice.splits.items(), worth, strict=True)}
+    relative = best.columns[len(slopes) :]
+    splits = {v: Split(s.side, s.unit, w) for (v, s), w in zip(choice.splits.items(), relative, strict=True)}
     return RowSlopes(slopes, splits), found[0]
 
 
@@ -164,7 +164,7 @@ def best_cases(
     for (value, (rows, _)), mine in zip(seen.items(), torch.split(side, sizes, dim=1), strict=True):
         each = rows.repeat_interleave(1 << count, dim=0)
         mine = mine.reshape(each.shape)
-        worth = torch.zeros_like(each).requires_grad_()
-        splits[value] = Split(mine, each.abs(), worth)
+        relative = torch.zeros_like(each).requires_grad_()
+        splits[value] = Split(mine, each.abs(), relative)
         slopes[value] = own[value].repeat_interleave(1 << count, dim=0).requires_grad_()
     return best_slopes(bound_cases, steps, deadline, settings, RowSlopes(slopes, splits))[0]

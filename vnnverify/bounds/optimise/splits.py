@@ -24,7 +24,7 @@ def best_splits(
 
     Args:
         coefficient: with which each open element came by (D, U).
-        loss: what splitting each element is worth (D, U). None: what its relaxation can cost the row.
+        loss: a branching score of each element (D, U). None: what its relaxation can cost the row.
     """
     D, U = problems.alpha.shape
     device = problems.alpha.device
@@ -34,7 +34,7 @@ def best_splits(
     if loss is not None:
         own = torch.where(own >= 0, loss + (settings or DualSettings()).split_tie * own, -1.0)
     value, element = own.topk(min(most, U), dim=1)
-    return torch.where(value >= 0, element, -1), _worth(problems, coefficient, element)
+    return torch.where(value >= 0, element, -1), _next_multiplier(problems, coefficient, element)
 
 
 def _loss(problems: Subproblems, coefficient: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def _loss(problems: Subproblems, coefficient: Tensor) -> Tensor:
     return torch.where((lower < 0) & (upper > 0), above + 1e-3 * below, -1.0)
 
 
-def _worth(problems: Subproblems, coefficient: Tensor, element: Tensor) -> Tensor:
+def _next_multiplier(problems: Subproblems, coefficient: Tensor, element: Tensor) -> Tensor:
     """Multipliers (D, k, 2) with which a child's bound starts where its parent's ended: they make up for
     the difference between the parent's slope and the exact slope, 1 or 0, of either side."""
     chord = problems.upper / (problems.upper - problems.lower)

@@ -36,7 +36,7 @@ class BoundPropagation(Backend[Settings]):
     def verify(self, query: Query, ctx: Context) -> Outcome:
         """Halves boxes where few inputs vary, splits signs where many do; in between, on curved networks, the
         one for a share of the time, then the other."""
-        if ctx.parcel is None:  # whose sub-problems count its clauses as they are
+        if ctx.parcel is None:  # whose subproblems count its clauses as they are
             query = without_zero_margins(query, ctx)
         if not query.clauses:
             return Outcome.unsat()

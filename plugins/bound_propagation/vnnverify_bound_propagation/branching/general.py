@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sub-problems with splits on the argument of any elementwise operator: sigmoids, exponentials, sines, ReLUs.
+"""Subproblems with splits on the argument of any elementwise operator: sigmoids, exponentials, sines, ReLUs.
 
 A split at a kink makes a piecewise linear operator linear on either side; a split elsewhere makes a curve
-flatter. Intervals are pushed through the network anew for each sub-problem, lines are chosen where they have
+flatter. Intervals are pushed through the network anew for each subproblem, lines are chosen where they have
 shrunk, and optimised together with the multipliers of the splits.
 
 Source: Shi et al., arXiv:2405.21063 (branching on general nonlinearities).
@@ -27,26 +27,26 @@ from vnnverify.domains.relaxation import Lines
 from vnnverify.ir import Elementwise, Node, Value, flat
 from vnnverify.ops.bilinear import Mul
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, stacked
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, reached, stacked
 from vnnverify_bound_propagation.schedule.settings import Settings
 
 __all__ = ["LineBounder"]
 
 
 class LineBounder:
-    """Bounds of sub-problems in float64, with lines sought in float32.
+    """Bounds of subproblems in float64, with lines sought in float32.
 
     Args:
         tool: bounds the graph in float64.
-        root: one box for each goal, with lines chosen for it.
-        rows: (goals,) which row of its polytope the lines of each goal were chosen for.
+        root: one box for each polytope, with lines chosen for it.
+        rows: (polytopes,) which row of its polytope the lines of each polytope were chosen for.
     """
 
     def __init__(
         self,
         tool: Propagator,
         root: State,
-        goals: Sequence[UnsafePolytope],
+        polytopes: Sequence[UnsafePolytope],
         rows: Tensor,
         ctx: Context,
         settings: Settings,
@@ -58,38 +58,39 @@ class LineBounder:
         self.parts = list(zip(self.nodes, torch.tensor([0, *sizes]).cumsum(0).tolist(), sizes, strict=False))
         device = root.lower.device
         self.C, self.d, self.strict, self.real = (
-            t.to(device) for t in stacked(goals, tool.graph.output_size)
+            t.to(device) for t in stacked(polytopes, tool.graph.output_size)
         )
-        at = torch.arange(len(goals), device=device)
+        at = torch.arange(len(polytopes), device=device)
         self.A, self.b = self.C[at, rows], self.d[at, rows]
 
     def start(self) -> tuple[Branches, ActivationBounds]:
-        """The goals without splits."""
+        """The polytopes without splits."""
         branches = Branches.roots(len(self.b), self.b.device, torch.float64)
         return branches, self.bound(branches)
 
     def bound(self, branches: Branches) -> ActivationBounds:
-        """Sound bounds; sub-problems in parts that fit the memory."""
+        """Sound bounds; subproblems in parts that fit the memory."""
         return bound_in_threads(self._in_parts, branches, self.tool.widest)
 
     def _in_parts(self, branches: Branches) -> ActivationBounds:
         size = max(1, 2 * self.tool.rows_optimised(self.tool.graph) // torch.get_num_threads())
-        index = torch.arange(len(branches), device=branches.goal.device)
+        index = torch.arange(len(branches), device=branches.polytope.device)
         return ActivationBounds.joined(
             [self._bound(branches.take(part)) for part in torch.split(index, size)]
         )
 
-    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
-        margin = torch.einsum("npm,nm->np", self.C[goal], self.tool.graph(x)) - self.d[goal]
-        inside = torch.where(self.strict[goal], margin < 0, margin <= 0)
-        return (inside | ~self.real[goal]).all(dim=1)
+    def violated(self, polytope: Tensor, x: Tensor) -> Tensor:
+        rows = self.C[polytope], self.d[polytope]
+        return reached(*rows, self.strict[polytope], self.real[polytope], self.tool.graph(x))
 
     def _bound(self, branches: Branches) -> ActivationBounds:
         self.ctx.deadline.check()
         state, splits = self._with_splits(branches)
         graph = self.tool.graph
         part, fast = in_type(torch.float32, graph, state)
-        start, const = margin_rows(self.tool.graph, state, self.A[branches.goal], self.b[branches.goal])
+        start, const = margin_rows(
+            self.tool.graph, state, self.A[branches.polytope], self.b[branches.polytope]
+        )
         own = torch.arange(len(branches), device=const.device)
         steps, deadline = self.settings.curve_steps, self.ctx.deadline
         found = optimise(
@@ -99,12 +100,12 @@ class LineBounder:
         point = torch.where(found.linear.A > 0, state.lower, state.upper)
         element, threshold = self._candidates(found.state, start, const)
         multiplier = self._multipliers(found.state, branches)
-        worth = torch.zeros(*element.shape, 2, dtype=torch.float64, device=element.device)
-        return ActivationBounds(lower, multiplier, {}, point, element, threshold, worth)
+        first = torch.zeros(*element.shape, 2, dtype=torch.float64, device=element.device)
+        return ActivationBounds(lower, multiplier, {}, point, element, threshold, first)
 
     def _with_splits(self, branches: Branches) -> tuple[State, dict[Value, Splits]]:
-        """What is known of each sub-problem: intervals, and lines where these have shrunk."""
-        root = each_box(self.root, branches.goal)
+        """What is known of each subproblem: intervals, and lines where these have shrunk."""
+        root = each_box(self.root, branches.polytope)
         state = State(root.lower, root.upper, dict(root.interval), error=root.error)
         splits: dict[Value, Splits] = {}
         for node, at, size in self.parts:
@@ -183,7 +184,7 @@ class LineBounder:
         return torch.where(value >= 0, element, -1), torch.cat(thresholds, 1).gather(1, element)
 
     def _multipliers(self, state: State, branches: Branches) -> Tensor:
-        """What the ascent found each split to be worth: (N, T)."""
+        """The multiplier that the ascent found for each split: (N, T)."""
         every = []
         for node, _, size in self.parts:
             found = state.multiplier.get(node)

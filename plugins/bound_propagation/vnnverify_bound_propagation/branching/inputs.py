@@ -113,7 +113,7 @@ class DeepBoxBounder:
 
     @property
     def stats(self) -> dict[str, int]:
-        """Sub-problems of all searches over signs."""
+        """Subproblems of all searches over signs."""
         return {"subproblems": self.subproblems}
 
     def bound(self, lower: Tensor, upper: Tensor, spec: Specification, memory: Tensor | None) -> BoxBounds:
@@ -155,19 +155,19 @@ class DeepBoxBounder:
         self, root: State, spec: Specification, box: int, candidates: Tensor, seconds: float
     ) -> tuple[Tensor, Tensor | None]:
         """Those polytopes among `candidates` that a search over signs leaves open, and a witness if found."""
-        goals: list[UnsafePolytope] = []
+        polytopes: list[UnsafePolytope] = []
         for p in candidates.tolist():
             rows = spec.member[box, p]
             polytope = Polytope(spec.C[box, rows], spec.d[box, rows], spec.strict[box, rows])
-            goals.append(UnsafePolytope(len(goals), 0, polytope))
+            polytopes.append(UnsafePolytope(len(polytopes), 0, polytope))
         ctx = self.ctx.until(Deadline.after(min(seconds, self.ctx.deadline.remaining())))
         settings = self.settings
         bounder = DualBounder(
-            self.tool, root, goals, ctx, dtype=torch.float32, steps=settings.box_steps, settings=settings
+            self.tool, root, polytopes, ctx, dtype=torch.float32, steps=settings.box_steps, settings=settings
         )
         search = ActivationSplit(
             bounder, ctx, full_batch=settings.box_full_batch, patience=settings.box_patience
         )
         found = search.run(*bounder.start())
         self.subproblems += found.stats["subproblems"]
-        return candidates[found.open_goals], found.witness
+        return candidates[found.open_polytopes], found.witness

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds of sub-problems with split activations, and which activation to split next."""
+"""Bounds of subproblems with split activations, and which activation to split next."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State, in_type
 from vnnverify.numerics import upper_as
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, stacked
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, reached, stacked
 from vnnverify_bound_propagation.schedule.settings import Settings
 
 __all__ = ["DualBounder"]
@@ -28,7 +28,7 @@ SLOPE_LEVELS = 255
 
 
 class DualBounder:
-    """Optimised bounds of sub-problems over the boxes of one root state.
+    """Optimised bounds of subproblems over the boxes of one root state.
 
     Slopes and multipliers are sought in `dtype`; what they prove is computed in float64.
 
@@ -36,14 +36,14 @@ class DualBounder:
         tool: bounds the graph in float64.
         root: what `tool` knows of each box.
         dtype: float type of the ascent.
-        steps: gradient steps per sub-problem.
+        steps: gradient steps per subproblem.
     """
 
     def __init__(
         self,
         tool: Propagator,
         root: State,
-        goals: Sequence[UnsafePolytope],
+        polytopes: Sequence[UnsafePolytope],
         ctx: Context,
         *,
         dtype: torch.dtype,
@@ -58,14 +58,14 @@ class DualBounder:
         self.network = fast
         self.widest = tool.widest
         device = root.lower.device
-        self.box = torch.tensor([g.box for g in goals], device=device)
+        self.box = torch.tensor([p.box for p in polytopes], device=device)
         self.C, self.d, self.strict, self.real = (
-            t.to(device) for t in stacked(goals, tool.graph.output_size)
+            t.to(device) for t in stacked(polytopes, tool.graph.output_size)
         )
-        self.lower, self.upper = self.dual.lower[self.box], self.dual.upper[self.box]  # (goals, U)
+        self.lower, self.upper = self.dual.lower[self.box], self.dual.upper[self.box]  # (polytopes, U)
 
     def start(self) -> tuple[Branches, ActivationBounds]:
-        """Bounds of all goals without splits."""
+        """Bounds of all polytopes without splits."""
         branches = Branches.roots(len(self.box), self.box.device, self.dtype)
         problems = self.problems(branches)
         ascent = self.dual.ascend(problems, self.settings.relu_root_steps, self.ctx.deadline)
@@ -81,7 +81,7 @@ class DualBounder:
         return self.answer(branches, problems, ascent, self.certified(branches, problems, ascent))
 
     def ascend(self, problems: Subproblems, steps: int) -> DualSolution:
-        """Improve the parameters of all sub-problems in place; those in which every sign is settled take as
+        """Improve the parameters of all subproblems in place; those in which every sign is settled take as
         many more steps as a linear program needs."""
         ascent = self.dual.ascend(problems, steps, self.ctx.deadline)
         index = (problems.settled & ~(ascent.bound > 0)).nonzero()[:, 0]
@@ -92,13 +92,13 @@ class DualBounder:
             ascent.put(index, found)
         return ascent
 
-    def about(self, goal: Tensor, ends: tuple[Tensor, Tensor], ctx: Context) -> DualBounder:
-        """Bounds sub-problems (N,) of these goals with ends (N, U) of their own, as goals without splits."""
+    def about(self, polytope: Tensor, ends: tuple[Tensor, Tensor], ctx: Context) -> DualBounder:
+        """Bounds subproblems of these polytopes (N,), the ends (N, U) given, as if they had no splits."""
         other = copy.copy(self)
         other.ctx = ctx
         other.lower, other.upper = ends
-        other.box, other.C, other.d = self.box[goal], self.C[goal], self.d[goal]
-        other.strict, other.real = self.strict[goal], self.real[goal]
+        other.box, other.C, other.d = self.box[polytope], self.C[polytope], self.d[polytope]
+        other.strict, other.real = self.strict[polytope], self.real[polytope]
         return other
 
     def answer(
@@ -109,8 +109,8 @@ class DualBounder:
         lower: Tensor,
         loss: Tensor | None = None,
     ) -> ActivationBounds:
-        """What a search is told of these sub-problems, with splits by their `loss` (see `best_splits`)."""
-        element, worth = best_splits(
+        """What a search is told of these subproblems, with splits by their `loss` (see `best_splits`)."""
+        element, first = best_splits(
             problems, ascent.coefficient, self.settings.relu_candidates, loss, self.settings
         )
         memory = {
@@ -120,25 +120,23 @@ class DualBounder:
         }
         multiplier = problems.beta.gather(1, branches.element.clamp(min=0))
         threshold = torch.zeros_like(element, dtype=self.dtype)
-        return ActivationBounds(lower, multiplier, memory, ascent.point, element, threshold, worth)
+        return ActivationBounds(lower, multiplier, memory, ascent.point, element, threshold, first)
 
-    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
-        y = self.network(x).to(torch.float64)
-        margin = torch.einsum("npm,nm->np", self.C[goal], y) - self.d[goal]
-        inside = torch.where(self.strict[goal], margin < 0, margin <= 0)
-        return (inside | ~self.real[goal]).all(dim=1)
+    def violated(self, polytope: Tensor, x: Tensor) -> Tensor:
+        rows = self.C[polytope], self.d[polytope]
+        return reached(*rows, self.strict[polytope], self.real[polytope], self.network(x).to(torch.float64))
 
     def problems(self, branches: Branches, ends: tuple[Tensor, Tensor] | None = None) -> Subproblems:
-        """The sub-problems with what their goals and parents know.
+        """The subproblems with what their polytopes and parents know.
 
         Args:
-            ends: (N, U) each, of the open elements before splits. None: as their goals have them.
+            ends: (N, U) each, of the open elements before splits. None: as their polytopes have them.
         """
-        goal = branches.goal
+        polytope = branches.polytope
         problems = self.dual.problems(
-            self.box[goal], self.C[goal].to(self.dtype), self.d[goal].to(self.dtype)
+            self.box[polytope], self.C[polytope].to(self.dtype), self.d[polytope].to(self.dtype)
         )
-        lower, upper = (self.lower[goal], self.upper[goal]) if ends is None else ends
+        lower, upper = (self.lower[polytope], self.upper[polytope]) if ends is None else ends
         problems.lower, problems.upper = lower.clone(), upper.clone()
         if branches.memory:
             problems.alpha = branches.memory["alpha"].to(self.dtype) / SLOPE_LEVELS
@@ -162,9 +160,9 @@ class DualBounder:
         lower = ascent.bound.clamp(max=0.0)
         hopeful = (ascent.bound > 0).nonzero()[:, 0]
         if hopeful.numel():
-            goal = branches.goal[hopeful]
+            polytope = branches.polytope[hopeful]
             part = problems.take(hopeful).to(torch.float64)
-            part.rows, part.offset = self.C[goal], self.d[goal]
+            part.rows, part.offset = self.C[polytope], self.d[polytope]
             proved = self.exact.certify(part).lower
             sure = (proved > 0) & torch.isfinite(proved)  # an overflow proves nothing
             most = torch.finfo(self.dtype).max

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vnnverify.query import Polytope
 
-__all__ = ["UnsafePolytope", "batches", "per_row", "stacked"]
+__all__ = ["UnsafePolytope", "batches", "per_row", "reached", "stacked"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,22 +20,30 @@ class UnsafePolytope:
 
     clause: int
     box: int
-    polytope: Polytope
+    rows: Polytope
 
 
 def stacked(polytopes: Sequence[UnsafePolytope], outputs: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows C (G, P, m), d, strict and real (G, P) of G polytopes; padding repeats the first row."""
-    P = max([1, *(g.polytope.b.numel() for g in polytopes)])
+    P = max([1, *(p.rows.b.numel() for p in polytopes)])
     C = torch.zeros(len(polytopes), P, outputs, dtype=torch.float64)
     d = torch.zeros(len(polytopes), P, dtype=torch.float64)
     strict, real = (torch.zeros(len(polytopes), P, dtype=torch.bool) for _ in range(2))
     for k, one in enumerate(polytopes):
-        rows = one.polytope.b.numel()
-        C[k, :rows], d[k, :rows] = one.polytope.A, one.polytope.b
+        rows = one.rows.b.numel()
+        C[k, :rows], d[k, :rows] = one.rows.A, one.rows.b
         if rows:
-            C[k, rows:], d[k, rows:] = one.polytope.A[:1], one.polytope.b[:1]
-        strict[k, :rows], real[k, :rows] = one.polytope.strict, True
+            C[k, rows:], d[k, rows:] = one.rows.A[:1], one.rows.b[:1]
+        strict[k, :rows], real[k, :rows] = one.rows.strict, True
     return C, d, strict, real
+
+
+def reached(C: Tensor, d: Tensor, strict: Tensor, real: Tensor, y: Tensor) -> Tensor:
+    """Which outputs y (N, m) lie in their polytopes, with rows C (N, P, m), d, strict and real (N, P), as
+    computed: (N,) bool."""
+    margin = torch.einsum("npm,nm->np", C, y) - d
+    inside = torch.where(strict, margin < 0, margin <= 0)
+    return (inside | ~real).all(dim=1)
 
 
 def batches(polytopes: list[UnsafePolytope], rows: int) -> Iterator[list[UnsafePolytope]]:
@@ -43,7 +51,7 @@ def batches(polytopes: list[UnsafePolytope], rows: int) -> Iterator[list[UnsafeP
     part: list[UnsafePolytope] = []
     for one in polytopes:
         part.append(one)
-        if sum(g.polytope.b.numel() for g in part) >= rows:
+        if sum(p.rows.b.numel() for p in part) >= rows:
             yield part
             part = []
     if part:
@@ -52,5 +60,5 @@ def batches(polytopes: list[UnsafePolytope], rows: int) -> Iterator[list[UnsafeP
 
 def per_row(polytopes: list[UnsafePolytope], numbers: list[int]) -> Tensor:
     """The polytopes' numbers for each of their rows: (R,)."""
-    counts = torch.tensor([g.polytope.b.numel() for g in polytopes])
+    counts = torch.tensor([p.rows.b.numel() for p in polytopes])
     return torch.tensor(numbers).repeat_interleave(counts)

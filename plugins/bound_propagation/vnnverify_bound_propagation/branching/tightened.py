@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sub-problems with inner bounds of their own.
+"""Subproblems with intermediate bounds of their own.
 
 A split changes the bounds of all later neurons, and with the outputs known to be unsafe those of earlier ones
-as well. Bounding these anew takes as long as thousands of sub-problems with the root's inner bounds, and can
-save more than that: where the relaxation of later layers is what is loose, splits alone get nowhere.
+as well. Bounding these anew takes as long as thousands of subproblems with the root's intermediate bounds,
+and can save more than that: where the relaxation of later layers is what is loose, splits alone get
+nowhere.
 
-What to split is what the bound depends on most, by way of all inner bounds that follow from it; the ends that
-are bounded anew are those that the parent's bound depended on.
-"""
+What to split is what the bound depends on most, by way of all intermediate bounds that follow from it; the
+ends that are bounded anew are those that the parent's bound depended on."""
 
 from __future__ import annotations
 
@@ -33,19 +33,20 @@ __all__ = ["TighteningBounder"]
 PROVED = torch.finfo(torch.float32).tiny
 """A lower bound of what is proved by parts."""
 BYTES = 2 * 3 * 4
-"""What two inner bounds of an open element depend on takes so much, times the number of open elements."""
+"""What two intermediate bounds of an open element depend on takes so much, times the number of open
+elements."""
 
 
 class TighteningBounder:
-    """Bounds each sub-problem, betters its inner bounds, bounds it again, and splits it without further inner
-    bounds for as long as that took.
+    """Bounds each subproblem, tightens its intermediate bounds, bounds it again, and splits it without
+    further inner bounds for as long as that took.
 
     Args:
-        plain: bounds sub-problems with the inner bounds they have.
+        plain: bounds subproblems with the intermediate bounds they have.
         reach: widest output interval of each of the root's boxes (B,).
-        size: largest absolute value of the outputs over each goal's box (goals, m).
-        splits: so many neurons are split for each inner bound.
-        memory: bytes that what inner bounds depend on may take.
+        size: largest absolute value of the outputs over each polytope's box (polytopes, m).
+        splits: so many neurons are split for each intermediate bound.
+        memory: bytes that what intermediate bounds depend on may take.
     """
 
     def __init__(self, plain: DualBounder, reach: Tensor, size: Tensor, *, splits: int, memory: int) -> None:
@@ -70,13 +71,13 @@ class TighteningBounder:
         return cls(plain, (high - low).amax(dim=1), size, splits=splits, memory=memory)
 
     def start(self, deadline: Deadline) -> tuple[Branches, ActivationBounds]:
-        """Bounds of all goals without splits, with new inner bounds until the deadline."""
+        """Bounds of all polytopes without splits, with new intermediate bounds until the deadline."""
         branches = Branches.roots(len(self.plain.box), self.plain.box.device, self.plain.dtype)
         return branches, self._in_parts(branches, deadline)
 
     def without_more(self, roots: ActivationBounds, ctx: Context) -> tuple[DualBounder, ActivationBounds]:
-        """What bounds sub-problems of the goals with the inner bounds that these have at their roots, and
-        what it is to know of the roots."""
+        """What bounds subproblems of the polytopes with the intermediate bounds that these have at their
+        roots, and what it is to know of the roots."""
         memory = dict(roots.memory)
         ends = memory.pop("lower"), memory.pop("upper")
         for name in ("low", "high"):
@@ -90,14 +91,14 @@ class TighteningBounder:
 
     def _in_parts(self, branches: Branches, deadline: Deadline) -> ActivationBounds:
         size = max(1, self.memory // (BYTES * self.plain.dual.size**2 + 1))
-        index = torch.arange(len(branches), device=branches.goal.device)
+        index = torch.arange(len(branches), device=branches.polytope.device)
         return ActivationBounds.joined(
             [self._bound(branches.take(part), deadline) for part in torch.split(index, size)]
         )
 
-    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
+    def violated(self, polytope: Tensor, x: Tensor) -> Tensor:
         """As `DualBounder.violated`."""
-        return self.plain.violated(goal, x)
+        return self.plain.violated(polytope, x)
 
     def _bound(self, branches: Branches, deadline: Deadline) -> ActivationBounds:
         plain = self.plain
@@ -112,13 +113,13 @@ class TighteningBounder:
             began = time.monotonic()
             mine, part = branches.take(open_), problems.take(open_)
             ends = (mine.memory["low"], mine.memory["high"]) if memory else None
-            rows, empty = self.tightening.run(part, self.limits[mine.goal], ends, self.splits, deadline)
+            rows, empty = self.tightening.run(part, self.limits[mine.polytope], ends, self.splits, deadline)
             found = plain.ascend(part, plain.settings.tightened_steps)
             proved = plain.certified(mine, part, found)
             proved[empty] = PROVED
             total.put(open_, sensitivity(part, found, rows))
             closed, witness = self._search(
-                mine.goal,
+                mine.polytope,
                 part,
                 found,
                 proved,
@@ -139,16 +140,17 @@ class TighteningBounder:
         return answer
 
     def _search(
-        self, goal: Tensor, problems: Subproblems, ascent: DualSolution, lower: Tensor, seconds: float
+        self, polytope: Tensor, problems: Subproblems, ascent: DualSolution, lower: Tensor, seconds: float
     ) -> tuple[Tensor, Tensor | None]:
-        """Which of the sub-problems are closed by splits with the inner bounds they have, and a witness."""
+        """Which of the subproblems are closed by splits with the intermediate bounds they have, and a
+        witness."""
         closed = torch.zeros_like(lower, dtype=torch.bool)
         open_ = (~(lower > 0)).nonzero()[:, 0]
         if not open_.numel():
             return closed, None
         ctx = dataclasses.replace(self.plain.ctx, deadline=Deadline.after(seconds), tell=_silent)
         part = problems.take(open_)
-        bounder = self.plain.about(goal[open_], (part.lower, part.upper), ctx)
+        bounder = self.plain.about(polytope[open_], (part.lower, part.upper), ctx)
         roots = Branches.roots(open_.numel(), lower.device, lower.dtype)
         known = bounder.answer(roots, part, ascent.take(open_), lower[open_])
         found = ActivationSplit(bounder, ctx, patience=self.plain.settings.tightened_patience).run(
@@ -156,7 +158,7 @@ class TighteningBounder:
         )
         self.subproblems += found.stats["subproblems"]
         closed[open_] = True
-        closed[open_[found.open_goals]] = False
+        closed[open_[found.open_polytopes]] = False
         return closed, found.witness
 
 

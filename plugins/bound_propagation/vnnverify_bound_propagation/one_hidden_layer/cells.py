@@ -34,17 +34,17 @@ SMALLEST = 1e-30
 class Cells:
     """D cells with what is known of their duals. Ends are rounded outward."""
 
-    goal: Tensor  # (D,)
+    polytope: Tensor  # (D,)
     lower: Tensor  # (D, n) where the unsafe inputs are
     upper: Tensor  # (D, n)
     low: Tensor  # (D, J) ends of z
     high: Tensor  # (D, J)
     slope: Tensor  # (D, J) S
     point: Tensor  # (D, n) the primal solution
-    weight: Tensor  # (D, P) of the goal's rows: nonnegative
+    weight: Tensor  # (D, P) of the polytope's rows: nonnegative
 
     def __len__(self) -> int:
-        return self.goal.shape[0]
+        return self.polytope.shape[0]
 
     def take(self, index: Tensor) -> Cells:
         """The cells that `index` selects."""
@@ -116,8 +116,8 @@ def _reweigh(hinges: Hinges, cells: Cells, rate: float) -> None:
     chord = cells.high.clamp(min=0) / (cells.high - cells.low).clamp(min=torch.finfo(v.dtype).tiny)
     open_ = (cells.low < 0) & (cells.high > 0) & (v < 0)
     y = torch.where(open_, chord * (z - cells.low), z.clamp(min=0))
-    rows = torch.einsum("dpj,dj->dp", hinges.v[cells.goal], y)
-    rows = rows + torch.einsum("dpk,dk->dp", hinges.a[cells.goal], cells.point) + hinges.c[cells.goal]
+    rows = torch.einsum("dpj,dj->dp", hinges.v[cells.polytope], y)
+    rows = rows + torch.einsum("dpk,dk->dp", hinges.a[cells.polytope], cells.point) + hinges.c[cells.polytope]
     size = rows.abs().amax(dim=1, keepdim=True).clamp(min=torch.finfo(v.dtype).tiny)
     cells.weight = onto_simplex(cells.weight + rate * rows / size)
 
@@ -134,8 +134,8 @@ def _pieces(v: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
 def _mixed(rows: Tensor, cells: Cells) -> Tensor:
     """Σ_p weight_p rows_p: (G, P, …) to (D, …)."""
     if rows.shape[1] == 1:
-        return rows[cells.goal, 0]
-    return torch.einsum("dp,dp...->d...", cells.weight.to(rows.dtype), rows[cells.goal])
+        return rows[cells.polytope, 0]
+    return torch.einsum("dp,dp...->d...", cells.weight.to(rows.dtype), rows[cells.polytope])
 
 
 def certify(hinges: Hinges, cells: Cells) -> Proof:
@@ -162,9 +162,9 @@ def _error(hinges: Hinges, cells: Cells, S: Tensor) -> Tensor:
     per_slope = z + hinges.b.abs() + hinges.e + x @ hinges.W.abs().T
     per_row = (hinges.v.abs() * z[:, None]).sum(dim=2) + (hinges.a.abs() * x[:, None]).sum(dim=2)
     per_row = per_row + hinges.c.abs()
-    goal = cells.goal
-    size = (S.abs() * per_slope[goal]).sum(dim=1)
-    size = size + (cells.weight.double() * per_row[goal]).sum(dim=1)
+    polytope = cells.polytope
+    size = (S.abs() * per_slope[polytope]).sum(dim=1)
+    size = size + (cells.weight.double() * per_row[polytope]).sum(dim=1)
     return 4 * gamma(J + x.shape[1] + P + 16, torch.float64) * size  # ends of cells are rounded by 2^-23
 
 
@@ -178,7 +178,7 @@ def tighten(hinges: Hinges, cells: Cells, proof: Proof, settings: Settings) -> T
     low, high = torch.fmax(low, near), torch.fmin(high, far)
     empty = (less > more).any(dim=1)
     less, more = torch.minimum(less, more), torch.maximum(less, more)
-    near, far = _over_half_space(hinges, cells.goal, proof, less, more, settings)
+    near, far = _over_half_space(hinges, cells.polytope, proof, less, more, settings)
     low = torch.where(torch.isfinite(near), torch.fmax(low, near), low)
     high = torch.where(torch.isfinite(far), torch.fmin(high, far), high)
     empty |= (low > high).any(dim=1)
@@ -213,7 +213,7 @@ def _by_price(cells: Cells, proof: Proof, low: Tensor, high: Tensor) -> tuple[Te
 
 
 def _over_half_space(
-    hinges: Hinges, goal: Tensor, proof: Proof, lower: Tensor, upper: Tensor, settings: Settings
+    hinges: Hinges, polytope: Tensor, proof: Proof, lower: Tensor, upper: Tensor, settings: Settings
 ) -> tuple[Tensor, Tensor]:
     """Ends (D, J) of the arguments where x is in the box [lower, upper] and A x + k <= 0.
 
@@ -224,7 +224,7 @@ def _over_half_space(
     dtype = torch.float64
     middle = (lower + upper) / 2
     radius = torch.maximum(upper - middle, middle - lower) * (1 + 4 * unit_roundoff(dtype))
-    x = torch.maximum(hinges.lower.abs(), hinges.upper.abs())[goal]
+    x = torch.maximum(hinges.lower.abs(), hinges.upper.abs())[polytope]
     g = 4 * gamma(2 * x.shape[1] + 32, dtype)
     magnitude = hinges.W.abs()
     centre = middle @ hinges.W.T + hinges.b

@@ -39,7 +39,7 @@ def has_one_hidden_layer(graph: Graph) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hinges:
-    """G goals of P rows each over J hinges of n inputs. Everything holds on the goal's own box."""
+    """G polytopes of P rows each over J hinges of n inputs. Everything holds on the polytope's own box."""
 
     W: Tensor  # (J, n)
     b: Tensor  # (J,)
@@ -64,12 +64,12 @@ class Hinges:
 
     @classmethod
     def of(cls, tool: Propagator, root: State, box: Tensor, C: Tensor, d: Tensor) -> Hinges:
-        """The hinges below goals of a graph that `has_one_hidden_layer`.
+        """The hinges below polytopes of a graph that `has_one_hidden_layer`.
 
         Args:
             tool: bounds the graph in float64.
             root: what it knows of some boxes.
-            box: which of them (G,) each goal is about.
+            box: which of them (G,) each polytope is about.
             C, d: margins are C y − d: (G, P, m) and (G, P).
         """
         device = box.device
@@ -137,6 +137,6 @@ def _without(root: State, columns: dict[Node, Tensor]) -> State:
 
 
 def _picked(trace: dict[Node, Tensor], node: Node, columns: Tensor, rows: int) -> Tensor:
-    if node not in trace:  # the goals do not depend on it
+    if node not in trace:  # the polytopes do not depend on it
         return torch.zeros(rows, columns.numel(), dtype=torch.float64, device=columns.device)
     return flat(trace[node])[:, columns]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds of sub-problems of networks with one hidden layer, for the search over signs."""
+"""Bounds of subproblems of networks with one hidden layer, for the search over signs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vnnverify import Context
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
 from vnnverify.search import ActivationBounds, Branches, bound_in_threads
-from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, stacked
+from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, reached, stacked
 from vnnverify_bound_propagation.one_hidden_layer.cells import Cells, ascend, certify, tighten
 from vnnverify_bound_propagation.one_hidden_layer.hinges import Hinges
 from vnnverify_bound_propagation.schedule.settings import Settings
@@ -32,15 +32,15 @@ class HingeBounder:
         self,
         tool: Propagator,
         root: State,
-        goals: Sequence[UnsafePolytope],
+        polytopes: Sequence[UnsafePolytope],
         ctx: Context,
         settings: Settings,
     ) -> None:
         self.ctx, self.settings = ctx, settings
         self.memory = int(tool.memory * settings.cell_memory_share)
         device = root.lower.device
-        box = torch.tensor([g.box for g in goals], device=device)
-        rows = (t.to(device) for t in stacked(goals, tool.graph.output_size))
+        box = torch.tensor([p.box for p in polytopes], device=device)
+        rows = (t.to(device) for t in stacked(polytopes, tool.graph.output_size))
         self.C, self.d, self.strict, self.real = rows
         self.exact = Hinges.of(tool, root, box, self.C, self.d)
         self.fast = self.exact.to(ctx.dtype)
@@ -48,16 +48,16 @@ class HingeBounder:
         self.size = len(self.exact)
 
     def start(self) -> tuple[Branches, ActivationBounds]:
-        """All goals without splits, and what is known of them."""
+        """All polytopes without splits, and what is known of them."""
         hinges, dtype = self.fast, self.ctx.dtype
         G, P, J = hinges.v.shape
-        goal = torch.arange(G, device=hinges.W.device)
-        weight = torch.ones(G, P, device=goal.device, dtype=dtype) / P
+        polytope = torch.arange(G, device=hinges.W.device)
+        weight = torch.ones(G, P, device=polytope.device, dtype=dtype) / P
         zero = weight.new_zeros(G, J)
         point = (hinges.lower + hinges.upper) / 2
         ends = (hinges.lower, hinges.upper, hinges.low, hinges.high)
-        cells = Cells(goal, *ends, zero, point, weight)
-        branches = Branches.roots(G, goal.device, dtype)
+        cells = Cells(polytope, *ends, zero, point, weight)
+        branches = Branches.roots(G, polytope.device, dtype)
         return branches, self._bounds(
             branches, cells, self.settings.cell_root_steps, self.settings.cell_root_rounds
         )
@@ -68,7 +68,7 @@ class HingeBounder:
     def _bound(self, branches: Branches) -> ActivationBounds:
         memory = branches.memory
         names = ("lower", "upper", "low", "high", "slope", "point", "weight")
-        cells = Cells(branches.goal, *(memory[name] for name in names))
+        cells = Cells(branches.polytope, *(memory[name] for name in names))
         split = branches.element.clamp(min=0)
         inf = float("inf")
         for end, side, kind in ((cells.low, 1, "amax"), (cells.high, -1, "amin")):
@@ -94,7 +94,7 @@ class HingeBounder:
             element[leaf] = self._elements(part)
         names = ("lower", "upper", "low", "high", "slope", "point", "weight")
         memory = {name: getattr(cells, name) for name in names}
-        point = self._descended(cells.goal, cells.point)
+        point = self._descended(cells.polytope, cells.point)
         none = torch.zeros_like(element, dtype=self.ctx.dtype)
         bound = torch.where(lower > 0, lower, lower.clamp(max=0)).to(self.ctx.dtype)
         multiplier = torch.zeros_like(branches.multiplier)
@@ -125,7 +125,7 @@ class HingeBounder:
     def _elements(self, cells: Cells) -> Tensor:
         """Hinges to split (D, k), best first, -1 where none is left that matters."""
         hinges = self.fast
-        v = hinges.v[cells.goal]  # (D, P, J)
+        v = hinges.v[cells.polytope]  # (D, P, J)
         v = v[:, 0] if v.shape[1] == 1 else torch.einsum("dp,dpj->dj", cells.weight, v)
         low, high = cells.low, cells.high
         if v.shape[1] == 0:
@@ -139,17 +139,17 @@ class HingeBounder:
         value, element = score.topk(min(self.settings.cell_candidates, v.shape[1]), dim=1)
         return torch.where(value >= 0, element, -1)
 
-    def _descended(self, goal: Tensor, point: Tensor) -> Tensor:
-        """The points, the most promising of them taken down the steepest descent of the goal's margin, the
-        largest of its rows, within its box."""
+    def _descended(self, polytope: Tensor, point: Tensor) -> Tensor:
+        """The points, the most promising of them taken down the steepest descent of the margin, the largest
+        row of each polytope, within its box."""
         hinges, settings = self.fast, self.settings
-        found, worst = point.clone(), self._margin(goal, point)[0]
+        found, worst = point.clone(), self._margin(polytope, point)[0]
         index = worst.topk(min(settings.descent_points, len(worst)), largest=False).indices
-        goal, x, best = goal[index], point[index], worst[index]
-        lower, upper = hinges.lower[goal], hinges.upper[goal]
+        polytope, x, best = polytope[index], point[index], worst[index]
+        lower, upper = hinges.lower[polytope], hinges.upper[polytope]
         stride = settings.descent_rate * (upper - lower)
         for _ in range(settings.descent_steps):
-            margin, slope = self._margin(goal, x)
+            margin, slope = self._margin(polytope, x)
             better = margin < best
             best = torch.where(better, margin, best)
             found[index[better]] = x[better]
@@ -157,18 +157,16 @@ class HingeBounder:
             stride = settings.descent_decay * stride
         return found
 
-    def _margin(self, goal: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The largest row of each goal at x (N, n) and its slope (N, n), in plain arithmetic."""
+    def _margin(self, polytope: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The largest row of each polytope at x (N, n) and its slope (N, n), in plain arithmetic."""
         hinges = self.fast
         z = torch.addmm(hinges.b, x, hinges.W.T)
-        v, a = hinges.v[goal], hinges.a[goal]
+        v, a = hinges.v[polytope], hinges.a[polytope]
         rows = torch.einsum("npj,nj->np", v, z.clamp(min=0)) + torch.einsum("npk,nk->np", a, x)
-        margin, row = (rows + hinges.c[goal]).max(dim=1)
+        margin, row = (rows + hinges.c[polytope]).max(dim=1)
         each = torch.arange(len(row), device=row.device)
         return margin, (v[each, row] * (z > 0)) @ hinges.W + a[each, row]
 
-    def violated(self, goal: Tensor, x: Tensor) -> Tensor:
-        y = self.network(x).to(torch.float64)
-        margin = torch.einsum("npm,nm->np", self.C[goal], y) - self.d[goal]
-        inside = torch.where(self.strict[goal], margin < 0, margin <= 0)
-        return (inside | ~self.real[goal]).all(dim=1)
+    def violated(self, polytope: Tensor, x: Tensor) -> Tensor:
+        rows = self.C[polytope], self.d[polytope]
+        return reached(*rows, self.strict[polytope], self.real[polytope], self.network(x).to(torch.float64))

@@ -52,7 +52,7 @@ class ActivationSearch:
             self._count(found.stats)
             if found.witness is not None:
                 return SearchResult([], found.witness, stats=self.stats)
-            open_.extend(found.open_goals)
+            open_.extend(found.open_polytopes)
         return SearchResult(sorted(open_), timed_out=self.ctx.deadline.expired, stats=self.stats)
 
     def _count(self, stats: Mapping[str, float]) -> None:
@@ -72,7 +72,7 @@ class ActivationSearch:
         return list(found.values())
 
     def _search(self, boxes: list[list[int]], ctx: Context) -> ActivationResult:
-        """Bound these boxes and search the goals over them. `open_goals` of the result are clauses."""
+        """Bound these boxes and search the polytopes over them; `open_polytopes` it returns are clauses."""
         lower, upper = self._regions(boxes)
         free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
         forms = free if 0 < free.numel() <= self.settings.forward_inputs else None
@@ -86,17 +86,17 @@ class ActivationSearch:
         state = tool.propagate(lower, upper, ctx.deadline.share(share))
         asked = sum(len(self.query.clauses[k].unsafe) for k in itertools.chain.from_iterable(boxes))
         before = time.monotonic()
-        goals = self._open_polytopes(tool, state, boxes, ctx.deadline)
-        if not goals:
+        polytopes = self._open_polytopes(tool, state, boxes, ctx.deadline)
+        if not polytopes:
             return ActivationResult([], stats={"subproblems": 0})
         each = (time.monotonic() - before) / asked
-        if not in_time(goals, each, ctx.deadline, settings):
-            return undecided(goals)
+        if not in_time(polytopes, each, ctx.deadline, settings):
+            return undecided(polytopes)
         if has_one_hidden_layer(tool.graph):
-            return search_one_hidden_layer(tool, state, goals, ctx, settings)
+            return search_one_hidden_layer(tool, state, polytopes, ctx, settings)
         if not tool.only_relus:
-            return search_curves(tool, state, goals, ctx, settings)
-        return ReluRounds(tool, state, each, settings).run(goals, ctx)
+            return search_curves(tool, state, polytopes, ctx, settings)
+        return ReluRounds(tool, state, each, settings).run(polytopes, ctx)
 
     def _outputs(self, boxes: list[list[int]]) -> Tensor:
         """The outputs (m,) that the clauses over these boxes are about: bool."""
@@ -116,7 +116,7 @@ class ActivationSearch:
         self, tool: Propagator, state: State, boxes: list[list[int]], deadline: Deadline
     ) -> list[UnsafePolytope]:
         """The unsafe polytopes that the root bounds do not exclude, or that there was no time to look at."""
-        goals: list[UnsafePolytope] = []
+        polytopes: list[UnsafePolytope] = []
         device = state.lower.device
         for box, members in enumerate(boxes):
             here = state.of_box(box)
@@ -124,11 +124,13 @@ class ActivationSearch:
             asked = [UnsafePolytope(k, box, p) for k in members for p in self.query.clauses[k].unsafe]
             for part in batches(asked, tool.rows_at_once(device) // self.settings.clock_looks):
                 if deadline.expired:
-                    goals.extend(part)
+                    polytopes.extend(part)
                     continue
-                clauses = [Clause(region, (goal.polytope,)) for goal in part]
+                clauses = [Clause(region, (polytope.rows,)) for polytope in part]
                 spec = Specification.of(clauses, self.graph.output_size, device)
                 lower = tool.margins(here, spec.as_type(tool.dtype).joined())[0].lower
                 open_ = spec.open_polytopes(lower.reshape(len(part), -1))[:, 0]
-                goals.extend(goal for goal, still in zip(part, open_.tolist(), strict=True) if still)
-        return goals
+                polytopes.extend(
+                    polytope for polytope, still in zip(part, open_.tolist(), strict=True) if still
+                )
+        return polytopes

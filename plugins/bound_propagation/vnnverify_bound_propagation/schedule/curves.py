@@ -27,55 +27,55 @@ __all__ = ["search_curves"]
 
 
 def search_curves(
-    tool: Propagator, state: State, goals: list[UnsafePolytope], ctx: Context, settings: Settings
+    tool: Propagator, state: State, polytopes: list[UnsafePolytope], ctx: Context, settings: Settings
 ) -> ActivationResult:
     """Lines optimised for each polytope, then for each intermediate bound as well, then splits on the
-    arguments of all elementwise operators. `open_goals` of the result are clauses."""
-    stats = {"goals": len(goals), "subproblems": 0}
-    own, goals, rows, worst = _optimised(tool, state, goals, ctx.deadline, settings)
+    arguments of all elementwise operators. `open_polytopes` of the result are clauses."""
+    stats = {"polytopes": len(polytopes), "subproblems": 0}
+    own, polytopes, rows, worst = _optimised(tool, state, polytopes, ctx.deadline, settings)
     rounds: Iterable[tuple[int, int]] = ((settings.curve_root_steps, 0),)
     if Refinement(tool, state, settings=settings).narrow:
         given = settings.steps_and_splits_of_rounds()
         rounds = itertools.chain(given, itertools.repeat(given[-1]))
     for steps, splits in rounds:
-        if not goals or ctx.deadline.expired:
+        if not polytopes or ctx.deadline.expired:
             break
         before = worst
         margins = Margins(
-            torch.cat([g.polytope.A for g in goals]).to(state.lower.device),
-            torch.cat([g.polytope.b for g in goals]).to(state.lower.device),
-            per_row(goals, [g.box for g in goals]).to(state.lower.device),
+            torch.cat([p.rows.A for p in polytopes]).to(state.lower.device),
+            torch.cat([p.rows.b for p in polytopes]).to(state.lower.device),
+            per_row(polytopes, [p.box for p in polytopes]).to(state.lower.device),
         )
         limit = ctx.deadline.share(settings.curve_root_share)
         refined = Refinement(tool, state, margins, settings).run(steps, limit, splits)
         if refined:
-            own, goals, rows, worst = _optimised(tool, state, goals, ctx.deadline, settings)
+            own, polytopes, rows, worst = _optimised(tool, state, polytopes, ctx.deadline, settings)
         if steps and not worst > (1 - settings.patch_progress) * before:
             break
-    if not goals:
+    if not polytopes:
         return ActivationResult([], stats=stats)
-    bounder = LineBounder(tool, own, goals, rows, ctx, settings)
+    bounder = LineBounder(tool, own, polytopes, rows, ctx, settings)
     try:
         roots, found = bounder.start()
     except OutOfTime:
-        return undecided(goals)
+        return undecided(polytopes)
     result = ActivationSplit(bounder, ctx, max_batch=settings.max_batch).run(roots, found)
-    clauses = sorted({goals[k].clause for k in result.open_goals})
-    return dataclasses.replace(result, open_goals=clauses, stats={**stats, **result.stats})
+    clauses = sorted({polytopes[k].clause for k in result.open_polytopes})
+    return dataclasses.replace(result, open_polytopes=clauses, stats={**stats, **result.stats})
 
 
 def _optimised(
-    tool: Propagator, state: State, goals: list[UnsafePolytope], deadline: Deadline, settings: Settings
+    tool: Propagator, state: State, polytopes: list[UnsafePolytope], deadline: Deadline, settings: Settings
 ) -> tuple[State, list[UnsafePolytope], Tensor, float]:
     """Those polytopes no row of which is proved by lines of its own; a state with one box for each of them,
     with the lines of its best row; which row that is; and the least of their bounds."""
     own, open_, rows_of, worst = [], [], [], math.inf
-    for part in batches(goals, tool.rows_optimised(tool.graph)):
-        rows = torch.cat([g.polytope.A for g in part]).to(state.lower.device)
-        limit = torch.cat([g.polytope.b for g in part]).to(state.lower.device)
-        count = torch.tensor([g.polytope.b.numel() for g in part], device=rows.device)
-        goal = torch.arange(len(part), device=rows.device).repeat_interleave(count)
-        box = torch.tensor([g.box for g in part], device=rows.device)[goal]
+    for part in batches(polytopes, tool.rows_optimised(tool.graph)):
+        rows = torch.cat([p.rows.A for p in part]).to(state.lower.device)
+        limit = torch.cat([p.rows.b for p in part]).to(state.lower.device)
+        count = torch.tensor([p.rows.b.numel() for p in part], device=rows.device)
+        polytope = torch.arange(len(part), device=rows.device).repeat_interleave(count)
+        box = torch.tensor([p.box for p in part], device=rows.device)[polytope]
         try:
             steps = settings.curve_margin_steps
             found = tool.optimised_margins(state, rows, limit, box, steps, deadline, settings)
@@ -87,7 +87,7 @@ def _optimised(
             worst = -math.inf
             continue
         for k in range(len(part)):
-            mine = (goal == k).nonzero()[:, 0]
+            mine = (polytope == k).nonzero()[:, 0]
             best = int(mine[found.lower[mine].argmax()]) if mine.numel() else -1
             if best < 0 or not (math.isfinite(found.lower[best]) and found.lower[best] > 0):
                 own.append(found.state.of_box(best) if best >= 0 else state.of_box(part[k].box))

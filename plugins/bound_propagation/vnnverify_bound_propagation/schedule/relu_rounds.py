@@ -33,10 +33,10 @@ class ReluRounds:
     def __init__(self, tool: Propagator, state: State, each: float, settings: Settings) -> None:
         self.tool, self.state, self.each, self.settings = tool, state, each, settings
 
-    def run(self, goals: list[UnsafePolytope], ctx: Context) -> ActivationResult:
-        """Search these polytopes. `open_goals` of the result are clauses."""
+    def run(self, polytopes: list[UnsafePolytope], ctx: Context) -> ActivationResult:
+        """Search these polytopes. `open_polytopes` of the result are clauses."""
         settings, each = self.settings, self.each
-        goals_at_root, visited = len(goals), 0
+        polytopes_at_root, visited = len(polytopes), 0
         share, lowest = settings.root_share, 0.0  # nothing has been gained so far
         cases = settings.cases_of_rounds()
         for splits in cases:
@@ -45,12 +45,12 @@ class ReluRounds:
                 refinement = Refinement(self.tool, self.state, settings=settings)
                 refinement.run(settings.root_steps, ctx.deadline.share(share), splits)
             spent = time.monotonic() - before
-            if not in_time(goals, each, ctx.deadline, settings):
-                return undecided(goals, visited)
-            result, root = self._trial(goals, ctx, max(spent, settings.trial_seconds))
+            if not in_time(polytopes, each, ctx.deadline, settings):
+                return undecided(polytopes, visited)
+            result, root = self._trial(polytopes, ctx, max(spent, settings.trial_seconds))
             visited += result.stats["subproblems"]
-            goals = [goals[k] for k in result.open_goals]
-            if not goals:
+            polytopes = [polytopes[k] for k in result.open_polytopes]
+            if not polytopes:
                 break
             hopeless = result.splits_needed > settings.hopeless_splits
             promising = hopeless or root > (1 - settings.promising_gain) * lowest
@@ -62,27 +62,27 @@ class ReluRounds:
             another = promising and spent < settings.promising_share * left and splits != cases[-1]
             if another and (hopeless or not splits):  # an early search has been just that
                 continue
-            if not in_time(goals, each, ctx.deadline, settings):
-                return undecided(goals, visited)
+            if not in_time(polytopes, each, ctx.deadline, settings):
+                return undecided(polytopes, visited)
             limited = ctx.until(Deadline.after(min(2 * spent, left))) if another else ctx
-            result = self._last(goals, ctx, limited, splits)
+            result = self._last(polytopes, ctx, limited, splits)
             visited += result.stats["subproblems"]
-            goals = [goals[k] for k in result.open_goals]
-            if not goals or not another:
+            polytopes = [polytopes[k] for k in result.open_polytopes]
+            if not polytopes or not another:
                 break
-        stats = {**result.stats, "subproblems": visited, "goals": goals_at_root}
-        clauses = sorted({goal.clause for goal in goals})
-        return dataclasses.replace(result, open_goals=clauses, stats=stats)
+        stats = {**result.stats, "subproblems": visited, "polytopes": polytopes_at_root}
+        clauses = sorted({polytope.clause for polytope in polytopes})
+        return dataclasses.replace(result, open_polytopes=clauses, stats=stats)
 
     def _trial(
-        self, goals: list[UnsafePolytope], ctx: Context, seconds: float
+        self, polytopes: list[UnsafePolytope], ctx: Context, seconds: float
     ) -> tuple[ActivationResult, float]:
-        """A search that gives up early, and the least bound of its roots. `open_goals` of the result are
-        indices of `goals`."""
+        """A search that gives up early, and the least bound of its roots. `open_polytopes` of the result are
+        indices of `polytopes`."""
         settings = self.settings
         most = ctx.deadline.share(settings.trial_share).remaining()
         limited = ctx.until(Deadline.after(min(seconds, most)))
-        bounder = self._bounder(goals, limited)
+        bounder = self._bounder(polytopes, limited)
         search = ActivationSplit(
             bounder, limited, max_batch=settings.max_batch, patience=settings.trial_patience
         )
@@ -90,12 +90,12 @@ class ReluRounds:
         return _named(search.run(roots, found), bounder), float(found.lower.min())
 
     def _last(
-        self, goals: list[UnsafePolytope], whole: Context, ctx: Context, splits: int
+        self, polytopes: list[UnsafePolytope], whole: Context, ctx: Context, splits: int
     ) -> ActivationResult:
-        """A search that takes all of the time of `ctx`, with inner bounds of each sub-problem's own where in
-        the `whole` time left there is time for many of these."""
+        """A search that takes all of the time of `ctx`, with intermediate bounds of each subproblem's own
+        where in the `whole` time left there is time for many of these."""
         settings, most = self.settings, self.settings.max_batch
-        plain = self._bounder(goals, ctx)
+        plain = self._bounder(polytopes, ctx)
         if not splits:
             return _named(ActivationSplit(plain, ctx, max_batch=most).run(*plain.start()), plain)
         bounder = TighteningBounder.over(
@@ -103,7 +103,7 @@ class ReluRounds:
         )
         before, limit = time.monotonic(), ctx.deadline.share(settings.tightened_share)
         roots, found = bounder.start(limit)
-        each = (time.monotonic() - before) / len(goals)
+        each = (time.monotonic() - before) / len(polytopes)
         if not limit.expired and settings.tightened_many * each < whole.deadline.remaining():
             seconds = settings.tightened_seconds
             search = ActivationSplit(bounder, ctx, full_batch=1, max_batch=most, seconds=seconds)
@@ -114,10 +114,12 @@ class ReluRounds:
         visited = result.stats["subproblems"] + bounder.subproblems
         return _named(dataclasses.replace(result, stats={**result.stats, "subproblems": visited}), plain)
 
-    def _bounder(self, goals: list[UnsafePolytope], ctx: Context) -> DualBounder:
+    def _bounder(self, polytopes: list[UnsafePolytope], ctx: Context) -> DualBounder:
         settings = self.settings
         steps = settings.relu_steps
-        return DualBounder(self.tool, self.state, goals, ctx, dtype=ctx.dtype, steps=steps, settings=settings)
+        return DualBounder(
+            self.tool, self.state, polytopes, ctx, dtype=ctx.dtype, steps=steps, settings=settings
+        )
 
 
 def _named(result: ActivationResult, bounder: DualBounder) -> ActivationResult:

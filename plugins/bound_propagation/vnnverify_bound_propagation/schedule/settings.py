@@ -26,7 +26,9 @@ class Settings(RefinementSettings):
     )
     max_batch: int = option(4096, help="most boxes bounded at once", minimum=1)
     split_inputs: int = option(
-        16, help="branch and bound on the input box up to so many varying inputs, on signs beyond", minimum=0
+        16,
+        help="branch and bound on the input box up to so many varying inputs, else on activations",
+        minimum=0,
     )
     forward_inputs: int = option(32, help="forward linear bounds up to so many varying inputs", minimum=0)
 

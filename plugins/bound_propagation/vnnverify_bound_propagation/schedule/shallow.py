@@ -17,11 +17,11 @@ __all__ = ["search_one_hidden_layer"]
 
 
 def search_one_hidden_layer(
-    tool: Propagator, state: State, goals: list[UnsafePolytope], ctx: Context, settings: Settings
+    tool: Propagator, state: State, polytopes: list[UnsafePolytope], ctx: Context, settings: Settings
 ) -> ActivationResult:
-    """The search where all ReLUs' arguments are affine in the inputs; `open_goals` it returns are clauses."""
-    bounder = HingeBounder(tool, state, goals, ctx, settings)
+    """The search where all ReLUs' arguments are affine in the inputs. Its `open_polytopes` are clauses."""
+    bounder = HingeBounder(tool, state, polytopes, ctx, settings)
     result = ActivationSplit(bounder, ctx, max_batch=settings.max_batch).run(*bounder.start())
-    clauses = sorted({goals[k].clause for k in result.open_goals})
-    stats = {**result.stats, "goals": len(goals), "open_signs": bounder.size}
-    return dataclasses.replace(result, open_goals=clauses, stats=stats)
+    clauses = sorted({polytopes[k].clause for k in result.open_polytopes})
+    stats = {**result.stats, "polytopes": len(polytopes), "open_signs": bounder.size}
+    return dataclasses.replace(result, open_polytopes=clauses, stats=stats)

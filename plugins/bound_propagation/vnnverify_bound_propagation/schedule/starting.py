@@ -11,13 +11,13 @@ from vnnverify_bound_propagation.schedule.settings import Settings
 __all__ = ["in_time", "undecided"]
 
 
-def in_time(goals: list[UnsafePolytope], each: float, deadline: Deadline, settings: Settings) -> bool:
+def in_time(polytopes: list[UnsafePolytope], each: float, deadline: Deadline, settings: Settings) -> bool:
     """Whether a search over these polytopes can begin, where a backward pass takes `each` seconds for each of
     them. It takes two passes before it looks at the clock."""
-    return deadline.remaining() > settings.start_passes * each * len(goals)
+    return deadline.remaining() > settings.start_passes * each * len(polytopes)
 
 
-def undecided(goals: list[UnsafePolytope], visited: int = 0) -> ActivationResult:
-    """The result if the time has run out. `open_goals` are clauses."""
-    stats = {"goals": len(goals), "subproblems": visited}
-    return ActivationResult(sorted({goal.clause for goal in goals}), timed_out=True, stats=stats)
+def undecided(polytopes: list[UnsafePolytope], visited: int = 0) -> ActivationResult:
+    """The result if the time has run out. `open_polytopes` are clauses."""
+    stats = {"polytopes": len(polytopes), "subproblems": visited}
+    return ActivationResult(sorted({polytope.clause for polytope in polytopes}), timed_out=True, stats=stats)
