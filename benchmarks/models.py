@@ -20,8 +20,8 @@ import torch
 
 from vnnverify.domains import interval
 from vnnverify.errors import VnnverifyError
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import Model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 from vnnverify.inputs.files import read_bytes
 from vnnverify.numerics import AGREEMENT
 

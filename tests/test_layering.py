@@ -26,7 +26,8 @@ FIRST_PARTY = [folder for folder in PLUGINS if folder.name != "example"]
 PACKAGES = {package.name for package in (ROOT / "plugins").glob("*/vnnverify_*")}
 UPWARD = {
     ("vnnverify.ir.op", "vnnverify.ir.graph"),  # an operator's parts are a graph of operators
-    ("vnnverify.plugin.hookspecs", "vnnverify.importer"),  # a reader's type; plugins load without onnx
+    ("vnnverify.plugin.hookspecs", "vnnverify.importer"),  # what a record loads; hooks need neither onnx …
+    ("vnnverify.plugin.hookspecs", "vnnverify.bounds"),  # … nor torch
 }
 """Imports for annotations alone, of types that refer to each other. Their modules say why."""
 HEAVY = ("torch", "onnx", "onnxruntime", "onnx2torch", "highspy", "scipy", "numpy", "lark", "rich")

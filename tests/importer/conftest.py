@@ -12,8 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify.domains import interval
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import Model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 
 Shapes = Mapping[str, Sequence[int | str] | None]
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from vnnverify.errors import ModelError
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import load_model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 from vnnverify.numerics import AGREEMENT
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vnnverify.domains import interval
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import Model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 
 
 class Recurrent(nn.Module):

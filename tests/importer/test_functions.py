@@ -12,8 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify.errors import ModelError
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import Model, read_model, reading
-from vnnverify.importer.agreement import check_against_onnxruntime
 
 X = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
 Y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])

@@ -13,8 +13,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify.errors import ModelError, UnsupportedModelError
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import Model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 from vnnverify.importer.parsing import parse
 
 HEAD = """<ir_version: 9, opset_import: ["" : 17, "own" : 1, "strange" : 1]>

@@ -14,8 +14,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import Model, NodeView, Operand, load_model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 from vnnverify.importer.census import unsupported_operators
 from vnnverify.ops.piecewise import Relu
 from vnnverify.plugin.hookspecs import OperatorInfo

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from vnnverify.errors import ModelError, UnsupportedModelError
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 from vnnverify.importer.sequences import SEQUENCES
 from vnnverify.plugin.capabilities import built_in_operators
 

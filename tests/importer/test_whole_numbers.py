@@ -12,8 +12,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import Model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 
 Build, Tried = Callable[..., onnx.ModelProto], Callable[..., Model]
 BYTES = np.arange(-60, 60, 10, dtype=np.int8).reshape(4, 3)

@@ -17,8 +17,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify.errors import FileError, ModelError, VnnverifyError
+from vnnverify.guard.agreement import check_against_onnxruntime
 from vnnverify.importer import load_model, read_model
-from vnnverify.importer.agreement import check_against_onnxruntime
 from vnnverify.importer.census import unsupported_operators
 from vnnverify.inputs.external import MOST_BYTES, check_whole, checksum, read_model_file
 from vnnverify.loading.loader import Models

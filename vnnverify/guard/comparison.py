@@ -17,7 +17,7 @@ from vnnverify.ir import Graph
 from vnnverify.numerics import AGREEMENT, unit_roundoff
 from vnnverify.query import Judge, Layout, ModelFile
 
-__all__ = ["Comparison", "Finding", "FindingKind"]
+__all__ = ["Comparison", "Finding", "FindingKind", "gap"]
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class Comparison:
         self.silent += int((~told).sum())
 
     def _kind(self, ours: Tensor, theirs: Tensor, room: Tensor, output: int) -> FindingKind:
-        agreeing = [bool((_gap(ours, one) <= room).all()) for one in theirs]
+        agreeing = [bool((gap(ours, one) <= room).all()) for one in theirs]
         if any(agreeing):
             return FindingKind.CONTRADICTION
         lost = [not bool(torch.isfinite(one[output])) for one in theirs]
@@ -178,11 +178,11 @@ class Comparison:
 def _worst_gap(ours: Tensor, theirs: Tensor) -> Tensor:
     """The largest difference of each output (b, m) between ours, the first judge's and each other judge's, of
     (judges, b, m)."""
-    gaps = _gap(ours, theirs)
-    return torch.cat([gaps, _gap(theirs[:1], theirs[1:])]).amax(dim=0)
+    gaps = gap(ours, theirs)
+    return torch.cat([gaps, gap(theirs[:1], theirs[1:])]).amax(dim=0)
 
 
-def _gap(a: Tensor, b: Tensor) -> Tensor:
+def gap(a: Tensor, b: Tensor) -> Tensor:
     """|a − b|; zero where both are the same infinity or no number, infinite where only one is finite."""
     same = (a == b) | (a.isnan() & b.isnan())
-    return torch.where(same, 0.0, (a - b).abs().nan_to_num(nan=float("inf")))
+    return torch.where(same, 0.0, (a - b).abs().nan_to_num(nan=torch.inf, posinf=torch.inf))

@@ -25,8 +25,9 @@ import pluggy
 if TYPE_CHECKING:  # keep this module import-light: no torch, no onnx
     import click
 
+    # These rooms ask for the records below, and say what a record loads: the types refer to each other.
     from vnnverify.bounds import BoundMethod
-    from vnnverify.importer import NodeReader  # the importer asks for these records, and says what they load
+    from vnnverify.importer import NodeReader
     from vnnverify.plugin.backend import Backend
     from vnnverify.results import ResultWriter
 

@@ -20,8 +20,8 @@ from vnnverify.diagnosis.coverage.answers import (
     unit_query,
 )
 from vnnverify.diagnosis.coverage.treatment import NOT_BOUNDED, treatment
+from vnnverify.guard.agreement import agreement_needed, check_against_onnxruntime
 from vnnverify.importer import Model
-from vnnverify.importer.agreement import agreement_needed, check_against_onnxruntime
 from vnnverify.ir import Affine, Graph, Op, Shape
 from vnnverify.numerics import AGREEMENT
 from vnnverify.plugin.manager import Plugins

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the graph compute what onnxruntime computes?"""
+"""How well the graph and onnxruntime agree on a model, as one number to be shown.
+
+Nothing is refused by it: that is for `Comparison`, which reckons with what rounding may do at each point.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from vnnverify.guard.comparison import gap
 from vnnverify.importer.model import Model
 from vnnverify.importer.sessions import OnnxRunner
 from vnnverify.numerics import AGREEMENT, HALF_AGREEMENT
@@ -36,10 +40,8 @@ def check_against_onnxruntime(model: Model, x: Tensor) -> float:
     worst = 0.0
     for point, found in zip(points, ours, strict=True):
         theirs = torch.tensor(runner(point.tolist()), dtype=torch.float64)
-        same = (found == theirs) | (found.isnan() & theirs.isnan())
-        gap = torch.where(same, 0.0, (found - theirs).abs()).nan_to_num(nan=float("inf"), posinf=float("inf"))
         scale = torch.where(theirs.isfinite(), theirs.abs(), 0.0).amax().clamp(min=1e-12)
-        worst = max(worst, float(gap.max() / scale))
+        worst = max(worst, float(gap(found, theirs).max() / scale))
     return worst
 
 
