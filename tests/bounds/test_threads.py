@@ -10,7 +10,7 @@ import torch
 
 from vnnverify import Verdict
 from vnnverify.bounds import threads
-from vnnverify.bounds.threads import in_threads, worthwhile_threads
+from vnnverify.bounds.threads import by_parts, in_threads, worthwhile_threads
 from vnnverify.plugin.manager import load_plugins
 from vnnverify.testing import context, zoo
 
@@ -40,6 +40,13 @@ def test_small_batches_and_gpus_get_no_threads() -> None:
     assert worthwhile_threads(1, 1 << 30, cpu) == 1
     assert worthwhile_threads(0, 1000, cpu) == 1
     assert worthwhile_threads(1000, 1000, torch.device("cuda")) == 1
+
+
+@pytest.mark.parametrize(("elements", "parts"), [(1, 1), (1 << 14, 2)])
+def test_parts_of_a_batch_come_back_in_its_order(elements: int, parts: int) -> None:
+    found = by_parts(lambda index, of: (index.tolist(), of), 7, elements, torch.device("cpu"))
+    assert [of for _, of in found] == [parts] * parts
+    assert [k for index, _ in found for k in index] == list(range(7))
 
 
 @pytest.mark.parametrize("name", ["zonotope", "bound_propagation"])

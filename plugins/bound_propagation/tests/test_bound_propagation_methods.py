@@ -25,15 +25,22 @@ from vnnverify.bounds.specification import Specification
 from vnnverify.search import MethodBackend, MethodBounder, MethodOptions
 from vnnverify.testing import Settings, context, parametrize_with_backend_checks, zoo
 
-KINDS: tuple[type[MethodBackend], ...] = (
-    IntervalBackend, CrownBackend, FastLinBackend, DeepPolyBackend, CrownIbpBackend, AlphaCrownBackend,
+OTHERS: tuple[type[MethodBackend], ...] = (
+    IntervalBackend, FastLinBackend, DeepPolyBackend, CrownIbpBackend, AlphaCrownBackend,
 )  # fmt: skip
+KINDS = (CrownBackend, *OTHERS)
 FILES = sorted(Path(vnnverify_bound_propagation.__file__).parent.glob("backends/*.py"))
 MOST_LINES = 25
 
 
-@parametrize_with_backend_checks([kind() for kind in KINDS], settings=Settings(seconds=0.3))
+@parametrize_with_backend_checks([CrownBackend()], settings=Settings(seconds=0.3))
 def test_conformance(backend: Backend[Any], check: Callable[[Backend[Any]], None]) -> None:
+    check(backend)
+
+
+@pytest.mark.long
+@parametrize_with_backend_checks([kind() for kind in OTHERS], settings=Settings(seconds=0.3))
+def test_conformance_of_the_others(backend: Backend[Any], check: Callable[[Backend[Any]], None]) -> None:
     check(backend)
 
 
