@@ -23,6 +23,21 @@ def test_direct_convolutions_leave_the_settings_as_they_were() -> None:
     assert settings() == before
 
 
+@pytest.mark.parametrize("asked", ["high", "medium"])
+def test_products_are_not_shortened_where_a_bound_is_computed(asked: str) -> None:
+    """TF32 and bfloat16 products are a matter of taste elsewhere."""
+    before = torch.get_float32_matmul_precision()
+    products = torch.backends.cuda.matmul
+    try:
+        torch.set_float32_matmul_precision(asked)
+        assert products.allow_tf32
+        with direct_convolutions():
+            assert products.fp32_precision == torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+        assert torch.get_float32_matmul_precision() == asked and products.allow_tf32
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 

@@ -94,10 +94,36 @@ def rounded_outward() -> bool:
 
 @contextmanager
 def direct_convolutions() -> Iterator[None]:
-    """Convolutions as plain sums of products, whose rounding `gamma` bounds: without cuDNN, which takes TF32
-    by default, and without NNPACK. Both also have algorithms (Winograd, FFT) that round by more."""
-    with backends.cudnn.flags(enabled=False), backends.nnpack.flags(enabled=False):
+    """Convolutions and matrix products as plain sums of products, whose rounding `gamma` bounds: without
+    cuDNN, which takes TF32 by default, and without NNPACK, which both have algorithms (Winograd, FFT) that
+    round by more; float32 products in no shorter type (TF32, bfloat16), whatever torch has been told."""
+    with (
+        backends.cudnn.flags(enabled=False),
+        backends.nnpack.flags(enabled=False),
+        _whole_products(backends.cuda.matmul),
+        _whole_products(getattr(backends.mkldnn, "matmul", None)),
+    ):
         yield
+
+
+@contextmanager
+def _whole_products(settings: Any) -> Iterator[None]:
+    """Matrix products in the type of their factors. `settings` are those of a library; before torch 2.9 there
+    is one for all."""
+    if hasattr(settings, "fp32_precision"):
+        before = settings.fp32_precision
+        settings.fp32_precision = "ieee"
+        try:
+            yield
+        finally:
+            settings.fp32_precision = before
+        return
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
 
 
 @contextmanager

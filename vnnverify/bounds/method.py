@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
@@ -29,7 +30,7 @@ from vnnverify.domains.planes import Planes
 from vnnverify.domains.relaxation import Lines
 from vnnverify.errors import BackendError
 from vnnverify.ir import Graph, Node, Value
-from vnnverify.numerics import Rounding, rounded_outward, rounding
+from vnnverify.numerics import Rounding, direct_convolutions, rounded_outward, rounding
 from vnnverify.query import Region
 
 __all__ = ["BoundMethod", "Bounds", "LinearFunction", "Record", "Resources", "ValueBounds"]
@@ -138,7 +139,8 @@ class BoundMethod(ABC):
         if not self.differentiable and torch.is_grad_enabled():
             self._refuse_gradients(graph, region, spec, known)
         grad = torch.is_grad_enabled() and self.differentiable
-        with rounding(resources.rounding), torch.set_grad_enabled(grad):
+        plain = nullcontext() if resources.rounding == "plain" else direct_convolutions()
+        with plain, rounding(resources.rounding), torch.set_grad_enabled(grad):
             return self.compute(graph, region, spec, known, resources)
 
     @abstractmethod
