@@ -24,6 +24,7 @@ from vnnverify.importer.reading import read_graph
 from vnnverify.importer.registry import find_reader, supported_operators
 from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Enclosed, Graph, Maximum, Node, Op
 from vnnverify.plugin.manager import load_plugins
+from vnnverify.search import MethodBackend
 from vnnverify.testing import Network, operator_cases, query_of
 
 Provers = Mapping[str, Callable[[Graph], bool]]
@@ -358,13 +359,18 @@ def standard_table() -> Iterator[str]:
 
 
 def shipped_provers() -> Provers:
-    """The backends of the root distribution that need bounds."""
+    """The backends of the root distribution that need bounds, but for single bounding methods: what these
+    take `bound_propagation` takes."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = project["entry-points"]["vnnverify"]
     plugins = load_plugins()
     like = query_of(Network.of(([[1.0]], [0.0])).to_onnx(), ())
     found = provers(plugins, like)
-    return {name: takes for name, takes in found.items() if plugins.providers[name] in names}
+    return {
+        name: takes
+        for name, takes in found.items()
+        if plugins.providers[name] in names and not issubclass(plugins.backend_class(name), MethodBackend)
+    }
 
 
 def page(text: str, *, standard: bool) -> str:
