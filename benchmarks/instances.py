@@ -81,13 +81,14 @@ def chosen_rows(family: Path, args: argparse.Namespace) -> list[Instance]:
     return left[:: args.every]
 
 
-def matmul_rate() -> float:
+def matmul_rate(device: str = "cpu") -> float:
     """GFLOP/s of this machine's float32 matrix product, 2048 square, median of five."""
-    a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+    a, b = (torch.rand(2048, 2048, device=device) for _ in range(2))
     times = []
     for _ in range(6):
         started = time.perf_counter()
-        a @ b
+        product = a @ b
+        product[0, 0].item()  # which waits for a device that computes on its own
         times.append(time.perf_counter() - started)
     return 2 * 2048**3 / statistics.median(times[1:]) / 1e9
 

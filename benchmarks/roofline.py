@@ -93,7 +93,7 @@ def measured(name: str, model: str, prop: str) -> list[str]:
         box = torch.zeros(batch, dtype=torch.long)
         rows, offsets = row.expand(batch, 1, -1), offset.expand(batch, 1)
         steps, bare = [], []
-        linear, flops = _linear_maps(tool.graph, batch)
+        linear, flops = linear_maps(tool.graph, batch)
         for _ in range(ROUNDS):
             problems = dual.problems(box, rows, offsets)
             steps.append(_seconds(lambda p=problems: dual.ascend(p, STEPS, Deadline.never())))
@@ -112,12 +112,12 @@ def _seconds(work: Callable[[], object]) -> float:
     return max(time.process_time() - started, 1e-9)
 
 
-def _linear_maps(graph: Graph, batch: int) -> tuple[Callable[[], None], float]:
+def linear_maps(graph: Graph, batch: int, device: str = "cpu") -> tuple[Callable[[], None], float]:
     """All matrix products and convolutions once forwards and once backwards on a batch, and their
     floating-point operations."""
     nodes = [n for n in graph.nodes if isinstance(n.op, Affine) and n.inputs and n.op.fan_in > 8]
-    points = [[torch.randn(batch, *v.shape) for v in n.inputs] for n in nodes]
-    rows = [torch.randn(batch, *n.output.shape) for n in nodes]
+    points = [[torch.randn(batch, *v.shape, device=device) for v in n.inputs] for n in nodes]
+    rows = [torch.randn(batch, *n.output.shape, device=device) for n in nodes]
     flops = sum(4.0 * batch * flat(r).shape[1] * n.op.fan_in for n, r in zip(nodes, rows, strict=True))
 
     def work() -> None:
