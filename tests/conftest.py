@@ -15,7 +15,7 @@ Install = Callable[[str, Mapping[str, str]], Path]
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs done in this process compute on one thread: on small networks more of them only wait, busily."""
-    monkeypatch.setattr("vnnverify.process.answering.cores", lambda: 1)
+    monkeypatch.setattr("vnnverify.process.session.cores", lambda: 1)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import vnnverify
+from vnnverify.plugin.manager import load_plugins
 
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "vnnverify").rglob("*.py"))
@@ -30,6 +31,11 @@ UPWARD = {
     ("vnnverify.plugin.hookspecs", "vnnverify.bounds"),  # … nor torch
 }
 """Imports for annotations alone, of types that refer to each other. Their modules say why."""
+BACKENDS = {
+    name
+    for name, plugin in load_plugins().providers.items()
+    if plugin.replace("-", "_") in {folder.name for folder in FIRST_PARTY}
+}
 HEAVY = ("torch", "onnx", "onnxruntime", "onnx2torch", "highspy", "scipy", "numpy", "lark", "rich")
 
 
@@ -53,6 +59,7 @@ def parsed(path: Path) -> ast.Module:
 def test_the_walk_sees_imports_of_every_kind() -> None:
     tree = ast.parse("import a.b\ndef f():\n    from c.d import e, g\nclass K:\n    import h")
     assert set(imported(tree)) == {("a.b", ()), ("c.d", ("e", "g")), ("h", ())}
+    assert {"bound_propagation", "enumeration", "falsification", "milp", "smoothing", "zonotope"} <= BACKENDS
     assert len(CORE) > 80 and len(PACKAGES) == len(PLUGINS) >= 6
 
 
@@ -62,6 +69,17 @@ def test_core_knows_no_plugin(path: Path) -> None:
     assert [name for name, _ in imported(tree) if name.startswith("vnnverify_")] == []
     texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     assert [text for text in texts if isinstance(text, str) and text.partition(".")[0] in PACKAGES] == []
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_core_names_no_backend(path: Path) -> None:
+    """Not in anything that it runs or says, unless it is the name of one of its own bounding methods."""
+    words = re.compile(rf"\b({'|'.join(BACKENDS - set(vnnverify.bounds.METHODS))})\b")
+    tree = parsed(path)
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    said = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs]
+    found = {word for node in said if isinstance(node.value, str) for word in words.findall(node.value)}
+    assert found - ({"zonotope"} if "bounds" in path.parts else set()) == set()
 
 
 def modules() -> dict[str, Path]:

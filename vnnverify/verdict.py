@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from vnnverify.errors import UnsupportedOperator
+from vnnverify.obstacle import Obstacle, ObstacleKind
+
 __all__ = ["Guarantee", "Support", "Verdict"]
 
 
@@ -44,6 +47,7 @@ class Support:
 
     supported: bool
     reason: str = ""
+    obstacle: Obstacle | None = None
 
     @classmethod
     def yes(cls) -> Support:
@@ -51,9 +55,14 @@ class Support:
         return cls(True)
 
     @classmethod
-    def no(cls, reason: str) -> Support:
-        """The backend cannot; `reason` is a sentence for the user."""
-        return cls(False, reason)
+    def no(cls, reason: str, obstacle: Obstacle | None = None) -> Support:
+        """The backend cannot; `reason` is a sentence for the user, `obstacle` the same for programs."""
+        return cls(False, reason, obstacle or Obstacle(ObstacleKind.NOT_SUPPORTED))
+
+    @classmethod
+    def lacking(cls, error: UnsupportedOperator) -> Support:
+        """The backend cannot: the domain it works with has no rule for an operator."""
+        return cls.no(str(error), Obstacle.of(error))
 
     def __bool__(self) -> bool:
         return self.supported

@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from vnnverify import Backend, Clause, Deadline, Query, Verdict
+from vnnverify.engine.backends import load_backends
 from vnnverify.engine.runner import make_context, run
-from vnnverify.engine.strategy import automatic, decide, load_backends
+from vnnverify.engine.schedule import automatic
+from vnnverify.engine.strategy import decide
 from vnnverify.plugin.manager import load_plugins
 from vnnverify.testing import Network, box, halfspaces, query_of
 
@@ -92,7 +94,8 @@ def test_together_they_decide(
     asked = query(network, low, high, rows)
     ctx = make_context(asked, Deadline.after(5))
     assert ctx.dtype == torch.float64
-    assert decide(asked, automatic(asked, BACKENDS), backends, ctx).verdict is truth
+    schedule = automatic(asked, [load_plugins().backends[name] for name in BACKENDS])
+    assert decide(asked, schedule, backends, ctx).verdict is truth
 
 
 def test_the_search_of_ordinary_boxes_stays_in_float32() -> None:

@@ -26,6 +26,8 @@ from vnnverify import (
 from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import make_context, run
 from vnnverify.errors import UnsupportedOperator
+from vnnverify.guard import Disagreement
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify.query import Replay
 from vnnverify.testing import Network, box, halfspaces, query_of
 
@@ -73,7 +75,7 @@ def failing(error: BaseException) -> Callable[[], Any]:
 def test_proof_is_passed_on_with_its_guarantee(query: Query, kind: type[Says]) -> None:
     result = answer(query, Outcome.unsat(boxes=3), kind)
     assert (result.verdict, result.guarantee, result.backend) == (Verdict.UNSAT, kind.guarantee, "abacus")
-    assert result.stats == {"boxes": 3}
+    assert result.counters == {"boxes": 3}
     assert 0 <= result.seconds < 5
 
 
@@ -147,6 +149,8 @@ def test_operator_without_a_rule_is_unknown(query: Query) -> None:
     result = run(query, "abacus", backend, make_context(query, Deadline.never()))
     assert result.verdict is Verdict.UNKNOWN
     assert result.reason == "node 'n7': interval cannot bound operator Frobnicate"
+    missing = Obstacle(ObstacleKind.OPERATOR, node="n7", operator="Frobnicate", domain="interval")
+    assert result.obstacle == missing
 
 
 def test_interrupt_is_not_swallowed(query: Query) -> None:
@@ -175,7 +179,7 @@ def test_undecided_outcome_keeps_reason_and_residual(query: Query) -> None:
 
 def test_statistics_become_plain(query: Query) -> None:
     odd = {"inf": float("inf"), "nan": float("nan"), "tensor": torch.ones(2), "nested": {"a": [1, (2,)]}}
-    stats = answer(query, Outcome.unsat(**odd)).stats
+    stats = answer(query, Outcome.unsat(**odd)).counters
     assert stats == {"inf": "Infinity", "nan": "NaN", "tensor": "tensor([1., 1.])", "nested": {"a": [1, [2]]}}
 
 
@@ -187,3 +191,32 @@ def test_context_confirms_by_replay_and_is_repeatable(query: Query) -> None:
     again = torch.rand(3, generator=make_context(query, Deadline.never(), seed=5).generator)
     other = torch.rand(3, generator=make_context(query, Deadline.never(), seed=6).generator)
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def cpu_allocation() -> None:
+    torch.empty(1 << 50)
+
+
+@pytest.mark.parametrize(
+    ("fails", "kind"),
+    [
+        (failing(MemoryError()), ObstacleKind.OUT_OF_MEMORY),
+        (failing(torch.OutOfMemoryError("CUDA out of memory")), ObstacleKind.OUT_OF_MEMORY),
+        (cpu_allocation, ObstacleKind.OUT_OF_MEMORY),
+        (failing(RuntimeError("I ran out of memory of it")), ObstacleKind.FAILED),
+        (failing(Disagreement("0.5 instead of 1")), ObstacleKind.NOT_THE_MODEL),
+    ],
+)
+def test_exceptions_are_told_apart_by_their_type(
+    query: Query, fails: Callable[[], Any], kind: ObstacleKind
+) -> None:
+    found = run(query, "abacus", Says(fails), make_context(query, Deadline.never()))
+    assert found.obstacle == Obstacle(kind)
+
+
+def test_obstacle_goes_with_the_outcome(query: Query) -> None:
+    met = Obstacle.limit("rods", 9)
+    assert answer(query, Outcome.unknown("too few", obstacle=met)).obstacle == met
+    assert answer(query, Outcome.timeout("late")).obstacle == Obstacle(ObstacleKind.OUT_OF_TIME)
+    assert answer(query, Outcome.sat(MISS)).obstacle == Obstacle(ObstacleKind.REFUTED_WITNESS)
+    assert answer(query, Outcome.unsat(), Sampler).obstacle == Obstacle(ObstacleKind.STATISTICAL)

@@ -7,16 +7,13 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
 
 from vnnverify import (
     Backend,
-    BackendInfo,
     Clause,
     Context,
     Deadline,
@@ -26,18 +23,19 @@ from vnnverify import (
     Query,
     Support,
     Verdict,
-    option,
 )
-from vnnverify.engine.answer import Answer
+from vnnverify.engine.answer import Answer, Turn
+from vnnverify.engine.course import Course
 from vnnverify.engine.runner import make_context
-from vnnverify.engine.strategy import Step, automatic, decide, load_backends, sequence
-from vnnverify.errors import OptionError, PluginError
-from vnnverify.plugin.manager import Plugins, load_plugins
+from vnnverify.engine.schedule import PlannedTurn, sequence
+from vnnverify.engine.strategy import decide
+from vnnverify.obstacle import Obstacle, ObstacleKind
+from vnnverify.plugin.manager import load_plugins
 from vnnverify.query import Replay
+from vnnverify.results.statistics import Statistics
 from vnnverify.sharing import Parcel
 from vnnverify.testing import Network, box, context, halfspaces, query_of, zoo
 
-ALL = ("zonotope", "bound_propagation", "falsification", "milp", "smoothing")
 Act = Callable[[Query, Context], Outcome]
 
 
@@ -97,43 +95,9 @@ def reaches(height: float) -> Query:
     return query_of(absolute.to_onnx(), [Clause(box([k / 2], [k / 2 + 0.5]), (high,)) for k in (-1, 0, 1)])
 
 
-def wide(inputs: int) -> Query:
-    network = Network.of(([[1.0] * inputs] * 2, [0.0, 0.0]), ([[1.0, 1.0]], [0.0]))
-    clause = Clause(box([0.0] * inputs, [1.0] * inputs), (halfspaces(([1.0], -1.0)),))
-    return query_of(network.to_onnx(), [clause])
-
-
 def run(query: Query, backends: Mapping[str, Scripted], seconds: float = math.inf) -> Answer:
     ctx = make_context(query, Deadline.after(seconds))
     return decide(query, sequence(tuple(backends)), backends, ctx)
-
-
-def test_sequence_shares_the_time_equally() -> None:
-    assert sequence(["a", "b", "c"]) == [Step("a", 1 / 3), Step("b", 1 / 2), Step("c", 1.0)]
-    assert sequence([]) == []
-
-
-@pytest.mark.parametrize("inputs", [2, 20])
-def test_automatic_order_refutes_proves_and_is_exact(inputs: int) -> None:
-    steps = automatic(wide(inputs), ALL)
-    order = list(dict.fromkeys(s.backend for s in steps))
-    boxes_first = ["zonotope"] if inputs <= 16 else []
-    assert order == ["falsification", *boxes_first, "bound_propagation", "milp"]
-    assert steps[0].at_most <= 1.0 and steps[-1] == Step("falsification")
-
-
-def test_automatic_tries_every_input_where_inputs_are_cut_to_whole_numbers() -> None:
-    whole = dataclasses.replace(wide(2), truncated=(0,))
-    assert [s.backend for s in automatic(whole, (*ALL, "enumeration"))][:2] == [
-        "falsification",
-        "enumeration",
-    ]
-    assert "enumeration" not in [s.backend for s in automatic(wide(2), (*ALL, "enumeration"))]
-
-
-def test_automatic_leaves_out_what_is_not_installed() -> None:
-    assert [s.backend for s in automatic(wide(2), ["milp"])] == ["milp"]
-    assert automatic(wide(2), []) == []
 
 
 def test_first_decided_verdict_ends_the_turns(query: Query) -> None:
@@ -145,7 +109,7 @@ def test_first_decided_verdict_ends_the_turns(query: Query) -> None:
     result = run(query, backends)
     assert (result.verdict, result.backend, result.guarantee) == (Verdict.UNSAT, "b", Guarantee.REAL)
     assert backends["c"].asked == []
-    assert set(result.stats) == {"a", "b"} and result.stats["b"][0]["boxes"] == 2
+    assert set(result.turns) == {"a", "b"} and result.turns["b"][0].counters == {"boxes": 2}
 
 
 def test_sat_carries_the_replayed_witness(violated: Query) -> None:
@@ -160,8 +124,9 @@ def test_lie_about_a_witness_is_not_the_last_word(query: Query) -> None:
     assert result.reason.startswith("a: unconfirmed witness: ")
 
 
-def test_wrong_proof_does_not_leave(violated: Query, caplog: pytest.LogCaptureFixture) -> None:
-    result = run(violated, {"a": says(Outcome.unsat())})
+def test_wrong_proof_does_not_leave(caplog: pytest.LogCaptureFixture) -> None:
+    """All inputs are counterexamples, so that the first points of the comparison are, however slow it is."""
+    result = run(reaches(0.0), {"a": says(Outcome.unsat())})
     assert result.verdict is Verdict.SAT
     assert result.witness is not None and result.witness.valid
     assert "backend a proved what the model refutes" in caplog.text
@@ -225,17 +190,16 @@ def test_failure_leaves_the_others_their_turn(query: Query) -> None:
 
 
 def test_every_turn_of_a_backend_is_kept(query: Query) -> None:
-    odd = {"boxes": 4, "reason": "what is said about all turns is not the backend's"}
-    outcomes = iter([Outcome.unknown("first", boxes=3), Outcome(Verdict.UNKNOWN, "second", stats=odd)])
+    outcomes = iter([Outcome.unknown("first", boxes=3), Outcome.unknown("second", boxes=4)])
     backends = {"a": Scripted(lambda query, ctx: next(outcomes)), "b": Scripted(leaves(1, 2))}
     ctx = make_context(query, Deadline.never())
-    result = decide(query, [Step("a"), Step("b"), Step("a")], backends, ctx)
+    result = decide(query, [PlannedTurn("a"), PlannedTurn("b"), PlannedTurn("a")], backends, ctx)
     assert result.reason == "a: second; b: some left"
-    one, two = result.stats["a"]
-    assert (one["verdict"], one["reason"], one["open_clauses"], one["boxes"]) == ("unknown", "first", 3, 3)
-    assert (two["verdict"], two["reason"], two["open_clauses"], two["boxes"]) == ("unknown", "second", 2, 4)
-    assert [turn["open_clauses"] for turn in result.stats["b"]] == [2]
-    assert all(0 <= turn["seconds"] < 5 for turn in (one, two))
+    one, two = (dataclasses.replace(turn, seconds=0.0) for turn in result.turns["a"])
+    assert one == Turn(Verdict.UNKNOWN, "first", open_clauses=3, counters={"boxes": 3})
+    assert two == Turn(Verdict.UNKNOWN, "second", open_clauses=2, counters={"boxes": 4})
+    assert [turn.open_clauses for turn in result.turns["b"]] == [2]
+    assert all(0 <= turn.seconds < 5 for turn in result.turns["a"])
 
 
 def test_second_turn_goes_on_where_the_first_stopped(query: Query) -> None:
@@ -249,7 +213,7 @@ def test_second_turn_goes_on_where_the_first_stopped(query: Query) -> None:
         return dataclasses.replace(Outcome.unknown("later", query), left=left)
 
     searcher, other = Scripted(searches), Scripted(leaves(1))
-    steps = [Step("s"), Step("o"), Step("s"), Step("new"), Step("s")]
+    steps = [PlannedTurn("s"), PlannedTurn("o"), PlannedTurn("s"), PlannedTurn("new"), PlannedTurn("s")]
     new = Clause(query.clauses[1].region, query.clauses[1].unsafe)
     renews = Scripted(lambda query, ctx: Outcome.unknown("another", query.with_clauses([new])))
     ctx = make_context(query, Deadline.after(60.0))
@@ -273,18 +237,21 @@ def test_searches_resume_to_the_same_end() -> None:
         whole = backend.verify(specimen.query, context(specimen.query, 0.5))
         if not whole.verdict.decided:
             continue
-        steps = [Step("zonotope", at_most=0.005)] * 60 + [Step("zonotope")]
+        steps = [PlannedTurn("zonotope", at_most=0.005)] * 60 + [PlannedTurn("zonotope")]
         found = decide(specimen.query, steps, {"zonotope": backend}, context(specimen.query, 120.0))
         assert found.verdict is whole.verdict, specimen.name
-        resumed += len(found.stats["zonotope"]) > 1
+        resumed += len(found.turns["zonotope"]) > 1
     assert resumed >= 3
 
 
 def test_passed_over_twice_is_said_once(query: Query) -> None:
     backends = {"a": Scripted(lambda query, ctx: Outcome.unsat(), Support.no("too many beads"))}
-    result = decide(query, [Step("a"), Step("a")], backends, make_context(query, Deadline.never()))
-    turn = {"verdict": "unknown", "seconds": 0.0, "reason": "too many beads", "open_clauses": 3}
-    assert (result.reason, result.stats) == ("a: too many beads", {"a": [turn]})
+    result = decide(
+        query, [PlannedTurn("a"), PlannedTurn("a")], backends, make_context(query, Deadline.never())
+    )
+    declined = Obstacle(ObstacleKind.NOT_SUPPORTED)
+    turn = Turn(Verdict.UNKNOWN, "too many beads", open_clauses=3, obstacle=declined)
+    assert (result.reason, result.turns) == ("a: too many beads", {"a": [turn]})
 
 
 @pytest.mark.parametrize(
@@ -334,7 +301,7 @@ def test_time_is_shared_and_what_is_left_over_passed_on(query: Query) -> None:
 @pytest.mark.parametrize("seconds", [100.0, math.inf])
 def test_cap_holds_whatever_time_there_is(query: Query, seconds: float) -> None:
     backend = says(Outcome.unknown("quick"))
-    decide(query, [Step("a", 1.0, 0.25)], {"a": backend}, make_context(query, Deadline.after(seconds)))
+    decide(query, [PlannedTurn("a", 1.0, 0.25)], {"a": backend}, make_context(query, Deadline.after(seconds)))
     assert backend.asked[0][1] <= 0.25
 
 
@@ -348,104 +315,32 @@ def test_each_turn_is_reported(query: Query) -> None:
     assert seen == [("a", Verdict.UNKNOWN), ("b", Verdict.UNSAT)]
 
 
-@dataclass(frozen=True, slots=True)
-class Wires:
-    count: int = option(4, help="of beads", minimum=1)
-    length: float = option(1.0, help="of a wire")
+def test_certificate_of_the_whole_query_is_kept(query: Query) -> None:
+    proof = dataclasses.replace(Outcome.unsat(), certificate={"leaves": 3})
+    assert run(query, {"a": says(Outcome.unknown("no")), "b": says(proof)}).certificate == {"leaves": 3}
+    assert run(query, {"a": Scripted(leaves(1, 2)), "b": says(proof)}).certificate is None
 
 
-@dataclass(frozen=True, slots=True)
-class Beads:
-    count: int = option(9, help="of beads", minimum=1)
+def test_certificate_of_what_is_no_proof_is_not_kept() -> None:
+    proof = dataclasses.replace(Outcome.unsat(), certificate={"leaves": 3})
+    found = run(reaches(0.0), {"a": says(proof)})
+    assert (found.verdict, found.certificate) == (Verdict.SAT, None)
 
 
-class Wired(Backend[Wires]):
-    def verify(self, query: Query, ctx: Context) -> Outcome:
-        return Outcome.unknown("wires")
+def test_course_tells_of_the_turn_that_is_not_over(query: Query) -> None:
+    course = Course()
+    seen: list[Answer] = []
 
+    def searches(query: Query, ctx: Context) -> Outcome:
+        ctx.tell(7, 2, -0.5)
+        seen.append(course.answer())
+        return Outcome.unsat()
 
-class Beaded(Backend[Beads]):
-    def verify(self, query: Query, ctx: Context) -> Outcome:
-        return Outcome.unknown("beads")
-
-
-class Fragile(Backend[NoOptions]):
-    def __init__(self, options: NoOptions | None = None) -> None:
-        raise RuntimeError("no licence")
-
-    def verify(self, query: Query, ctx: Context) -> Outcome:
-        return Outcome.unknown("never made")
-
-
-def missing() -> type[Backend[Any]]:
-    raise ImportError("no module named lathe")
-
-
-PLUGINS = Plugins(
-    backends={
-        name: BackendInfo(name=name, summary="", load=load)
-        for name, load in {
-            "wired": lambda: Wired,
-            "beaded": lambda: Beaded,
-            "lathe": missing,
-            "fragile": lambda: Fragile,
-        }.items()
-    }
-)
-
-
-@pytest.mark.parametrize(
-    ("options", "wired", "beaded"),
-    [
-        ({}, Wires(), Beads()),
-        ({"count": "2"}, Wires(2), Beads(2)),
-        ({"beaded.count": "2", "length": "3"}, Wires(4, 3.0), Beads(2)),
-        ({"beaded.count": "2", "count": "3"}, Wires(3), Beads(2)),
-        ({"count": "3", "beaded.count": "2"}, Wires(3), Beads(2)),
-    ],
-)
-def test_options_reach_those_they_are_meant_for(options: dict[str, str], wired: Wires, beaded: Beads) -> None:
-    loaded = load_backends(PLUGINS, ["wired", "beaded", "wired"], options)
-    assert list(loaded) == ["wired", "beaded"]
-    assert loaded["wired"].options == wired
-    assert loaded["beaded"].options == beaded
-
-
-THEIRS = "; options of wired, beaded: count, length"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"colour": "red"}, f"unknown option 'colour'{THEIRS}"),
-        ({"lenght": "3"}, f"unknown option 'lenght'; did you mean 'length'?{THEIRS}"),
-        ({"wird.count": "3"}, f"unknown option 'wird.count'; did you mean 'wired.count'?{THEIRS}"),
-        ({"lathe.speed": "3"}, f"unknown option 'lathe.speed'{THEIRS}"),
-        ({"beaded.length": "3"}, "unknown option 'length'; this backend has: count"),
-        ({"count": "0"}, "option count=0: must be at least 1"),
-    ],
-)
-def test_bad_options_are_refused(options: dict[str, str], message: str) -> None:
-    with pytest.raises(OptionError) as caught:
-        load_backends(PLUGINS, ["wired", "beaded"], options)
-    assert str(caught.value) == message
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("lathe", "backend 'lathe' fails to load: ImportError: no module named lathe"),
-        ("fragile", "backend 'fragile' fails to load: RuntimeError: no licence"),
-    ],
-)
-def test_broken_backend_is_fatal_only_if_asked_for(
-    name: str, message: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    names: Sequence[str] = [name, "beaded"]
-    with pytest.raises(PluginError) as caught:
-        load_backends(PLUGINS, names, {})
-    assert str(caught.value) == message
-    with caplog.at_level(logging.WARNING):
-        loaded = load_backends(PLUGINS, names, {}, required=False)
-    assert list(loaded) == ["beaded"]
-    assert f"{message}; going on without it" in caplog.text
+    backends = {"a": Scripted(leaves(1, 2)), "b": Scripted(searches)}
+    decide(query, sequence(["a", "b"]), backends, make_context(query, Deadline.never()), course=course)
+    (then,) = seen
+    assert (then.verdict, then.reason) == (Verdict.TIMEOUT, "a: some left; b: stopped at the time limit")
+    (turn,) = then.turns["b"]
+    assert turn.obstacle == Obstacle(ObstacleKind.OUT_OF_TIME) and turn.open_clauses == 2
+    assert turn.statistics == Statistics(visited=7, open=2, bound=-0.5)
+    assert course.running == ""

@@ -13,8 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify import Backend, Deadline, Verdict
 from vnnverify.engine.answer import Answer
+from vnnverify.engine.backends import load_backends
 from vnnverify.engine.runner import make_context
-from vnnverify.engine.strategy import automatic, decide, load_backends
+from vnnverify.engine.schedule import automatic
+from vnnverify.engine.strategy import decide
 from vnnverify.importer import Model, read_model
 from vnnverify.importer.sessions import OnnxRunner
 from vnnverify.loading.loader import build_query
@@ -64,9 +66,10 @@ def answer(
     for k, (low, high) in enumerate(bounds):
         text += f"(assert (>= X_{k} {low}))(assert (<= X_{k} {high}))"
     query = build_query(found, parse_property(f"{text}(assert {unsafe})"))
-    steps = automatic(query, names or NAMES)
-    backends: dict[str, Backend[object]] = load_backends(load_plugins(), names or NAMES, {})
-    return decide(query, steps, backends, make_context(query, Deadline.after(seconds)))
+    plugins = load_plugins()
+    schedule = automatic(query, [plugins.backends[name] for name in names or NAMES])
+    backends: dict[str, Backend[object]] = load_backends(plugins, names or NAMES, {})
+    return decide(query, schedule, backends, make_context(query, Deadline.after(seconds)))
 
 
 @pytest.mark.parametrize(

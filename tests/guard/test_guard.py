@@ -14,7 +14,8 @@ from onnx import TensorProto, helper
 import vnnverify
 from vnnverify.deadline import Deadline
 from vnnverify.engine.runner import make_context
-from vnnverify.engine.strategy import decide, sequence
+from vnnverify.engine.schedule import sequence
+from vnnverify.engine.strategy import decide
 from vnnverify.guard import Disagreement, Guard
 from vnnverify.guard.comparison import Comparison
 from vnnverify.importer import Model

@@ -131,5 +131,7 @@ REFUSED: list[tuple[Callable[[Build], onnx.ModelProto], str]] = [
 
 @pytest.mark.parametrize(("made", "text"), REFUSED, ids=lambda v: v if isinstance(v, str) else "")
 def test_refused_by_name(build: Build, made: Callable[[Build], onnx.ModelProto], text: str) -> None:
-    with pytest.raises(UnsupportedModelError, match=f"{text}.* is not supported; `--backend falsification`"):
+    with pytest.raises(
+        UnsupportedModelError, match=f"{text}.* is not supported; a backend that takes black boxes"
+    ):
         read_model(made(build).SerializeToString())

@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vnnverify import Backend, Context, Deadline, NoOptions, Outcome, Query, Verdict
 from vnnverify.engine.runner import make_context
-from vnnverify.engine.strategy import decide, sequence
+from vnnverify.engine.schedule import sequence
+from vnnverify.engine.strategy import decide
 from vnnverify.importer import read_model
 from vnnverify.loading.loader import build_query
 from vnnverify.query import Replay

@@ -116,4 +116,4 @@ def test_refused_in_one_line(one: Case, kind: type[ModelError], text: str) -> No
     assert type(caught.value) is kind
     assert "\n" not in message
     assert "the_node" in message or "'out0' has" in message
-    assert kind is WRONG or "; `--backend falsification` may" in message
+    assert kind is WRONG or "; a backend that takes black boxes may" in message

@@ -16,9 +16,10 @@ import torch
 from vnnverify.deadline import Deadline
 from vnnverify.engine.runner import make_context
 from vnnverify.loading.loader import load_query
-from vnnverify.process.answering import MEMORY_EACH, Kept, _workers, answers, verify
+from vnnverify.process.answering import answers, verify
 from vnnverify.process.helpers import ALONE
 from vnnverify.process.job import Job
+from vnnverify.process.session import MEMORY_EACH, Kept, others
 
 ROOT = Path(__file__).parents[2]
 HARD = (str(ROOT / "models_onnx" / "controller.onnx"), str(ROOT / "specs" / "controller_hard.vnnlib"))
@@ -35,7 +36,7 @@ def test_search_tells_how_it_stands_once_a_second(caplog: pytest.LogCaptureFixtu
     verify(Job(*HARD, 0.0, ("zonotope",), device="cpu"), Deadline.after(0.0))  # imports what is needed
     told: list[dict[str, Any]] = []
     job = Job(model, str(prop), 2.5, ("zonotope",), device="cpu", progress=True)
-    with caplog.at_level(logging.INFO, "vnnverify.process.answering"):
+    with caplog.at_level(logging.INFO, "vnnverify.process.telling"):
         (record,) = answers(job, Deadline.after(2.5), lambda said: told.append(said["progress"]))
     assert record["verdict"] == "timeout"
     stages = [said["stage"] for said in told]
@@ -57,7 +58,7 @@ def test_a_limit_of_memory_lowers_the_number_of_processes(memory: int, started: 
     job = Job(*HARD, 60.0, device="cpu", workers=4)
     ctx = make_context(load_query(*HARD), Deadline.after(60.0), device="cpu")
     try:
-        with _workers(job, Kept(threads=4, memory=memory), ctx) as workers:
+        with others(job, Kept(threads=4, memory=memory), ctx) as workers:
             assert (workers is None) == (started == 0)
             if workers is not None:
                 time.sleep(ALONE)

@@ -40,7 +40,7 @@ def named_backends(backend: Any) -> tuple[str, ...]:
     """
     names = backend.split(",") if isinstance(backend, str) else backend or ()
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise OptionError(f"backend={backend!r}: expected names, as 'zonotope,milp' or ['zonotope', 'milp']")
+        raise OptionError(f"backend={backend!r}: expected names, as 'one,other' or ['one', 'other']")
     return tuple(name.strip() for name in names if name.strip())
 
 
@@ -51,5 +51,5 @@ def written_options(options: Any) -> dict[str, str]:
         OptionError: they are no mapping.
     """
     if options is not None and not isinstance(options, Mapping):
-        raise OptionError(f"options={options!r}: expected a dict, as {{'milp.tolerance': 1e-7}}")
+        raise OptionError(f"options={options!r}: expected a dict, as {{'backend.option': 1e-7}}")
     return {str(key): str(value) for key, value in (options or {}).items()}

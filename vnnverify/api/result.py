@@ -91,6 +91,12 @@ class Result:
         return self.report.stats
 
     @property
+    def certificate(self) -> Any:
+        """What another program can recompute a proof of `UNSAT` from, in the form of the backend; None if
+        there is none. It has to survive JSON; with `isolated=False` it is the backend's own object."""
+        return self.report.certificate
+
+    @property
     def explanation(self) -> Explanation | None:
         """Why it is undecided, in detail, if that was asked for with `explain=True`."""
         return self.report.explanation

@@ -27,7 +27,8 @@ def command(name: str | None) -> None:
 def _list(plugins: Plugins) -> None:
     width = max((len(name) for name in plugins.backends), default=0)
     for name, info in sorted(plugins.backends.items()):
-        click.echo(f"{name:<{width}}  {info.guarantee:<11}  {info.summary}  [{plugins.providers[name]}]")
+        summary = f"{info.summary}; takes black boxes" if info.opaque else info.summary
+        click.echo(f"{name:<{width}}  {info.guarantee:<11}  {summary}  [{plugins.providers[name]}]")
     for failure in plugins.failures:
         click.echo(f"{failure.plugin}: broken plugin: {failure.reason}")
 
@@ -36,7 +37,8 @@ def _describe(plugins: Plugins, name: str) -> None:
     info = plugins.backend(name)
     kind = plugins.backend_class(name)
     click.echo(f"{name}: {info.summary}")
-    click.echo(f"guarantee: {info.guarantee}; plugin: {plugins.providers[name]}")
+    abilities = f"; {info.abilities}" if info.abilities else ""
+    click.echo(f"guarantee: {info.guarantee}; plugin: {plugins.providers[name]}{abilities}")
     types = typing.get_type_hints(kind.options_type)
     fields = dataclasses.fields(kind.options_type)
     for field in sorted(fields, key=lambda field: bool(field.metadata.get("advanced"))):

@@ -18,7 +18,7 @@ _PACKAGES = {
     "torch": "pip install torch",
     "onnx": "pip install onnx",
     "onnx2torch": "pip install onnx2torch  (attacks on models with operators the importer lacks)",
-    "highspy": "pip install highspy  (backend milp)",
+    "highspy": "pip install highspy  (mixed-integer programs)",
     "numpy": "pip install numpy",
     "scipy": "pip install scipy",
     "lark": "pip install lark",

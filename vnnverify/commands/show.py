@@ -38,7 +38,7 @@ def command(model: str, query: str | None, each: bool, as_json: bool) -> int:
     \b
     exact          affine: no bound is lost but for rounding
     relaxed        by lines or constants above and below
-    relaxed/cases  piecewise linear: an exact encoding (milp) splits it into cases
+    relaxed/cases  piecewise linear: an exact encoding splits it into cases
     by parts       taken apart into operators above
     by NAME        only this backend has bounds for it
     not bounded    nobody has

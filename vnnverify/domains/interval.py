@@ -223,7 +223,7 @@ def supports(graph: Graph) -> Support:
     try:
         domain.prepare(graph)
     except UnsupportedOperator as error:
-        return Support.no(str(error))
+        return Support.lacking(error)
     return Support.yes()
 
 

@@ -18,6 +18,7 @@ from vnnverify.engine.answer import Answer
 from vnnverify.errors import BackendError, UnsupportedOperator
 from vnnverify.guard import Disagreement
 from vnnverify.numerics import FLOAT32_REACH, rounding
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify.plugin.backend import Backend, Context, Outcome
 from vnnverify.query import Query, Replay
 from vnnverify.verdict import Guarantee, Verdict
@@ -59,22 +60,26 @@ def run(query: Query, name: str, backend: Backend[Any], ctx: Context) -> Answer:
     started = time.monotonic()
     try:
         with rounding("sound"):
-            result = _checked(query, name, backend, backend.verify(query, ctx))
+            answer = _checked(query, name, backend, backend.verify(query, ctx))
     except UnsupportedOperator as error:
-        result = Answer(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
+        answer = _without(str(error), Obstacle.of(error), name, backend)
     except Disagreement as error:
-        result = Answer(Verdict.UNKNOWN, str(error), guarantee=backend.guarantee, backend=name)
+        answer = _without(str(error), Obstacle(ObstacleKind.NOT_THE_MODEL), name, backend)
     except (Exception, SystemExit) as error:  # fence: a backend is somebody else's code
         logger.debug("backend %s failed", name, exc_info=True)
-        result = Answer(Verdict.ERROR, f"failed: {_line(error)}", backend=name)
-    return dataclasses.replace(result, seconds=time.monotonic() - started)
+        answer = Answer(Verdict.ERROR, f"failed: {_line(error)}", backend=name, obstacle=_obstacle(error))
+    return dataclasses.replace(answer, seconds=time.monotonic() - started)
+
+
+def _without(reason: str, obstacle: Obstacle, name: str, backend: Backend[Any]) -> Answer:
+    return Answer(Verdict.UNKNOWN, reason, guarantee=backend.guarantee, backend=name, obstacle=obstacle)
 
 
 def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -> Answer:
     """The outcome without what it cannot be trusted for."""
     if not isinstance(outcome, Outcome) or not isinstance(outcome.verdict, Verdict):
         raise BackendError(f"verify returned {outcome!r:.80}, not an Outcome")
-    verdict, reason, witness = outcome.verdict, outcome.reason, None
+    verdict, reason, witness, obstacle = outcome.verdict, outcome.reason, None, outcome.obstacle
     if verdict is Verdict.SAT:
         if not isinstance(outcome.witness, Tensor) or outcome.witness.shape != (query.graph.input_size,):
             raise BackendError(f"it said sat without a witness of shape ({query.graph.input_size},)")
@@ -82,15 +87,19 @@ def _checked(query: Query, name: str, backend: Backend[Any], outcome: Outcome) -
         if not witness.valid:
             logger.warning("backend %s gave a witness that the model refutes: %s", name, witness.reason)
             verdict, reason, witness = Verdict.UNKNOWN, f"unconfirmed witness: {witness.reason}", None
+            obstacle = Obstacle(ObstacleKind.REFUTED_WITNESS)
     elif verdict is Verdict.UNSAT and backend.guarantee is Guarantee.STATISTICAL:
         verdict, reason = Verdict.UNKNOWN, f"backend {name} gives statistical guarantees only"
+        obstacle = Obstacle(ObstacleKind.STATISTICAL)
     return Answer(
         verdict=verdict,
         reason=reason,
         witness=witness,
         guarantee=backend.guarantee,
         backend=name,
-        stats=_plain(outcome.stats),
+        obstacle=obstacle,
+        counters=_plain(outcome.stats),
+        certificate=outcome.certificate if verdict is Verdict.UNSAT else None,
         residual=outcome.residual,
         left=None if verdict.decided else outcome.left,
     )
@@ -103,6 +112,15 @@ def replayed(query: Query, x: Tensor) -> Replay:
     except Exception as error:  # fence: onnxruntime has exceptions of its own
         logger.debug("replay failed", exc_info=True)
         return Replay(False, f"the model does not run: {_line(error)}", (), ())
+
+
+def _obstacle(error: BaseException) -> Obstacle:
+    """What an exception stands for. torch has a type of its own for memory that a GPU lacks, but none for the
+    CPU's: there the allocator's name stands in the message."""
+    on_cpu = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    if on_cpu or isinstance(error, torch.OutOfMemoryError):
+        return Obstacle(ObstacleKind.OUT_OF_MEMORY)
+    return Obstacle.of(error)
 
 
 def _line(error: BaseException) -> str:

@@ -23,7 +23,7 @@ __all__ = ["REMEDY", "SIZE_LIMIT", "Builder", "NodeReader", "NodeView", "Operand
 
 Operand = Value | np.ndarray
 
-REMEDY = "`--backend falsification` may still run the model through onnx2torch or onnxruntime"
+REMEDY = "a backend that takes black boxes may still run it: see `vnnverify backends`"
 
 SIZE_LIMIT = 1 << 28
 """Largest number of elements of one value: a few bytes of model can ask for terabytes."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.deadline import Deadline
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify.plugin.options import parsed
 from vnnverify.query import Clause, Query
 from vnnverify.sharing import Parcel, Team
@@ -42,9 +43,10 @@ class Outcome:
     reason: str = ""
     witness: Tensor | None = None  # (n,) if sat
     residual: Query | None = None  # the clauses still open, if unknown or timeout; None: all of them
-    certificate: object | None = None
-    stats: Mapping[str, Any] = field(default_factory=dict)  # JSON-able counters
+    certificate: object | None = None  # of unsat: what another program can recompute the proof from
+    stats: Mapping[str, Any] = field(default_factory=dict)  # JSON-able counters: see `statistics`
     left: Parcel | None = None  # the sub-problems still open, from which a search can go on
+    obstacle: Obstacle | None = None  # the reason, for programs
 
     @classmethod
     def sat(cls, witness: Tensor, **stats: Any) -> Outcome:
@@ -57,14 +59,17 @@ class Outcome:
         return cls(Verdict.UNSAT, stats=stats)
 
     @classmethod
-    def unknown(cls, reason: str, residual: Query | None = None, **stats: Any) -> Outcome:
+    def unknown(
+        cls, reason: str, residual: Query | None = None, obstacle: Obstacle | None = None, **stats: Any
+    ) -> Outcome:
         """The backend is at its wits' end; `residual` holds what is still open."""
-        return cls(Verdict.UNKNOWN, reason=reason, residual=residual, stats=stats)
+        return cls(Verdict.UNKNOWN, reason=reason, residual=residual, stats=stats, obstacle=obstacle)
 
     @classmethod
     def timeout(cls, reason: str = "", residual: Query | None = None, **stats: Any) -> Outcome:
         """The deadline came first."""
-        return cls(Verdict.TIMEOUT, reason=reason, residual=residual, stats=stats)
+        obstacle = Obstacle(ObstacleKind.OUT_OF_TIME)
+        return cls(Verdict.TIMEOUT, reason=reason, residual=residual, stats=stats, obstacle=obstacle)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,7 +155,7 @@ class ClauseBackend(Backend[O]):
     def verify(self, query: Query, ctx: Context) -> Outcome:
         """`sat` if any clause is, `unsat` if all are, else the open clauses as a residual query."""
         open_clauses: list[Clause] = []
-        reasons: list[str] = []
+        undecided: list[Outcome] = []
         stats: dict[str, Any] = {}
         for index, clause in enumerate(query.clauses):
             if ctx.deadline.expired:
@@ -163,13 +168,13 @@ class ClauseBackend(Backend[O]):
             if outcome.verdict is not Verdict.UNSAT:
                 left = () if outcome.residual is None else outcome.residual.clauses
                 open_clauses.extend(left or (clause,))  # undecided, so it cannot be nothing
-                reasons.append(outcome.reason)
+                undecided.append(outcome)
         if not open_clauses:
             return Outcome.unsat(**stats)
         residual = query.with_clauses(open_clauses)
         if ctx.deadline.expired:
-            return Outcome.timeout(reasons[0], residual, **stats)
-        return Outcome.unknown(reasons[0], residual, **stats)
+            return Outcome.timeout(undecided[0].reason, residual, **stats)
+        return Outcome.unknown(undecided[0].reason, residual, undecided[0].obstacle, **stats)
 
 
 def _add_counters(total: dict[str, Any], new: Mapping[str, Any]) -> None:

@@ -48,14 +48,55 @@ API_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class BackendInfo:
-    """One line of `vnnverify backends`. Only `load` may import torch or a solver."""
+    """What a backend is, as far as others need to know before it is imported. Only `load` may import torch or
+    a solver.
+
+    The automatic order is made from what is declared here (`vnnverify.engine.schedule`): a backend that
+    neither `refutes` nor `proves` has a turn only where it is asked for by name.
+    """
 
     name: str  # [a-z][a-z0-9_-]*, unique across all installed plugins
     summary: str
     load: Callable[[], type[Backend[Any]]]
-    guarantee: str = "real"  # real, float or statistical: see `Guarantee`
-    opaque: bool = False  # whether it also works on models that the importer cannot read
+    guarantee: str = "real"
+    """real, float or statistical: see `Guarantee`. What is statistical is no part of the automatic order."""
+    opaque: bool = False
+    """Whether it also works on models that the importer cannot read."""
+    refutes: bool = False
+    """Whether it looks for counterexamples. One that only does so begins, for a moment, and has the time that
+    the others leave."""
+    proves: bool = False
+    """Whether it can answer `unsat`."""
+    complete: bool = False
+    """Whether, given the time, it decides all that it takes, except what rounding hides. One that proves
+    without being complete has no part in the automatic order."""
+    finite_inputs: bool = False
+    """Whether it tries every input, where these are finitely many; elsewhere it has no turn."""
+    few_inputs: int | None = None
+    """Up to so many varying inputs it gets somewhere, as it halves the input box; beyond it has no turn."""
+    few_neurons: int | None = None
+    """Up to so many nonlinear neurons it has a good chance, as an exact encoding does. It has its turn after
+    those that scale; beyond, it leaves more of the time to them."""
     api_version: int = API_VERSION
+
+    @property
+    def attacks(self) -> bool:
+        """Whether it does nothing but look for counterexamples."""
+        return self.refutes and not self.proves
+
+    @property
+    def abilities(self) -> str:
+        """What it declares, in words; empty if it declares nothing."""
+        few = None if self.few_inputs is None else f"up to {self.few_inputs} varying inputs"
+        small = None if self.few_neurons is None else f"best up to {self.few_neurons:,} nonlinear neurons"
+        said = {
+            "refutes": self.refutes,
+            "proves": self.proves,
+            "complete": self.complete,
+            "finitely many inputs only": self.finite_inputs,
+            "takes black boxes": self.opaque,
+        }
+        return ", ".join([*(word for word, so in said.items() if so), *filter(None, (few, small))])
 
 
 @dataclass(frozen=True, slots=True)

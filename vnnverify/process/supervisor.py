@@ -85,6 +85,7 @@ def make_report(job: Job, timeout: float, seconds: float, record: dict[str, Any]
         versions=record.get("versions", {}),
         layout=record.get("layout", {}),
         explanation=_explanation(record.get("explanation")),
+        certificate=record.get("certificate"),
     )
 
 

@@ -41,9 +41,20 @@ class Answering:
                 return False
             if "progress" not in record:
                 self._speaker = me
-            self._out.write(json.dumps({"number": self._number, **record}) + "\n")
+            self._out.write(_line({"number": self._number, **record}))
             self._out.flush()
             return True
+
+
+def _line(record: dict[str, Any]) -> str:
+    """The record as a line, without a certificate that JSON cannot hold."""
+    try:
+        return json.dumps(record) + "\n"
+    except (TypeError, ValueError):
+        if record.get("certificate") is None:
+            raise
+        logger.warning("the certificate is left out: JSON cannot hold it")
+        return json.dumps({**record, "certificate": None}) + "\n"
 
 
 @contextlib.contextmanager

@@ -30,9 +30,10 @@ from typing import Any, TextIO
 
 from vnnverify.deadline import Deadline
 from vnnverify.errors import VnnverifyError
-from vnnverify.process.answering import Kept, answers, contribution, prepare
+from vnnverify.process.answering import answers, contribution
 from vnnverify.process.job import Job
 from vnnverify.process.messages import MessageFormatter
+from vnnverify.process.session import Kept, prepare
 from vnnverify.process.watchdog import Answering, watched
 
 __all__ = ["main"]

@@ -12,6 +12,7 @@ from typing import Any
 from vnnverify.errors import VnnverifyError
 from vnnverify.report.pictures import box_of, image_shape, pictures
 from vnnverify.results.report import Report, Witness
+from vnnverify.results.statistics import TURN
 from vnnverify.results.text import explained
 from vnnverify.suites.record import Record
 from vnnverify.suites.runs import RecordedRun, instance_name, report_of, witness_of
@@ -27,7 +28,6 @@ PROPERTY_BYTES = 4 << 20
 """Bytes of properties that are read to tell what they ask; those after that are named only."""
 LISTED = 40
 """Inputs and outputs of a witness that are listed."""
-_SAID = ("verdict", "seconds", "reason", "open_clauses")
 
 
 def row(record: Record, other: Record | None) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _turns(stats: Mapping[str, Any]) -> Iterator[list[Any]]:
     for name, value in stats.items():
         for turn in value if isinstance(value, list) else []:
             if isinstance(turn, dict):
-                counters = ", ".join(f"{k} {_short(v)}" for k, v in turn.items() if k not in _SAID)
+                counters = ", ".join(f"{k} {_short(v)}" for k, v in turn.items() if k not in TURN)
                 said = "; ".join(part for part in (str(turn.get("reason") or ""), counters) if part)
                 yield [name, turn.get("verdict", ""), turn.get("seconds"), turn.get("open_clauses"), said]
 

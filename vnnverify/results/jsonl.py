@@ -42,6 +42,8 @@ class JsonWriter:
             "layout": dict(report.layout),
             "explanation": None if report.explanation is None else report.explanation.to_record(),
         }
+        if report.certificate is not None:
+            record["certificate"] = report.certificate
         return json.dumps(record, default=str) + "\n"
 
 
@@ -72,6 +74,7 @@ def read_report(line: str, source: str = "") -> Report:
             versions=record["versions"],
             layout=record.get("layout", {}),
             explanation=None if explanation is None else Explanation.from_record(explanation),
+            certificate=record.get("certificate"),
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SpecError(f"not a vnnverify result line ({error})", source=source) from None

@@ -62,11 +62,12 @@ class Report:
     backend: str = ""
     seconds: float = 0.0  # wall time of the whole run
     timeout: float = 0.0
-    stats: Mapping[str, Any] = field(default_factory=dict)  # the turns of each backend: `strategy.decide`
+    stats: Mapping[str, Any] = field(default_factory=dict)  # the turns of each backend: `results.statistics`
     sha256: Mapping[str, str] = field(default_factory=dict)  # of the uncompressed model and property
     versions: Mapping[str, str] = field(default_factory=dict)
     layout: Mapping[str, Any] = field(default_factory=dict)  # `inputs`, `outputs`: name, shape, dtype of each
     explanation: Explanation | None = None  # of an undecided verdict, if asked for
+    certificate: Any = None  # of unsat: what another program can recompute the proof from, if there is one
 
     def __post_init__(self) -> None:
         if (self.verdict is Verdict.SAT) != (self.witness is not None):

@@ -9,6 +9,7 @@ from typing import Any
 
 from vnnverify.results.explanation import Explanation
 from vnnverify.results.report import Report
+from vnnverify.results.statistics import TURN
 from vnnverify.verdict import Guarantee, Verdict
 
 __all__ = ["TextWriter", "counters", "explained"]
@@ -20,8 +21,6 @@ _MEANING = {
     Verdict.TIMEOUT: ("yellow", "undecided within the time limit"),
     Verdict.ERROR: ("red", "the run failed"),
 }
-_SAID = ("verdict", "seconds", "reason", "open_clauses")
-"""Of a turn, what is no counter of the backend."""
 MOST_CLAUSES = 12
 """Open clauses that are listed."""
 
@@ -97,7 +96,7 @@ def _tried(report: Report) -> Iterator[tuple[str, str, str]]:
 
 def counters(turn: Mapping[str, Any]) -> str:
     """What a backend counted in a turn, on one line."""
-    return ", ".join(f"{k}={_short(v)}" for k, v in turn.items() if k not in _SAID)
+    return ", ".join(f"{k}={_short(v)}" for k, v in turn.items() if k not in TURN)
 
 
 def _explained(why: Explanation | None) -> Iterator[tuple[str, str]]:

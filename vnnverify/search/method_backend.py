@@ -12,6 +12,7 @@ from vnnverify.bounds.method import BoundMethod
 from vnnverify.bounds.methods.sweep import prepared
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify.plugin.backend import Backend, Context, Outcome
 from vnnverify.plugin.options import option
 from vnnverify.query import Query
@@ -48,7 +49,7 @@ class MethodBackend(Backend[MethodOptions]):
         try:
             prepared(query.graph)
         except UnsupportedOperator as error:
-            return Support.no(str(error))
+            return Support.lacking(error)
         return Support.yes()
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
@@ -64,5 +65,7 @@ class MethodBackend(Backend[MethodOptions]):
             bounder = MethodBounder(self.method, query, ctx, self.options.memory << 20)
             most, splits = self.options.max_batch, None if few else 0
             search = InputSplit(query, bounder, ctx, max_batch=most, max_splits=splits)
-            why = "boxes at float resolution" if few else "too many varying inputs to split"
-            return search.run().outcome(query, why)
+            why, kind = "boxes at float resolution", ObstacleKind.FLOAT_RESOLUTION
+            if not few:
+                why, kind = "too many varying inputs to split", ObstacleKind.TOO_MANY_INPUTS
+            return search.run().outcome(query, why, Obstacle(kind))

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from vnnverify.obstacle import Obstacle
 from vnnverify.plugin.backend import Outcome
 from vnnverify.query import Query
 from vnnverify.sharing import Parcel
@@ -27,11 +28,11 @@ class SearchResult:
     stats: Mapping[str, Any] = field(default_factory=dict)
     left: Parcel | None = None  # the open sub-problems, if they can be handed on
 
-    def outcome(self, query: Query, why: str, **stats: Any) -> Outcome:
+    def outcome(self, query: Query, why: str, obstacle: Obstacle | None = None, **stats: Any) -> Outcome:
         """The outcome of a backend that has searched this query.
 
         Args:
-            why: what keeps the search from going on, if it is not the time.
+            why: what keeps the search from going on, if it is not the time; `obstacle` is the same as data.
             stats: further counters.
         """
         stats = {**self.stats, **stats}
@@ -44,5 +45,5 @@ class SearchResult:
         if self.timed_out:
             found = Outcome.timeout(reason, residual, **stats)
         else:
-            found = Outcome.unknown(f"{reason}; {why}", residual, **stats)
+            found = Outcome.unknown(f"{reason}; {why}", residual, obstacle, **stats)
         return dataclasses.replace(found, left=self.left)

@@ -44,7 +44,7 @@ class Record:
     guarantee: Guarantee = Guarantee.REAL
     witness: Witness | None = None  # if `sat` and small; the result file has it always
     cause: str = ""  # of an error or an overrun: input, crash, killed, memory, exit, backend, hang
-    stats: Mapping[str, Any] = field(default_factory=dict)  # turns of each backend: `strategy.decide`
+    stats: Mapping[str, Any] = field(default_factory=dict)  # turns of each backend: `results.statistics`
     checks: tuple[Mapping[str, Any], ...] = ()  # with --cross-check: what each side said
 
     # where and when

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vnnverify.errors import PluginError
+from vnnverify.results.statistics import Statistics
 from vnnverify.suites.record import Record
 from vnnverify.suites.runs import RecordedRun
 
@@ -21,15 +22,12 @@ COLUMNS = {
     "guarantee": "string", "subproblems": "int64", "cause": "string", "reason": "string",
 }  # fmt: skip
 """Names, and what pyarrow calls their types. An expectation or a limit that is not known is empty."""
-_VISITED = ("subproblems", "boxes", "nodes")
-"""Counters of backends that say how many sub-problems they looked at."""
 
 
 def subproblems(record: Record) -> int:
     """How many sub-problems all backends looked at."""
     each = [turn for turns in record.stats.values() if isinstance(turns, list) for turn in turns]
-    turns = [turn for turn in each if isinstance(turn, dict)]
-    return sum(int(turn[key]) for turn in turns for key in _VISITED if isinstance(turn.get(key), int))
+    return sum(Statistics.of(turn).visited for turn in each if isinstance(turn, dict))
 
 
 def _rows(runs: Iterable[RecordedRun]) -> Iterable[list[Any]]:

@@ -21,6 +21,10 @@ def vnnverify_backends() -> Iterable[BackendInfo]:
         name="zonotope",
         summary="zonotopes (DeepZ), with branch and bound on the input box",
         load=_load,
+        refutes=True,
+        proves=True,
+        complete=True,
+        few_inputs=16,
     )
 
 

@@ -14,11 +14,8 @@ from vnnverify.bounds.threads import by_parts
 from vnnverify.deadline import OutOfTime
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.numerics import direct_convolutions
-from vnnverify.search import (
-    BoxBounds,
-    InputSplit,
-    without_zero_margins,
-)
+from vnnverify.obstacle import Obstacle, ObstacleKind
+from vnnverify.search import BoxBounds, InputSplit, without_zero_margins
 from vnnverify_abstract_domains.propagation import least_memory, propagate
 from vnnverify_abstract_domains.rules import domain
 from vnnverify_abstract_domains.zonotope import TooBig
@@ -116,11 +113,12 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
         try:
             graph = domain.prepare(query.graph)
         except UnsupportedOperator as error:
-            return Support.no(str(error))
+            return Support.lacking(error)
         least = least_memory(graph, query.varying)
         if least > self.options.memory << 20:
             return Support.no(
-                f"the inputs' generators alone need {-(-least >> 20)} MiB; memory={self.options.memory}"
+                f"the inputs' generators alone need {-(-least >> 20)} MiB; memory={self.options.memory}",
+                Obstacle.limit("memory", self.options.memory),
             )
         return Support.yes()
 
@@ -140,7 +138,10 @@ class ZonotopeBackend(Backend[ZonotopeOptions]):
                 query, bounder, ctx, max_batch=self.options.max_batch, max_splits=None if splits else 0
             )
             found = search.run()
-        why = "boxes at float resolution" if splits else "too many varying inputs to split"
+        why, obstacle = "boxes at float resolution", Obstacle(ObstacleKind.FLOAT_RESOLUTION)
+        if not splits:
+            why, obstacle = "too many varying inputs to split", Obstacle(ObstacleKind.TOO_MANY_INPUTS)
         if bounder.refusal:
             why = f"{bounder.refusal}, memory={self.options.memory}"
-        return found.outcome(query, why)
+            obstacle = Obstacle.limit("memory", self.options.memory)
+        return found.outcome(query, why, obstacle)

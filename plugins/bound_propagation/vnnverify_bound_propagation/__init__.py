@@ -32,7 +32,14 @@ SUMMARIES = {
 def vnnverify_backends() -> Iterable[BackendInfo]:
     """The search, and the methods that are backends by themselves."""
     for (name, kind), summary in SUMMARIES.items():
-        yield BackendInfo(name=name, summary=summary, load=_loader(name, kind))
+        yield BackendInfo(
+            name=name,
+            summary=summary,
+            load=_loader(name, kind),
+            refutes=True,
+            proves=True,
+            complete=name == "bound_propagation",
+        )
 
 
 def _loader(name: str, kind: str) -> Callable[[], type[Backend[Any]]]:

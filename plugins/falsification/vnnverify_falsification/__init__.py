@@ -23,6 +23,7 @@ def vnnverify_backends() -> Iterable[BackendInfo]:
         summary="counterexamples by concrete points, projected gradients and random search",
         load=_load,
         opaque=True,
+        refutes=True,
     )
     yield BackendInfo(
         name="enumeration",
@@ -30,6 +31,10 @@ def vnnverify_backends() -> Iterable[BackendInfo]:
         load=_load_enumeration,
         guarantee="float",
         opaque=True,
+        refutes=True,
+        proves=True,
+        complete=True,
+        finite_inputs=True,
     )
 
 

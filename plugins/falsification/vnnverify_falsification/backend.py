@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vnnverify import Backend, Context, Deadline, Outcome, Query, option
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify.query.model_points import Points, points_in
 from vnnverify_falsification.concrete import try_centres, try_corners
 from vnnverify_falsification.gradient import descend, gives_gradient
@@ -60,12 +61,14 @@ class Falsification(Backend[FalsificationOptions]):
         """
         clauses = [c for c in query.clauses if c.unsafe and not c.region.empty]
         if not clauses:
-            return Outcome.unknown("no counterexample found: no clause has a region and an unsafe polytope")
+            reason = "no counterexample found: no clause has a region and an unsafe polytope"
+            return Outcome.unknown(reason, obstacle=Obstacle(ObstacleKind.NO_COUNTEREXAMPLE))
         held = [points_in(c.region, query.layout) for c in clauses[:FEW_CLAUSES]]
         if len(clauses) <= FEW_CLAUSES:
             clauses = [c for c, points in zip(clauses, held, strict=True) if points is not Points.NONE]
         if not clauses:
-            return Outcome.unknown("no counterexample found: no box holds a number of each input's type")
+            reason = "no counterexample found: no box holds a number of each input's type"
+            return Outcome.unknown(reason, obstacle=Obstacle(ObstacleKind.NO_COUNTEREXAMPLE))
         if ctx.deadline.expired:
             return Outcome.timeout("the deadline had passed")
         limits = ctx
@@ -88,7 +91,7 @@ class Falsification(Backend[FalsificationOptions]):
         reason = f"no counterexample found at {hunt.points:,} points, nearest margin {best:.3g}"
         if ctx.deadline.remaining() == 0:
             return Outcome.timeout(reason, **stats)
-        return Outcome.unknown(reason, **stats)
+        return Outcome.unknown(reason, obstacle=Obstacle(ObstacleKind.NO_COUNTEREXAMPLE), **stats)
 
     def _search(self, hunt: Hunt, rounds: int) -> int:
         """Run the schedule, so many rounds at most; the number of those begun."""

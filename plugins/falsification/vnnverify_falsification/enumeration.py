@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vnnverify import Backend, Clause, Context, Guarantee, Outcome, Query, Region, Support, option
 from vnnverify.numerics import AGREEMENT, round_up
+from vnnverify.obstacle import Obstacle, ObstacleKind
 
 __all__ = ["Enumeration", "EnumerationOptions"]
 
@@ -51,18 +52,20 @@ class Enumeration(Backend[EnumerationOptions]):
                 return Support.no("an input may be too large to be enumerated")
             count += math.prod(len(_whole_parts(region, k)) for k in varying)
             if count > self.options.most:
-                return Support.no(f"more than {self.options.most:,} inputs to run the model at")
+                most = self.options.most
+                reason = f"more than {most:,} inputs to run the model at"
+                return Support.no(reason, Obstacle.limit("most", most))
         return Support.yes()
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
         """Tries every combination of whole numbers; what none of them violates is proved."""
         support = self.supports(query)
         if not support:
-            return Outcome.unknown(support.reason)
-        points = close = failed = 0
+            return Outcome.unknown(support.reason, obstacle=support.obstacle)
+        points = tight = failed = 0
         open_clauses: list[Clause] = []
         for number, clause in enumerate(query.clauses):
-            before = close + failed
+            before = tight + failed
             for x in _points(clause.region):
                 if ctx.deadline.expired:
                     rest = query.with_clauses((*open_clauses, *query.clauses[number:]))
@@ -77,14 +80,15 @@ class Enumeration(Backend[EnumerationOptions]):
                 if not _excluded(clause, y):
                     if ctx.confirm(x):
                         return Outcome.sat(x, points=points)
-                    close += 1
-            if close + failed > before:
+                    tight += 1
+            if tight + failed > before:
                 open_clauses.append(clause)
-        stats = {"points": points, "close": close, "failed": failed}
+        stats = {"points": points, "close": tight, "failed": failed}
         if not open_clauses:
             return Outcome.unsat(**stats)
-        why = f"of {points:,} inputs {close:,} are too close to call, at {failed:,} the model does not run"
-        return Outcome.unknown(why, query.with_clauses(open_clauses), **stats)
+        why = f"of {points:,} inputs {tight:,} are too close to call, at {failed:,} the model does not run"
+        close = Obstacle(ObstacleKind.FLOAT_RESOLUTION)
+        return Outcome.unknown(why, query.with_clauses(open_clauses), close, **stats)
 
 
 def _varying(region: Region) -> list[int]:

@@ -21,6 +21,10 @@ def vnnverify_backends() -> Iterable[BackendInfo]:
         name="milp",
         summary="exact mixed-integer encoding of piecewise-linear networks on HiGHS; for small ones",
         load=_load,
+        refutes=True,
+        proves=True,
+        complete=True,
+        few_neurons=1000,
     )
 
 

@@ -15,6 +15,7 @@ from vnnverify import Clause, ClauseBackend, Context, Deadline, Outcome, Polytop
 from vnnverify.bounds.propagation import preactivation_bounds
 from vnnverify.deadline import OutOfTime
 from vnnverify.ir import Elementwise, Graph, Maximum
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify_milp.encoding import Encoding, domain, encode, supports
 from vnnverify_milp.problem import Problem, depth_rows
 from vnnverify_milp.program import Array
@@ -116,13 +117,16 @@ class Milp(ClauseBackend[MilpOptions]):
         graph = domain.prepare(query.graph).to("cpu", torch.float64)
         size = sum(n.output.size for n in graph.nodes if isinstance(n.op, Elementwise | Maximum))
         if size > self.options.max_elements:
-            return Outcome.unknown(f"{size} nonlinear elements; max_elements={self.options.max_elements}")
+            most = self.options.max_elements
+            reason = f"{size} nonlinear elements; max_elements={most}"
+            return Outcome.unknown(reason, obstacle=Obstacle.limit("max_elements", most))
         region = clause.region
         bounds = preactivation_bounds(graph, region.lower, region.upper, ctx.deadline.share(0.5))
         needed = {v for n in graph.nodes if isinstance(n.op, Elementwise | Maximum) for v in n.inputs}
         for value in (*graph.inputs, *needed):
             if not all(bool(torch.isfinite(end).all()) for end in bounds[value]):
-                return Outcome.unknown(f"no finite bounds for {value.name!r}")
+                infinite = Obstacle(ObstacleKind.LOOSE_BOUNDS)
+                return Outcome.unknown(f"no finite bounds for {value.name!r}", obstacle=infinite)
         reach = torch.maximum(region.lower.abs(), region.upper.abs())
         whole = [k for k in query.layout.whole if reach[k] <= LARGEST_WHOLE]
         try:
@@ -130,7 +134,8 @@ class Milp(ClauseBackend[MilpOptions]):
         except OutOfTime:
             return Outcome.timeout("no time was left to encode the network")
         if encoding.program.reach.max(initial=0.0) > LARGEST:
-            return Outcome.unknown(f"numbers of more than {LARGEST:g} are too large for the solver")
+            reason = f"numbers of more than {LARGEST:g} are too large for the solver"
+            return Outcome.unknown(reason, obstacle=Obstacle(ObstacleKind.NOT_SUPPORTED))
         ends = ({v: bounds[v][k][None] for v in graph.outputs} for k in (0, 1))
         lower, upper = (graph.join_outputs(end)[0] for end in ends)
         hunt = _Hunt(graph, clause, whole, ctx.confirm)
@@ -157,7 +162,8 @@ class Milp(ClauseBackend[MilpOptions]):
             return Outcome.unsat(**tally.as_dict(hunt.refused))
         residual = query.with_clauses([dataclasses.replace(clause, unsafe=tuple(left))])
         reason = f"{len(left)} of {len(clause.unsafe)} unsafe polytopes open; {reason}"
-        return Outcome.unknown(reason, residual, **tally.as_dict(hunt.refused))
+        loose = Obstacle(ObstacleKind.LOOSE_BOUNDS)
+        return Outcome.unknown(reason, residual, loose, **tally.as_dict(hunt.refused))
 
     def _exclude(
         self, encoding: Encoding, polytope: Polytope, hunt: _Hunt, deadline: Deadline, tally: _Tally

@@ -23,6 +23,7 @@ from vnnverify import Deadline, Support
 from vnnverify.domains import Domain, propagate
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Affine, Elementwise, Graph, Maximum, Node, Value
+from vnnverify.obstacle import Obstacle
 from vnnverify_milp.pieces import maximum, piecewise
 from vnnverify_milp.program import Array, Expression, Program, joined, transformed
 
@@ -51,7 +52,7 @@ def supports(graph: Graph) -> Support:
             if isinstance(node.op, Elementwise) and node.op.kinks is None:
                 raise UnsupportedOperator(node.name, node.op.kind, "milp")
     except UnsupportedOperator as error:
-        return Support.no(f"{error}, which is not piecewise linear and continuous")
+        return Support.no(f"{error}, which is not piecewise linear and continuous", Obstacle.of(error))
     return Support.yes()
 
 

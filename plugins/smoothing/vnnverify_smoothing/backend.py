@@ -7,6 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from vnnverify import Backend, Context, Guarantee, Outcome, Query, Support, option
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify_smoothing.certify import Certificate, certify
 from vnnverify_smoothing.robustness import shape_problem
 
@@ -46,7 +47,7 @@ class Smoothing(Backend[SmoothingOptions]):
         """
         problem = shape_problem(query)
         if problem:
-            return Outcome.unknown(problem)
+            return Outcome.unknown(problem, obstacle=Obstacle(ObstacleKind.NOT_SUPPORTED))
         options, count = self.options, len(query.clauses)
         graph = query.graph.to(ctx.device, ctx.dtype)
         certificates = [
@@ -69,7 +70,8 @@ class Smoothing(Backend[SmoothingOptions]):
         stats["confidence"] = 1 - options.alpha
         stats |= {"sigma": options.sigma, "norm": options.norm, "clauses": count}
         stats["certified_clauses"] = sum(c.certified for c in certificates)
-        return Outcome.unknown(self._sentence(worst, count), **stats)
+        statistical = Obstacle(ObstacleKind.STATISTICAL)
+        return Outcome.unknown(self._sentence(worst, count), obstacle=statistical, **stats)
 
     def _sentence(self, worst: Certificate, count: int) -> str:
         place = "the box" if count == 1 else f"all {count} boxes"

@@ -12,7 +12,9 @@ import pytest
 
 from vnnverify import Backend, Context, Outcome, Query, Verdict, option
 from vnnverify.diagnosis.explain.advice import Attempt, advise
+from vnnverify.engine.answer import Turn
 from vnnverify.errors import UnsupportedOperator
+from vnnverify.obstacle import Obstacle, ObstacleKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,25 @@ PLAIN = Attempt(
 )
 
 
-def after(reason: str = "", verdict: str = "unknown", **counters: Any) -> dict[str, Any]:
+def after(
+    obstacle: Obstacle | None = None, verdict: Verdict = Verdict.UNKNOWN, **about: Any
+) -> dict[str, list[Turn]]:
     """The turns of an abacus, of which the last one counts."""
-    first = {"verdict": "error", "reason": "rods=1", "open_boxes": 1}
-    return {"abacus": [first, {"verdict": verdict, "reason": reason, **counters}]}
+    first = Turn(Verdict.ERROR, "slipped", obstacle=Obstacle.limit("rods", 1), counters={"open_boxes": 1})
+    return {"abacus": [first, Turn(verdict, "as it says", obstacle=obstacle, **about)]}
 
 
-SIGMOID = str(UnsupportedOperator("s6", "Sigmoid", "abacus"))
+def limit(option: str, value: int) -> dict[str, list[Turn]]:
+    return after(Obstacle.limit(option, value))
+
+
+def still_open(count: int) -> dict[str, list[Turn]]:
+    return after(counters={"open_boxes": count})
+
+
+SIGMOID = Obstacle.of(UnsupportedOperator("s6", "Sigmoid", "linear bounds"))
+THIN = Obstacle(ObstacleKind.FLOAT_RESOLUTION)
+DECLINED = Obstacle(ObstacleKind.NOT_SUPPORTED)
 TIMEOUT = Verdict.TIMEOUT
 
 
@@ -55,18 +69,18 @@ TIMEOUT = Verdict.TIMEOUT
     ("changes", "advice"),
     [
         ({}, []),
-        ({"turns": after("slipped")}, []),
-        ({"turns": after(verdict="error")}, ["-vv: for the traceback of abacus, which failed"]),
-        ({"turns": after("8 GiB, memory=64")}, ["-o abacus.memory=256: a larger memory budget for abacus"]),
-        ({"turns": after("too few, rods=9")}, ["-o abacus.rods=36: a larger limit for abacus"]),
-        ({"turns": after("too few, rods=30")}, ["-o abacus.rods=40: a larger limit for abacus"]),
-        ({"turns": after("too few, rods=40")}, []),
-        ({"turns": after("beads=9")}, []),
+        ({"turns": after()}, []),
+        ({"turns": after(verdict=Verdict.ERROR)}, ["-vv: for the traceback of abacus, which failed"]),
+        ({"turns": limit("memory", 64)}, ["-o abacus.memory=256: a larger memory budget for abacus"]),
+        ({"turns": limit("rods", 9)}, ["-o abacus.rods=36: a larger limit for abacus"]),
+        ({"turns": limit("rods", 30)}, ["-o abacus.rods=40: a larger limit for abacus"]),
+        ({"turns": limit("rods", 40)}, []),
+        ({"turns": limit("beads", 9)}, []),
         (
-            {"turns": after("boxes at float resolution")},
+            {"turns": after(THIN)},
             ["--dtype float64: boxes became too thin for float32"],
         ),
-        ({"turns": after("boxes at float resolution"), "dtype": "float64"}, []),
+        ({"turns": after(THIN), "dtype": "float64"}, []),
         (
             {"turns": after(seconds=0.5, open_clauses=1), "varying": 30},
             ["-o abacus.split_inputs=30: branch on the input box, in which 30 inputs vary"],
@@ -76,7 +90,7 @@ TIMEOUT = Verdict.TIMEOUT
             ["a smaller region: 784 inputs vary; fewer, or a smaller radius, are easier"],
         ),
         ({"turns": after(seconds=0.5, open_clauses=1), "varying": 50}, []),
-        ({"turns": after("no rods", seconds=0.0, open_clauses=1), "varying": 30}, []),
+        ({"turns": after(DECLINED, seconds=0.0, open_clauses=1), "varying": 30}, []),
         ({"untried": ("soroban", "suanpan")}, ["--backend soroban,suanpan: not tried yet"]),
         (
             {"margin": 2e-5},
@@ -85,23 +99,23 @@ TIMEOUT = Verdict.TIMEOUT
         ({"margin": None}, []),
         (
             {"turns": after(SIGMOID)},
-            ["another operator in place of Sigmoid at node 's6', or a rule for it: abacus has none"],
+            ["another operator in place of Sigmoid at node 's6', or a rule for it: linear bounds has none"],
         ),
         (
             {"readable": False},
             ["vnnverify show MODEL: it names the operators that keep the model a black box, without bounds"],
         ),
         ({"verdict": TIMEOUT}, ["--timeout 24: no backend had a turn before the time was up"]),
-        ({"verdict": TIMEOUT, "turns": after("slow")}, ["--timeout 24: the limit was reached"]),
+        ({"verdict": TIMEOUT, "turns": after()}, ["--timeout 24: the limit was reached"]),
         (
-            {"verdict": TIMEOUT, "turns": after(open_boxes=1137)},
+            {"verdict": TIMEOUT, "turns": still_open(1137)},
             ["--timeout 24: abacus has 1,137 sub-problems open"],
         ),
         (
-            {"verdict": TIMEOUT, "turns": after(open_boxes=2), "bound": None},
+            {"verdict": TIMEOUT, "turns": still_open(2), "bound": None},
             ["--timeout 24: abacus has 2 sub-problems open, though no bound is finite yet"],
         ),
-        ({"verdict": TIMEOUT, "seconds": math.inf, "turns": after(open_boxes=2)}, []),
+        ({"verdict": TIMEOUT, "seconds": math.inf, "turns": still_open(2)}, []),
         ({"verdict": TIMEOUT, "seconds": 0.0}, ["--timeout 4: no backend had a turn before the time was up"]),
     ],
 )
@@ -111,6 +125,6 @@ def test_advice(changes: dict[str, Any], advice: list[str]) -> None:
 
 def test_of_much_advice_the_most_concrete_remains() -> None:
     names = [f"abacus{k}" for k in range(9)]
-    turns = {name: [{"verdict": "error", "reason": "memory=1"}] for name in names}
+    turns = {name: [Turn(Verdict.ERROR, obstacle=Obstacle.limit("memory", 1))] for name in names}
     found = advise(dataclasses.replace(PLAIN, turns=turns, backends=dict.fromkeys(names, Abacus())))
     assert found == tuple(f"-vv: for the traceback of {name}, which failed" for name in names[:5])

@@ -13,7 +13,8 @@ from vnnverify import Backend, Clause, Context, Deadline, NoOptions, Outcome, Qu
 from vnnverify.diagnosis.explain import explain
 from vnnverify.engine.answer import Answer
 from vnnverify.engine.runner import make_context
-from vnnverify.engine.strategy import decide, sequence
+from vnnverify.engine.schedule import sequence
+from vnnverify.engine.strategy import decide
 from vnnverify.results import Explanation
 from vnnverify.testing import Network, box, halfspaces, query_of
 

@@ -38,12 +38,14 @@ def answers(plugins: Plugins, query: Query) -> tuple[BackendAnswer, ...]:
 
 
 def untried_backends(plugins: Plugins, query: Query, tried: Collection[str], deadline: Deadline) -> list[str]:
-    """The backends that take a query and may decide it, but for those `tried` and those that there is no time
-    to ask: to ask is to import."""
+    """The backends that take a query and may decide it, but for those `tried`, those that prove without being
+    complete, and those that there is no time to ask: to ask is to import."""
     may_decide = (
         name
         for name, info in plugins.backends.items()
-        if name not in tried and info.guarantee != Guarantee.STATISTICAL.value
+        if name not in tried
+        and info.guarantee != Guarantee.STATISTICAL.value
+        and (info.complete or not info.proves)
     )
     return [name for name in may_decide if not deadline.expired and _support(plugins, name, query)]
 

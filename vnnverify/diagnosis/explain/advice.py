@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to try when a query stays undecided, read off what the backends said."""
+"""What to try when a query stays undecided, read off what kept the backends from deciding it."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vnnverify.engine.answer import Turn
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify.plugin.backend import Backend
 from vnnverify.verdict import Verdict
 
-__all__ = ["Attempt", "advise"]
+__all__ = ["Attempt", "Turns", "advise"]
 
 LONGER = 4
 """What a limit that was reached is multiplied by."""
@@ -23,11 +24,7 @@ HARDLY = 1e-3
 """Margin below which a counterexample, or no margin at all, is likely."""
 MOST = 5
 
-_OPERATOR = re.compile(r"node '(?P<node>[^']*)': (?P<domain>\S+) cannot bound operator (?P<op>\w+)")
-_SETTING = re.compile(r"\b([a-z_]+)=(\d+)\b")
-_OPEN = ("open_subproblems", "open_boxes")
-
-Turns = Mapping[str, Sequence[Mapping[str, Any]]]  # as `strategy.decide` records them
+Turns = Mapping[str, Sequence[Turn]]  # as `strategy.decide` records them
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +58,33 @@ def advise(attempt: Attempt) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:MOST]
 
 
-def _last(turns: Turns) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _last(turns: Turns) -> Iterator[tuple[str, Turn]]:
     return ((name, each[-1]) for name, each in turns.items() if each)
+
+
+def _obstacles(turns: Turns, kind: ObstacleKind) -> Iterator[tuple[str, Obstacle]]:
+    """Of each backend that met an obstacle of this kind in its last turn, the obstacle."""
+    for name, turn in _last(turns):
+        if turn.obstacle is not None and turn.obstacle.kind is kind:
+            yield name, turn.obstacle
 
 
 def _failures(attempt: Attempt) -> Iterator[str]:
     for name, turn in _last(attempt.turns):
-        if turn["verdict"] == Verdict.ERROR.value:
+        if turn.verdict is Verdict.ERROR:
             yield f"-vv: for the traceback of {name}, which failed"
 
 
 def _limits(attempt: Attempt) -> Iterator[str]:
-    """Where a backend names an option that stopped it, a larger value."""
-    for name, turn in _last(attempt.turns):
-        backend = attempt.backends.get(name)
-        fields = _options(backend)
-        for option, value in _SETTING.findall(turn["reason"]):
-            larger = min(LONGER * int(value), _maximum(backend, option))
-            if option in fields and larger > int(value):
-                what = "a larger memory budget" if option == "memory" else "a larger limit"
-                yield f"-o {name}.{option}={larger}: {what} for {name}"
+    """Where an option of a backend stopped it, a larger value."""
+    for name, obstacle in _obstacles(attempt.turns, ObstacleKind.LIMIT):
+        backend, option, value = attempt.backends.get(name), obstacle.option, obstacle.value
+        if option not in _options(backend) or value is None:
+            continue
+        larger = min(LONGER * value, _maximum(backend, option))
+        if larger > value:
+            what = "a larger memory budget" if option == "memory" else "a larger limit"
+            yield f"-o {name}.{option}={larger}: {what} for {name}"
 
 
 def _other_backends(attempt: Attempt) -> Iterator[str]:
@@ -94,14 +98,14 @@ def _splits(attempt: Attempt) -> Iterator[str]:
         backend = attempt.backends.get(name)
         allowed = _options(backend).get("split_inputs", math.inf)
         most = min(MANY_INPUTS, _maximum(backend, "split_inputs"))
-        took_part = turn.get("seconds") and turn.get("open_clauses")
+        took_part = turn.seconds and turn.open_clauses
         if took_part and allowed < attempt.varying <= most:
             option = f"-o {name}.split_inputs={attempt.varying}"
             yield f"{option}: branch on the input box, in which {attempt.varying} inputs vary"
 
 
 def _precision(attempt: Attempt) -> Iterator[str]:
-    if attempt.dtype != "float64" and any("resolution" in t["reason"] for _, t in _last(attempt.turns)):
+    if attempt.dtype != "float64" and any(_obstacles(attempt.turns, ObstacleKind.FLOAT_RESOLUTION)):
         yield "--dtype float64: boxes became too thin for float32"
     if attempt.margin is not None and attempt.margin < HARDLY:
         yield f"another --seed, to search elsewhere: an input was found at margin {attempt.margin:.2g}"
@@ -116,7 +120,8 @@ def _more_time(attempt: Attempt) -> Iterator[str]:
     if attempt.verdict is not Verdict.TIMEOUT or not math.isfinite(attempt.seconds):
         return
     option = f"--timeout {LONGER * max(1, round(attempt.seconds))}"
-    left = [(name, _open(turn)) for name, turn in _last(attempt.turns) if _open(turn)]
+    open_ = ((name, turn.statistics.open) for name, turn in _last(attempt.turns))
+    left = [(name, count) for name, count in open_ if count]
     if not attempt.turns:
         yield f"{option}: no backend had a turn before the time was up"
     elif left:
@@ -130,12 +135,11 @@ def _more_time(attempt: Attempt) -> Iterator[str]:
 def _operators(attempt: Attempt) -> Iterator[str]:
     if not attempt.readable:
         yield "vnnverify show MODEL: it names the operators that keep the model a black box, without bounds"
-    for _, turn in _last(attempt.turns):
-        for found in _OPERATOR.finditer(turn["reason"]):
-            yield (
-                f"another operator in place of {found['op']} at node {found['node']!r}, or a rule for it: "
-                f"{found['domain']} has none"
-            )
+    for _, obstacle in _obstacles(attempt.turns, ObstacleKind.OPERATOR):
+        yield (
+            f"another operator in place of {obstacle.operator} at node {obstacle.node!r}, or a rule for it: "
+            f"{obstacle.domain} has none"
+        )
 
 
 def _options(backend: Backend[Any] | None) -> dict[str, Any]:
@@ -151,8 +155,3 @@ def _maximum(backend: Backend[Any] | None, option: str) -> float:
     known = {f.name: f.metadata.get("maximum") for f in dataclasses.fields(backend.options)}
     most = known.get(option)
     return math.inf if most is None else most
-
-
-def _open(turn: Mapping[str, Any]) -> int:
-    """Sub-problems left when the turn ended."""
-    return sum(value for key in _OPEN if isinstance(value := turn.get(key), int))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from vnnverify.deadline import Deadline
-from vnnverify.diagnosis.explain.advice import Attempt, advise
+from vnnverify.diagnosis.explain.advice import Attempt, Turns, advise
 from vnnverify.diagnosis.explain.clauses import Hardest, hardest, places, wording
 from vnnverify.diagnosis.explain.looseness import Loosest, affordable, loosest_node, readable, sample
 from vnnverify.engine.answer import Answer
@@ -20,13 +20,10 @@ from vnnverify.results import Explanation
 
 __all__ = ["explain"]
 
-_VISITED = ("subproblems", "boxes", "nodes")
-_BOUNDS = ("lowest_bound", "worst_bound")
-
 
 def explain(
     query: Query,
-    result: Answer,
+    answer: Answer,
     deadline: Deadline,
     *,
     seed: int,
@@ -38,7 +35,7 @@ def explain(
     """Why `strategy.decide` could not decide the query.
 
     Args:
-        result: its undecided result, with the open clauses as residual and the turns as statistics.
+        answer: its undecided answer, with the open clauses as residual and the turns.
         deadline: past it, what takes computing is left out.
         seed: makes the sampled inputs repeatable.
         seconds: the time limit there was.
@@ -46,14 +43,14 @@ def explain(
         backends: those that could have had a turn.
         untried: says which other backends may decide it; asked last, as that may take long.
     """
-    rest = result.residual or query
+    rest = answer.residual or query
     origins = places(rest.clauses, query)
-    turns = result.stats
+    turns = answer.turns
     nearest, loosest, samples = _look_closer(rest, seed, deadline)
     bound, bound_by = _bound(turns)
     margin = _margin(turns, nearest)
     attempt = Attempt(
-        verdict=result.verdict,
+        verdict=answer.verdict,
         turns=turns,
         backends=backends,
         untried=untried(),
@@ -101,38 +98,23 @@ def _in_order(origins: Sequence[int | None]) -> tuple[int | None, ...]:
     return (*known, *(p for p in origins if p is None))
 
 
-def _bound(turns: Mapping[str, Any]) -> tuple[float | None, str]:
-    """The best finite lower bound of what is open, and whose it is.
-
-    Only a negative bound is: a positive one proves something, and searches that have none say zero.
-    """
+def _bound(turns: Turns) -> tuple[float | None, str]:
+    """The best finite lower bound of what is open, and whose it is."""
     best: tuple[float | None, str] = (None, "")
     for name, each in turns.items():
         for turn in each:
-            for value in (_number(turn.get(key)) for key in _BOUNDS):
-                if value is not None and value < 0 and (best[0] is None or value > best[0]):
-                    best = value, name
+            bound = turn.statistics.bound
+            if bound is not None and (best[0] is None or bound > best[0]):
+                best = bound, name
     return best
 
 
-def _margin(turns: Mapping[str, Any], nearest: Hardest | None) -> float | None:
-    found = [_number(turn.get("best_margin")) for each in turns.values() for turn in each]
+def _margin(turns: Turns, nearest: Hardest | None) -> float | None:
+    found = [turn.statistics.margin for each in turns.values() for turn in each]
     found.append(None if nearest is None else nearest.margin)
     return min((value for value in found if value is not None), default=None)
 
 
-def _subproblems(turns: Mapping[str, Any]) -> dict[str, int]:
-    counts = {
-        name: sum(_whole(turn.get(key)) for turn in each for key in _VISITED) for name, each in turns.items()
-    }
+def _subproblems(turns: Turns) -> dict[str, int]:
+    counts = {name: sum(turn.statistics.visited for turn in each) for name, each in turns.items()}
     return {name: count for name, count in counts.items() if count}
-
-
-def _number(value: object) -> float | None:
-    """A finite number, or None."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if usable else None  # type: ignore[arg-type]
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -64,5 +64,5 @@ def _report(result: Answer) -> Report:
         guarantee=result.guarantee,
         backend=result.backend,
         seconds=result.seconds,
-        stats={result.backend: {"seconds": round(result.seconds, 3), **result.stats}},
+        stats={result.backend: {"seconds": round(result.seconds, 3), **result.counters}},
     )

@@ -11,6 +11,7 @@ from vnnverify.domains import interval
 from vnnverify.errors import UnsupportedOperator
 from vnnverify.ir import Affine
 from vnnverify.numerics import direct_convolutions
+from vnnverify.obstacle import Obstacle, ObstacleKind
 from vnnverify.ops.piecewise import Relu
 from vnnverify.search import InputSplit, without_zero_margins
 from vnnverify_bound_propagation.branching.inputs import DeepBoxBounder, LinearBoxBounder
@@ -30,7 +31,7 @@ class BoundPropagation(Backend[Settings]):
             interval.domain.prepare(query.graph)
             backward.domain.prepare(query.graph)
         except UnsupportedOperator as error:
-            return Support.no(str(error))
+            return Support.lacking(error)
         return Support.yes()
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
@@ -68,10 +69,11 @@ class BoundPropagation(Backend[Settings]):
             bounder = LinearBoxBounder(query, ctx, settings, halved=splits != 0)
         first, most = 1 if costly else settings.first_boxes, settings.max_batch
         search = InputSplit(query, bounder, ctx, first_batch=first, max_batch=most, max_splits=splits)
-        why = "too many varying inputs to split" if splits == 0 else "boxes at float resolution"
-        return search.run().outcome(query, why, **bounder.stats)
+        why, kind = "boxes at float resolution", ObstacleKind.FLOAT_RESOLUTION
+        if splits == 0:
+            why, kind = "too many varying inputs to split", ObstacleKind.TOO_MANY_INPUTS
+        return search.run().outcome(query, why, Obstacle(kind), **bounder.stats)
 
     def _split_activations(self, query: Query, ctx: Context) -> Outcome:
-        return (
-            ActivationSearch(query, ctx, self.options).run().outcome(query, "no open sign is left to split")
-        )
+        found = ActivationSearch(query, ctx, self.options).run()
+        return found.outcome(query, "no open sign is left to split", Obstacle(ObstacleKind.NOTHING_TO_SPLIT))
