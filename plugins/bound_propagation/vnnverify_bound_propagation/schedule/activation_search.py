@@ -16,14 +16,14 @@ from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State
 from vnnverify.numerics import varies
-from vnnverify.search import ActivationResult, SearchResult
+from vnnverify.search import SearchResult
 from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, batches
 from vnnverify_bound_propagation.one_hidden_layer.hinges import has_one_hidden_layer
+from vnnverify_bound_propagation.schedule.conclusion import in_time, undecided
 from vnnverify_bound_propagation.schedule.curves import search_curves
 from vnnverify_bound_propagation.schedule.relu_rounds import ReluRounds
 from vnnverify_bound_propagation.schedule.settings import Settings
 from vnnverify_bound_propagation.schedule.shallow import search_one_hidden_layer
-from vnnverify_bound_propagation.schedule.starting import in_time, undecided
 
 __all__ = ["ActivationSearch"]
 
@@ -52,7 +52,7 @@ class ActivationSearch:
             self._count(found.stats)
             if found.witness is not None:
                 return SearchResult([], found.witness, stats=self.stats)
-            open_.extend(found.open_polytopes)
+            open_.extend(found.open_clauses)
         return SearchResult(sorted(open_), timed_out=self.ctx.deadline.expired, stats=self.stats)
 
     def _count(self, stats: Mapping[str, float]) -> None:
@@ -71,8 +71,8 @@ class ActivationSearch:
             found.setdefault(key, []).append(k)
         return list(found.values())
 
-    def _search(self, boxes: list[list[int]], ctx: Context) -> ActivationResult:
-        """Bound these boxes and search the polytopes over them; `open_polytopes` it returns are clauses."""
+    def _search(self, boxes: list[list[int]], ctx: Context) -> SearchResult:
+        """Bound these boxes and search the polytopes over them."""
         lower, upper = self._regions(boxes)
         free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
         forms = free if 0 < free.numel() <= self.settings.forward_inputs else None
@@ -88,7 +88,7 @@ class ActivationSearch:
         before = time.monotonic()
         polytopes = self._open_polytopes(tool, state, boxes, ctx.deadline)
         if not polytopes:
-            return ActivationResult([], stats={"subproblems": 0})
+            return SearchResult([], stats={"subproblems": 0})
         each = (time.monotonic() - before) / asked
         if not in_time(polytopes, each, ctx.deadline, settings):
             return undecided(polytopes)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterable
@@ -17,20 +16,20 @@ from vnnverify.bounds.intermediate.refinement import Refinement
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
 from vnnverify.deadline import OutOfTime
-from vnnverify.search import ActivationResult, ActivationSplit
+from vnnverify.search import ActivationSplit, SearchResult
 from vnnverify_bound_propagation.branching.general import LineBounder
 from vnnverify_bound_propagation.branching.specifications import UnsafePolytope, batches, per_row
+from vnnverify_bound_propagation.schedule.conclusion import concluded, undecided
 from vnnverify_bound_propagation.schedule.settings import Settings
-from vnnverify_bound_propagation.schedule.starting import undecided
 
 __all__ = ["search_curves"]
 
 
 def search_curves(
     tool: Propagator, state: State, polytopes: list[UnsafePolytope], ctx: Context, settings: Settings
-) -> ActivationResult:
+) -> SearchResult:
     """Lines optimised for each polytope, then for each intermediate bound as well, then splits on the
-    arguments of all elementwise operators. `open_polytopes` of the result are clauses."""
+    arguments of all elementwise operators."""
     stats = {"polytopes": len(polytopes), "subproblems": 0}
     own, polytopes, rows, worst = _optimised(tool, state, polytopes, ctx.deadline, settings)
     rounds: Iterable[tuple[int, int]] = ((settings.curve_root_steps, 0),)
@@ -53,15 +52,15 @@ def search_curves(
         if steps and not worst > (1 - settings.patch_progress) * before:
             break
     if not polytopes:
-        return ActivationResult([], stats=stats)
+        return SearchResult([], stats=stats)
     bounder = LineBounder(tool, own, polytopes, rows, ctx, settings)
     try:
         roots, found = bounder.start()
     except OutOfTime:
         return undecided(polytopes)
     result = ActivationSplit(bounder, ctx, max_batch=settings.max_batch).run(roots, found)
-    clauses = sorted({polytopes[k].clause for k in result.open_polytopes})
-    return dataclasses.replace(result, open_polytopes=clauses, stats={**stats, **result.stats})
+    left = [polytopes[k] for k in result.open_polytopes]
+    return concluded(result, left, {**stats, **result.stats})
 
 
 def _optimised(

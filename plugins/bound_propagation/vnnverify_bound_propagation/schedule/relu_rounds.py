@@ -10,12 +10,12 @@ from vnnverify import Context, Deadline
 from vnnverify.bounds.intermediate.refinement import Refinement
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.state import State
-from vnnverify.search import ActivationResult, ActivationSplit
+from vnnverify.search import ActivationResult, ActivationSplit, SearchResult
 from vnnverify_bound_propagation.branching.relu import DualBounder
 from vnnverify_bound_propagation.branching.specifications import UnsafePolytope
 from vnnverify_bound_propagation.branching.tightened import TighteningBounder
+from vnnverify_bound_propagation.schedule.conclusion import concluded, in_time, undecided
 from vnnverify_bound_propagation.schedule.settings import Settings
-from vnnverify_bound_propagation.schedule.starting import in_time, undecided
 
 __all__ = ["ReluRounds"]
 
@@ -33,8 +33,8 @@ class ReluRounds:
     def __init__(self, tool: Propagator, state: State, each: float, settings: Settings) -> None:
         self.tool, self.state, self.each, self.settings = tool, state, each, settings
 
-    def run(self, polytopes: list[UnsafePolytope], ctx: Context) -> ActivationResult:
-        """Search these polytopes. `open_polytopes` of the result are clauses."""
+    def run(self, polytopes: list[UnsafePolytope], ctx: Context) -> SearchResult:
+        """Search these polytopes."""
         settings, each = self.settings, self.each
         polytopes_at_root, visited = len(polytopes), 0
         share, lowest = settings.root_share, 0.0  # nothing has been gained so far
@@ -71,14 +71,12 @@ class ReluRounds:
             if not polytopes or not another:
                 break
         stats = {**result.stats, "subproblems": visited, "polytopes": polytopes_at_root}
-        clauses = sorted({polytope.clause for polytope in polytopes})
-        return dataclasses.replace(result, open_polytopes=clauses, stats=stats)
+        return concluded(result, polytopes, stats)
 
     def _trial(
         self, polytopes: list[UnsafePolytope], ctx: Context, seconds: float
     ) -> tuple[ActivationResult, float]:
-        """A search that gives up early, and the least bound of its roots. `open_polytopes` of the result are
-        indices of `polytopes`."""
+        """A search that gives up early, and the least bound of its roots."""
         settings = self.settings
         most = ctx.deadline.share(settings.trial_share).remaining()
         limited = ctx.until(Deadline.after(min(seconds, most)))
