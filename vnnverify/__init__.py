@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from vnnverify.deadline import Deadline
     from vnnverify.errors import VnnverifyError
+    from vnnverify.importer.modules import graph_of
     from vnnverify.plugin.backend import Backend, ClauseBackend, Context, NoOptions, Outcome
     from vnnverify.plugin.hookspecs import BackendInfo, BoundMethodInfo, CommandInfo, OperatorInfo, hookimpl
     from vnnverify.plugin.options import option
@@ -47,6 +48,7 @@ _HOME = {
     "plugin.options": ("option",),
     "deadline": ("Deadline",),
     "errors": ("VnnverifyError",),
+    "importer.modules": ("graph_of",),
     "plugin.hookspecs": ("BackendInfo", "BoundMethodInfo", "CommandInfo", "OperatorInfo", "hookimpl"),
     "process.job": ("Progress",),
     "properties": ("Property",),
@@ -84,6 +86,7 @@ __all__ = [
     "__version__",
     "bounds",
     "export",
+    "graph_of",
     "hookimpl",
     "option",
     "start",

@@ -15,8 +15,9 @@ from vnnverify.bounds.method import BoundMethod, Resources
 from vnnverify.bounds.methods import METHODS, Intersection
 from vnnverify.bounds.specification import Specification
 from vnnverify.deadline import Deadline
-from vnnverify.errors import ModelError, OptionError
+from vnnverify.errors import OptionError
 from vnnverify.ir import Graph
+from vnnverify.numerics import Rounding
 from vnnverify.plugin.manager import load_plugins
 from vnnverify.query import Region
 from vnnverify.suggestion import did_you_mean
@@ -47,6 +48,7 @@ class Interval:
     upper: Tensor  # rounded up
     below: Affine | None = None  # below the value on the region, if asked for and if the method has one
     above: Affine | None = None
+    sound: bool = True  # whether they prove anything: not where rounding is plain
 
     def __iter__(self) -> Any:
         """lower, upper: `low, high = vnnverify.bounds(…)`."""
@@ -62,21 +64,25 @@ def bounds(
     linear: bool = False,
     timeout: float | None = None,
     memory: int = 256 << 20,
+    rounding: Rounding = "sound",
 ) -> Any:
     """Sound bounds of a model's outputs, or of values inside it, over a region of inputs.
 
     Args:
-        model: path, bytes or `onnx.ModelProto` of an ONNX model, or a graph.
+        model: path, bytes or `onnx.ModelProto` of an ONNX model, a torch module in eval mode, or a graph. A
+            module is read anew each time: for many calls make its graph once by `graph_of`.
         region: where inputs range, flat or of the input's shape; with one more axis in front, many regions.
         method: a bounding method or its name; several are intersected.
         of: "outputs"; or names of values, as the model has them.
         linear: also give the linear functions of the input that lie below and above.
         timeout: seconds.
         memory: bytes that backward rows may take at once.
+        rounding: "plain" leaves out what rounding errors cost, as suits training: such bounds are not sound.
 
     Returns:
         An `Interval`, of all outputs side by side where there are several; for a sequence of names a
-        dictionary of them. Computed in the float type of the region's ends.
+        dictionary of them. Computed in the float type of the region's ends. Where gradients are on they reach
+        the region's ends and, in that float type, the parameters of a module.
 
     Raises:
         OptionError: no method or value of that name, or a region that does not fit the model's input.
@@ -84,10 +90,10 @@ def bounds(
     """
     chosen = _chosen(method)
     names = None if of == "outputs" else [of] if isinstance(of, str) else list(of)
-    graph = _graph_of(model, names)
+    graph = _graph_of(model, names, region)
     flat, batched = _fitting(region, graph)
     graph = graph.to(flat.lower.device, flat.lower.dtype)
-    resources = Resources(Deadline.never() if timeout is None else Deadline.after(timeout), memory)
+    resources = Resources(Deadline.never() if timeout is None else Deadline.after(timeout), memory, rounding)
     whole = _bound(graph, flat, chosen, resources, linear)
     if names is None:
         shape = graph.outputs[0].shape if len(graph.outputs) == 1 else (graph.output_size,)
@@ -125,20 +131,25 @@ def _chosen(method: str | BoundMethod | Sequence[str | BoundMethod]) -> BoundMet
     return Intersection(tuple(_chosen(one) for one in method))
 
 
-def _graph_of(model: Any, names: Sequence[str] | None) -> Graph:
-    """The graph of a model, ending at the tensors of these names if there are any.
+def _graph_of(model: Any, names: Sequence[str] | None, region: Region) -> Graph:
+    """The graph of a model, ending at the tensors of these names if there are any. A module is read for
+    inputs of the region's shape, with an axis of length one in front: in place of the first one, if there are
+    several.
 
     Raises:
         ModelError: it cannot be read.
         OptionError: it has no tensor of such a name.
     """
+    if isinstance(model, torch.nn.Module):
+        from vnnverify.importer.modules import graph_of
+
+        shape = region.lower.shape
+        model = graph_of(model, (1, *(shape if len(shape) == 1 else shape[1:])))
     if isinstance(model, Graph):
         return model if names is None else _ending_at(model, names)
     from vnnverify.importer import load_model, read_model
 
     operators = load_plugins().operators
-    if isinstance(model, torch.nn.Module):
-        raise ModelError("torch modules are not read as they are yet; use vnnverify.export first")
     if hasattr(model, "SerializeToString"):
         model = model.SerializeToString()
     if isinstance(model, bytes):
@@ -206,7 +217,7 @@ def _bound(graph: Graph, region: Region, method: BoundMethod, resources: Resourc
     if linear and found.linear is not None:
         A, c = found.linear.A, found.linear.c
         below, above = Affine(A[:, :m], c[:, :m]), Affine(-A[:, m:], -c[:, m:])
-    return Interval(found.lower[:, :m], -found.lower[:, m:], below, above)
+    return Interval(found.lower[:, :m], -found.lower[:, m:], below, above, found.sound)
 
 
 def _changed(found: Interval, change: Callable[[Tensor], Tensor]) -> Interval:
@@ -215,7 +226,7 @@ def _changed(found: Interval, change: Callable[[Tensor], Tensor]) -> Interval:
         None if side is None else Affine(change(side.A), change(side.c))
         for side in (found.below, found.above)
     )
-    return Interval(change(found.lower), change(found.upper), below, above)
+    return Interval(change(found.lower), change(found.upper), below, above, found.sound)
 
 
 def _part(found: Interval, columns: slice) -> Interval:
