@@ -167,9 +167,10 @@ class Dual:
         state.lines[unit.node] = Lines(
             *(whole(getattr(root, name), getattr(lines, name)) for name in root.__slots__)
         )
-        size = torch.maximum(lower.abs(), upper.abs())
-        error = line_error(lines, size, value.size).amax(dim=0)
-        state.error[unit.node] = self.root.error[unit.node].index_copy(0, unit.columns, error)
+        if unit.node in self.root.error:  # not where rounding is plain
+            size = torch.maximum(lower.abs(), upper.abs())
+            error = line_error(lines, size, value.size).amax(dim=0)
+            state.error[unit.node] = self.root.error[unit.node].index_copy(0, unit.columns, error)
         beta = problems.beta[:, unit.part]
         if bool((beta != 0).any()):
             state.multiplier[unit.node] = whole(torch.zeros_like(ends[0]), beta)
