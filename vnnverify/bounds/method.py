@@ -24,6 +24,7 @@ from typing import Any, ClassVar, final
 import torch
 from torch import Tensor
 
+from vnnverify.bounds.relaxation import JointRows
 from vnnverify.bounds.specification import Specification
 from vnnverify.deadline import Deadline
 from vnnverify.domains.planes import Planes
@@ -76,6 +77,7 @@ class Record:
         default_factory=dict
     )  # (B, *shape) or (R, *shape) each
     multipliers: Mapping[Node, Tensor] = field(default_factory=dict)  # (R, *shape)
+    joint: Mapping[Node, JointRows] = field(default_factory=dict)  # any multiple >= 0 may be added
     parents: tuple[Bounds, ...] = ()  # the bounds that these were refined from, or are an intersection of
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vnnverify.bounds.relaxation import LEAST_AREA, SlopeRule
+from vnnverify.bounds.relaxation import LEAST_AREA, JointRows, SlopeRule
 from vnnverify.bounds.rounding import line_error, sum_error
 from vnnverify.domains import relaxation
 from vnnverify.domains.planes import Planes, mccormick, offsets
@@ -68,6 +68,7 @@ class State:
     multiplier: dict[Node, Tensor] = field(
         default_factory=dict
     )  # (B, *shape) of elementwise nodes; positive: of input >= lower, negative: of input <= upper
+    joint: dict[Node, JointRows] = field(default_factory=dict)  # over several neurons of elementwise nodes
     centre: dict[Value, Tensor] = field(default_factory=dict)  # (B, *shape) float64, if centred
     rule: SlopeRule = LEAST_AREA  # how lines get their slopes
     region: Region | None = None  # where inputs range, if that is less than the boxes

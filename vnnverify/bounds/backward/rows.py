@@ -59,3 +59,12 @@ class Linear:
             torch.cat([getattr(part, name) for part in parts]) for name in ("A", "c", "lower", "error")
         )
         return cls(A, c, lower, error, max(part.widest for part in parts))
+
+    def or_better(self, other: Linear) -> Linear:
+        """Of each row the one of two bounds that is higher."""
+        own = self.lower >= other.lower
+        c, lower, error = (
+            torch.where(own, getattr(self, name), getattr(other, name)) for name in ("c", "lower", "error")
+        )
+        A = torch.where(own[:, None], self.A, other.A)
+        return Linear(A, c, lower, error, max(self.widest, other.widest))

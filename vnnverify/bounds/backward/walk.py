@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vnnverify.bounds.backward import patches
+from vnnverify.bounds.backward.joint import add_joint_rows
 from vnnverify.bounds.backward.patches import Patches
 from vnnverify.bounds.backward.rows import Linear, Rows
 from vnnverify.bounds.backward.rules import domain
@@ -55,7 +56,8 @@ def lower_bounds(
     ends_only = ends_only and state.region is None  # patches over inputs are evaluated over boxes
     inputs = _rearranged_inputs(graph) if ends_only else frozenset()
     least = torch.zeros_like(const)  # of patches over inputs
-    look = trace is None and not state.multiplier  # whether whole rows may turn out to be patches
+    alone = not state.multiplier and not state.joint
+    look = trace is None and alone  # whether whole rows may turn out to be patches
     for node in reversed(graph.nodes):
         coefficients = pending.pop(node.output, None)
         if coefficients is None:
@@ -126,15 +128,25 @@ def _step(
 ) -> tuple[tuple[Tensor | Patches | None, ...], Tensor | None, Tensor | None]:
     """Rows over a node's inputs, what is added to their constants, and what roundings cost (R,)."""
     if isinstance(coefficients, Patches):
-        if trace is None and node not in state.multiplier and coefficients.small():
+        alone = node not in state.multiplier and node not in state.joint
+        if trace is None and alone and coefficients.small():
             found = patches.step(coefficients, node, state)
             if found is not None:
                 return found
         coefficients = coefficients.dense()
     if trace is not None and isinstance(node.op, Elementwise):
         trace[node] = coefficients
+    if node in state.joint:
+        coefficients, over, extra, more = add_joint_rows(state.joint[node], coefficients, node, rows, state)
     back, add = domain.rule_for(node)(node.op, coefficients, node, rows, state)
     loss = flat(coefficients).abs() @ state.error[node] if node in state.error else None
+    if node in state.joint:
+        part = back[0]
+        assert part is not None
+        size = flat(state.magnitude(node.inputs[0])).amax(dim=0)
+        more = more + 2 * relative_error(part.dtype) * (flat(part).abs() @ size + extra.abs())
+        back, add = (part + over,), extra if add is None else add + extra
+        loss = more if loss is None else loss + more
     if node in state.multiplier:
         back, add, more = _lagrange(back, add, node, rows, state)
         loss = more if loss is None else loss + more

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,16 +13,17 @@ from torch import Tensor
 
 from vnnverify.bounds.backward.budget import rows_at_once
 from vnnverify.bounds.backward.margins import margin_bounds
-from vnnverify.bounds.backward.rows import Linear
+from vnnverify.bounds.backward.rows import Linear, Rows
 from vnnverify.bounds.backward.units import unit_bounds
-from vnnverify.bounds.intervals import uncross
+from vnnverify.bounds.backward.walk import lower_bounds
+from vnnverify.bounds.intervals import intersect, uncross
 from vnnverify.bounds.method import BoundMethod, Bounds, LinearFunction, Record, Resources, ValueBounds
 from vnnverify.bounds.methods.sweep import Interval, prepared, start, sweep
 from vnnverify.bounds.plan import Plan
-from vnnverify.bounds.relaxation import ADAPTIVE, SlopeRule
+from vnnverify.bounds.relaxation import ADAPTIVE, JointRows, JointRule, SlopeRule
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State
-from vnnverify.ir import Graph, Node, Value
+from vnnverify.ir import Elementwise, Graph, Node, Value, flat
 from vnnverify.query import Region
 
 __all__ = ["Crown", "element_bounds", "from_rows", "rows_of_pass"]
@@ -34,6 +36,7 @@ class Crown(BoundMethod):
     Args:
         name: what records call it: with another slope rule it is another method of the literature.
         slopes: which lines.
+        joint: finds inequalities over several neurons, which rows take where they are better than lines.
         intermediate: what bounds the inputs of nonlinear operators: backward rows ("backward"), or intervals
             alone ("interval", as in CROWN-IBP).
 
@@ -44,6 +47,7 @@ class Crown(BoundMethod):
     name: str = "crown"
     slopes: SlopeRule = ADAPTIVE
     intermediate: str = "backward"
+    joint: JointRule | None = None
     differentiable: ClassVar[bool] = True
 
     def compute(
@@ -55,14 +59,26 @@ class Crown(BoundMethod):
         at_once = rows_of_pass(graph, state, resources)
 
         def better(node: Node, state: State) -> tuple[Interval, str] | None:
-            if self.intermediate == "interval" or node.output not in plan.refine:
+            value = node.output
+            if self.joint is not None and isinstance(node.op, Elementwise):
+                rows = _joint_rows(self.joint, graph, node, node.op, state)
+                state.joint |= {} if rows is None else {node: rows}
+            if self.intermediate == "interval" or value not in plan.refine:
                 return None
-            return element_bounds(plan.below[node.output], node.output, state, at_once), self.name
+            ends = element_bounds(plan.below[value], value, state, at_once)
+            if state.joint:
+                alone = dataclasses.replace(state, joint={})
+                ends = intersect(ends, element_bounds(plan.below[value], value, alone, at_once))
+            return ends, self.name
 
         values = sweep(graph, state, known, resources.deadline, better)
-        linear = margin_bounds(graph, state, spec.as_type(state.lower.dtype), at_once)
+        spec = spec.as_type(state.lower.dtype)
+        linear = margin_bounds(graph, state, spec, at_once)
+        if state.joint:
+            alone = dataclasses.replace(state, joint={})
+            linear = linear.or_better(margin_bounds(graph, alone, spec, at_once))
         parents = () if known is None else (known,)
-        record = Record(self.name, {**state.lines, **state.planes}, parents=parents)
+        record = Record(self.name, {**state.lines, **state.planes}, joint=state.joint, parents=parents)
         return from_rows(linear, spec, values, record)
 
 
@@ -84,6 +100,21 @@ def element_bounds(graph: Graph, value: Value, state: State, at_once: int) -> In
         found.append(unit_bounds(graph, value, state, (box[rows], element[rows], sign[rows])).lower)
     lower, minus_upper = torch.cat(found).reshape(2, B, *value.shape)
     return uncross(lower, -minus_upper)
+
+
+def _joint_rows(rule: JointRule, graph: Graph, node: Node, op: Elementwise, state: State) -> JointRows | None:
+    """What a rule finds for one operator."""
+    value = node.inputs[0]
+
+    def least(C: Tensor) -> Tensor:
+        """Lower bounds (B, K) of C z on each box."""
+        B, K = state.batch, len(C)
+        start = {value: C.expand(B, *C.shape).reshape(B * K, *value.shape)}
+        rows = Rows(B * K, per_box=K)
+        return lower_bounds(graph, state, start, rows, C.new_zeros(B * K)).lower.reshape(B, K)
+
+    lower, upper = (flat(end) for end in state.interval[value])
+    return rule.rows(op, lower, upper, least)
 
 
 def from_rows(
