@@ -27,7 +27,7 @@ from vnnverify.bounds.methods import (
     Intersection,
     IntervalMethod,
 )
-from vnnverify.bounds.relaxation import SlopeRule
+from vnnverify.bounds.relaxation import JointRows, JointRule, SlopeRule
 from vnnverify.bounds.specification import Specification
 
 __all__ = [
@@ -40,6 +40,8 @@ __all__ = [
     "Forward",
     "Intersection",
     "IntervalMethod",
+    "JointRows",
+    "JointRule",
     "LinearFunction",
     "Record",
     "Resources",
