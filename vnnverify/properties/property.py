@@ -18,7 +18,7 @@ import numpy as np
 
 from vnnverify.errors import SpecError
 from vnnverify.properties.arrays import as_array, as_rows
-from vnnverify.properties.region import Region
+from vnnverify.properties.input_set import BallText, InputSet
 from vnnverify.properties.relation import EqualOutputs, Monotone, Relation, RelationalProperty
 from vnnverify.properties.requirement import Always, AvoidsClass, KeepsClass, Never, Requirement, Within
 from vnnverify.properties.text import all_of, any_of, numbered
@@ -32,7 +32,7 @@ _X = numbered("X")
 class _Case:
     """A region, and what must hold in it."""
 
-    region: Region
+    region: InputSet
     requirements: tuple[Requirement, ...] = ()
 
 
@@ -40,10 +40,10 @@ class _Case:
 class Property:
     """What must hold: of every input in some regions, something about the network's outputs.
 
-    Begin with `box` or `linf_ball`, then say what is required: `keeps_class`, `avoids_class`,
-    `outputs_within`, `output_range`, `always`, `never`; or of two runs, `monotone` or `equal_outputs`. Each
-    call gives a new property to which the requirement is added; `p & q` requires both. The
-    property holds if no input violates any of its requirements.
+    Begin with `box`, `linf_ball`, `l2_ball` or `l1_ball`, then say what is required: `keeps_class`,
+    `avoids_class`, `outputs_within`, `output_range`, `always`, `never`; or of two runs, `monotone` or
+    `equal_outputs`. Each call gives a new property to which the requirement is added; `p & q` requires both.
+    The property holds if no input violates any of its requirements.
     """
 
     cases: tuple[_Case, ...]
@@ -67,7 +67,7 @@ class Property:
             raise SpecError(f"input {k}: the lower bound {low[k]} is above the upper bound {high[k]}")
         if not low.size:
             raise SpecError("the box has no inputs")
-        return cls((_Case(Region(low.copy(), high.copy())),), shape)
+        return cls((_Case(InputSet(low.copy(), high.copy())),), shape)
 
     @classmethod
     def linf_ball(cls, x: Any, eps: Any, clip: tuple[float, float] | None = None) -> Property:
@@ -85,6 +85,43 @@ class Property:
         if clip is not None:
             lower, upper = np.maximum(lower, clip[0]), np.minimum(upper, clip[1])
         return cls.box(lower, upper)
+
+    @classmethod
+    def l2_ball(cls, x: Any, eps: Any, clip: tuple[float, float] | None = None) -> Property:
+        """All inputs whose Euclidean distance from x is at most eps, and that lie within `clip` if given.
+
+        The text has the sum of squares: membership of a witness is decided exactly.
+
+        Raises:
+            SpecError: eps is negative, a number is not finite, or `clip` leaves nothing.
+        """
+        return cls._ball(2, x, eps, clip)
+
+    @classmethod
+    def l1_ball(cls, x: Any, eps: Any, clip: tuple[float, float] | None = None) -> Property:
+        """All inputs that differ from x by at most eps in sum, and that lie within `clip` if given.
+
+        VNN-LIB knows no absolute values: the text has a row for every choice of signs, so that such a
+        property of more than 8 inputs can be neither saved nor verified. `vnnverify.bounds` bounds outputs
+        over it.
+
+        Raises:
+            SpecError: eps is negative, a number is not finite, or `clip` leaves nothing.
+        """
+        return cls._ball(1, x, eps, clip)
+
+    @classmethod
+    def _ball(cls, norm: int, x: Any, eps: Any, clip: tuple[float, float] | None) -> Property:
+        center, radius = as_array(x, "x"), as_array(eps, "eps")
+        if radius.ndim or radius < 0:
+            raise SpecError("eps is one number, zero or more")
+        lower, upper = np.nextafter(center - radius, -np.inf), np.nextafter(center + radius, np.inf)
+        if clip is not None:
+            lower, upper = np.maximum(lower, clip[0]), np.minimum(upper, clip[1])
+        box = cls.box(lower, upper)
+        ball = BallText(norm, center.reshape(-1), float(radius))
+        region = dataclasses.replace(box.cases[0].region, balls=(ball,))
+        return cls((_Case(region),), box.shape)
 
     def where(self, A: Any, b: Any) -> Property:
         """Only the inputs with A x <= b: A is (rows, n) and b (rows,), or a row and a number."""

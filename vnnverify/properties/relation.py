@@ -10,7 +10,7 @@ from math import prod
 from typing import Protocol
 
 from vnnverify.errors import SpecError
-from vnnverify.properties.region import Region
+from vnnverify.properties.input_set import InputSet
 from vnnverify.properties.text import Names, all_of, any_of, exact
 from vnnverify.vnnlib.declaration import TensorDeclaration, element_name
 
@@ -115,7 +115,7 @@ class RelationalProperty:
     then `vnnverify.verify` is given both models, by the names of `networks`.
     """
 
-    regions: tuple[Region, ...]
+    regions: tuple[InputSet, ...]
     shape: Shape  # of the network's input, as given
     relation: Relation
     networks: tuple[str, str] = ("f", "g")

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import numpy as np
 
-__all__ = ["Names", "all_of", "any_of", "box", "exact", "numbered", "row"]
+__all__ = ["Names", "all_of", "any_of", "box", "exact", "exact_square", "numbered", "row"]
 
+MAX_DIGITS = 4000
+"""Digits that the square of a float64 has at most, and more."""
 Names = Callable[[int], str]
 """What the text calls the variable of an index."""
 
@@ -27,6 +29,13 @@ def exact(value: float) -> str:
     if Decimal(short) == whole and "e" not in short:
         return short
     text = format(whole, "f")
+    return text if "." in text else f"{text}.0"
+
+
+def exact_square(value: float) -> str:
+    """The decimal text of the square of a finite float64."""
+    with localcontext(prec=MAX_DIGITS):
+        text = format(Decimal(value) ** 2, "f")
     return text if "." in text else f"{text}.0"
 
 

@@ -15,6 +15,7 @@ import torch
 from vnnverify.ir import Graph
 from vnnverify.query import Box, Clause, Layout, Polytope, Query, Region, Source
 from vnnverify.vnnlib.ast import Compare, Variable
+from vnnverify.vnnlib.balls import ball_of, round_rows
 from vnnverify.vnnlib.bounds import derive_bounds
 from vnnverify.vnnlib.cases import Cases, Rows, check_size, read_cases
 from vnnverify.vnnlib.collector import collector_paused
@@ -30,7 +31,7 @@ from vnnverify.vnnlib.disjuncts import (
 )
 from vnnverify.vnnlib.exposure import Exposure
 from vnnverify.vnnlib.property import ParsedProperty
-from vnnverify.vnnlib.terms import Terms
+from vnnverify.vnnlib.terms import NewTerm, Terms
 from vnnverify.vnnlib.whole import keep_to_types, split_whole
 
 __all__ = ["normalize"]
@@ -68,7 +69,7 @@ def _normalize(prop: ParsedProperty, graph: Graph, layout: Layout, source: Sourc
     facts, unions = _read(prop, terms, types)
     contradictions = Contradictions()
     combination = Combination.of(prop, facts, unions, terms)
-    regions = _regions(prop, facts, combination.regions, types, contradictions)
+    regions = _regions(prop, facts, combination.regions, types, contradictions, terms.found)
     tails = _satisfiable(facts, combination.tails, contradictions)
     heads = {head: facts.outputs[0] + head for head in dict.fromkeys(chain.from_iterable(regions.heads))}
     exposure = Exposure(graph)
@@ -158,9 +159,11 @@ def _regions(
     unions: list[Cases],
     types: Mapping[int, str],
     contradictions: Contradictions,
+    terms: Sequence[NewTerm],
 ) -> _Regions:
     """The regions of the disjuncts: the facts' bounds, cut by one case of every disjunction, and to the types
-    of inputs that hold whole numbers."""
+    of inputs that hold whole numbers. A sum of squares that is bounded makes a ball of a region; it stays a
+    row of its polytopes too."""
     count, n = prod(map(len, unions)), prop.inputs
     check_size(prop, count, n)
     lower, upper = np.full((count, n), -np.inf), np.full((count, n), np.inf)
@@ -182,21 +185,26 @@ def _regions(
     groups: dict[object, int] = {}
     first: list[int] = []
     linear: list[Rows] = []
+    round_: list[Rows] = []
     heads: list[list[Rows]] = []
     for k in kept.tolist():
         rows = facts.inputs[0] + _pick(unions, choices, k, "inputs")
-        key = (lower[k].tobytes(), upper[k].tobytes(), rows)
+        squares = round_rows(facts.outputs[0] + _pick(unions, choices, k, "outputs"), terms) if terms else ()
+        key = (lower[k].tobytes(), upper[k].tobytes(), rows, squares)
         group = groups.setdefault(key, len(first))
         if group == len(first):
             first.append(k)
             linear.append(rows)
+            round_.append(squares)
             heads.append([])
         heads[group].append(rows + _pick(unions, choices, k, "outputs"))
     low, high = torch.from_numpy(lower[first]).unbind(), torch.from_numpy(upper[first]).unbind()
     column = {Variable("X", k): k for k in range(n)} if any(linear) else {}
     cuts = iter(_polytopes(prop, [rows for rows in linear if rows], column))
-    boxes = zip(low, high, linear, strict=True)
-    regions: list[Region] = [Box(a, b, next(cuts) if rows else None) for a, b, rows in boxes]
+    regions: list[Region] = []
+    for a, b, rows, squares in zip(low, high, linear, round_, strict=True):
+        ball = ball_of(squares, terms, a, b) if not rows else None
+        regions.append(ball or Box(a, b, next(cuts) if rows else None))
     parts = list(split_whole(types, regions))
     return _Regions([part for _, part in parts], [heads[number] for number, _ in parts])
 

@@ -30,9 +30,9 @@ def test_what_is_tried_is_finite_and_inside(reach: float, dtype: torch.dtype) ->
     asked = query(reach)
     ctx = dataclasses.replace(context(asked, seconds=5.0), dtype=dtype)
     hunt = Hunt(asked, with_inner_boxes(asked.clauses), ctx, 64)
-    lower, width = hunt.boxes(torch.arange(len(hunt.clauses)))
+    place = hunt.place(torch.arange(len(hunt.clauses)))
     for u in (0.0, 0.5, 1.0):
-        x = lower + u * width
+        x = place.lower + u * place.width
         assert bool(torch.isfinite(x).all()) and bool((x.abs() <= reach).all())
     tried: list[Tensor] = []
     ctx = dataclasses.replace(ctx, confirm=lambda x: bool(tried.append(x)))

@@ -22,8 +22,7 @@ def try_points(hunt: Hunt, clause: Tensor, u: Tensor) -> None:
             return
         part = slice(start, start + hunt.batch)
         with torch.no_grad():
-            lower, width = hunt.boxes(clause[part])
-            x = hunt.at(u[part], lower, width)
+            x = hunt.at(u[part], hunt.place(clause[part]))
             hunt.record(clause[part], u[part], x, hunt.targets.products(x, hunt.graph(x)))
 
 

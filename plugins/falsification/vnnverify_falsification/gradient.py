@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vnnverify_falsification.hunt import Hunt
+from vnnverify_falsification.hunt import Hunt, Place
 
 __all__ = ["descend", "gives_gradient"]
 
@@ -32,11 +32,11 @@ def gives_gradient(hunt: Hunt) -> bool:
     """Whether outputs depend on inputs differentiably, as seen at the centre and 7 random points."""
     with torch.enable_grad():
         count = min(8, hunt.batch)
-        lower, width = hunt.boxes(torch.zeros(count, dtype=torch.int64, device=hunt.ctx.device))
+        place = hunt.place(torch.zeros(count, dtype=torch.int64, device=hunt.ctx.device))
         u = hunt.uniform(count, hunt.inputs)
         u[0] = 0.5
         u.requires_grad_()
-        y = hunt.graph(hunt.at(u, lower, width))
+        y = hunt.graph(hunt.at(u, place))
         if not y.requires_grad:
             return False
         (gradient,) = torch.autograd.grad(y.sum(), u)
@@ -51,10 +51,10 @@ def descend(hunt: Hunt, target: Tensor, start: Tensor, warm: Tensor, steps: int,
     which of the four is the first point's. Where `warm` (batch,), the start is good already: steps are small.
     """
     clause = hunt.targets.clause[target]
-    lower, width = hunt.boxes(clause)
+    place = hunt.place(clause)
     index = torch.arange(target.numel(), device=target.device) + variant
     adaptive, summed = (index % 2 == 1)[:, None], index % 4 >= 2
-    u = torch.where(warm[:, None], start, _diversified(hunt, start, lower, width))
+    u = torch.where(warm[:, None], start, _diversified(hunt, start, place))
     reach = torch.where(warm[:, None], FIRST_STEP * WARM_STEP, FIRST_STEP)
     first, second = torch.zeros_like(u), torch.zeros_like(u)
     decay = (LAST_STEP / FIRST_STEP) ** (1 / max(1, steps - 1))
@@ -63,7 +63,7 @@ def descend(hunt: Hunt, target: Tensor, start: Tensor, warm: Tensor, steps: int,
             return
         with torch.enable_grad():
             u.requires_grad_()
-            x = hunt.at(u, lower, width)
+            x = hunt.at(u, place)
             products = hunt.targets.products(x, hunt.graph(x))
             margins = hunt.targets.margins(products, target)
             loss = torch.where(summed, _summed(margins), margins.amax(dim=1))
@@ -76,7 +76,10 @@ def descend(hunt: Hunt, target: Tensor, start: Tensor, warm: Tensor, steps: int,
         corrected = first / (1 - MOMENTUM ** (step + 1))
         scale = (second / (1 - SECOND_MOMENTUM ** (step + 1))).sqrt().clamp(min=1e-30)
         move = torch.where(adaptive, ADAPTIVE_SCALE * corrected / scale, gradient.sign())
-        u = (u - reach * decay**step * move).clamp(0.0, 1.0)
+        if bool(place.round.any()):  # where the surface is round the way down is not along signs
+            steepest = gradient / gradient.abs().amax(dim=1, keepdim=True).clamp(min=1e-30)
+            move = torch.where(place.round[:, None], steepest, move)
+        u = hunt.kept(u - reach * decay**step * move, place)
 
 
 def _summed(margins: Tensor) -> Tensor:
@@ -85,7 +88,7 @@ def _summed(margins: Tensor) -> Tensor:
     return torch.where(positive > 0, positive, margins.amax(dim=1))
 
 
-def _diversified(hunt: Hunt, start: Tensor, lower: Tensor, width: Tensor) -> Tensor:
+def _diversified(hunt: Hunt, start: Tensor, place: Place) -> Tensor:
     """Half of the starts, by a coin, moved along a random direction of the outputs."""
     weights = 2 * hunt.uniform(start.shape[0], hunt.outputs) - 1
     weights *= hunt.uniform(start.shape[0], 1) < 0.5
@@ -95,7 +98,7 @@ def _diversified(hunt: Hunt, start: Tensor, lower: Tensor, width: Tensor) -> Ten
             return u
         with torch.enable_grad():
             u = u.detach().requires_grad_()
-            y = hunt.graph(hunt.at(u, lower, width))
+            y = hunt.graph(hunt.at(u, place))
             (gradient,) = torch.autograd.grad((y * weights).sum(), u)
         gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
         u = (u.detach() + DIVERSIFY_STEP * gradient.sign()).clamp(0.0, 1.0)

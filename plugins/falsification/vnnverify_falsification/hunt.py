@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from vnnverify.ir import Affine, Bilinear, Composite, Elementwise, Graph, Maximu
 from vnnverify_falsification.surrogate import attackable
 from vnnverify_falsification.targets import Targets
 
-__all__ = ["BLIND_BATCH", "Hunt", "batch_size"]
+__all__ = ["BLIND_BATCH", "Hunt", "Place", "batch_size"]
 
 STEP_WORK = 1e8
 """Multiplications per forward pass that a batch is sized for: some milliseconds on one core, so that
@@ -31,6 +32,20 @@ BLIND_BATCH = 64
 """Points per batch where the network's work is unknown, or where it gives no gradient."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where each of a batch of points ranges: the region of its clause, and the box around it."""
+
+    clause: Tensor  # (batch,)
+    lower: Tensor  # (batch, n), cut to be finite
+    width: Tensor  # (batch, n)
+    round: Tensor  # (batch,) bool: the region is neither a box nor one cut by rows
+
+    def take(self, index: Tensor) -> Place:
+        """That of some of the points."""
+        return Place(self.clause[index], self.lower[index], self.width[index], self.round[index])
+
+
 class Hunt:
     """The state that all kinds of attack share. Points are u in [0, 1]^n, each in its clause's box."""
 
@@ -40,6 +55,8 @@ class Hunt:
         self.inputs = query.graph.input_size
         self.outputs = query.graph.output_size
         self.graph = attackable(query.graph.to(ctx.device, ctx.dtype), clauses)
+        self.round = [not c.region.is_box and c.region.linear is None for c in clauses]
+        self.some_round = any(self.round)
         self.whole = list(query.layout.whole)  # inputs that hold whole numbers
         self.targets = Targets.of(clauses, self.inputs, ctx.device, ctx.dtype)
         per_point = self.targets.of_clause.shape[1] * self.targets.row.shape[1] + self.targets.rows.shape[0]
@@ -59,25 +76,45 @@ class Hunt:
         """Uniform numbers in [0, 1) from the context's generator."""
         return torch.rand(*shape, generator=self.ctx.generator, device=self.ctx.device, dtype=self.ctx.dtype)
 
-    def boxes(self, clause: Tensor) -> tuple[Tensor, Tensor]:
-        """Lower end and width of each point's box, cut to be finite: clause (batch,) -> two (batch, n)."""
+    def place(self, clause: Tensor) -> Place:
+        """Where the points of these clauses (batch,) range."""
         wanted, back = torch.unique(clause, return_inverse=True)
         regions = [self.clauses[int(index)].region for index in wanted]
         device, dtype = self.ctx.device, self.ctx.dtype
         most = torch.finfo(dtype).max / 4
         lower = torch.stack([r.lower for r in regions]).clamp(-most, most)
         width = torch.stack([r.upper for r in regions]).clamp(-most, most) - lower
-        return lower.to(device, dtype)[back], width.to(device, dtype)[back]
+        round_ = torch.tensor([self.round[int(index)] for index in wanted], dtype=torch.bool, device=device)
+        return Place(clause, lower.to(device, dtype)[back], width.to(device, dtype)[back], round_[back])
 
-    def at(self, u: Tensor, lower: Tensor, width: Tensor) -> Tensor:
-        """The inputs that points u stand for, in boxes with these lower ends and widths: all (batch, n).
-        They are whole where inputs hold nothing else; the derivative by u is as if they held all numbers."""
-        x = lower + u * width
+    def at(self, u: Tensor, place: Place) -> Tensor:
+        """The inputs (batch, n) that points u (batch, n) stand for, moved into their regions. They are whole
+        where inputs hold nothing else; the derivative by u is as if they held all numbers of the box."""
+        x = place.lower + u * place.width
+        if self.some_round:
+            x = x + (self._inside(x.detach(), place) - x.detach())
         if not self.whole:
             return x
         nearest = x.detach().clone()
         nearest[:, self.whole] = nearest[:, self.whole].round()
         return x + (nearest - x.detach())
+
+    def kept(self, u: Tensor, place: Place) -> Tensor:
+        """The points u (batch, n) that stand for inputs inside, next to those given."""
+        u = u.clamp(0.0, 1.0)
+        if not self.some_round:
+            return u
+        x = self._inside(place.lower + u * place.width, place)
+        return torch.where(place.width > 0, (x - place.lower) / place.width, u).clamp(0.0, 1.0)
+
+    def _inside(self, x: Tensor, place: Place) -> Tensor:
+        """Inputs (batch, n) of boxes, moved into the regions that are round."""
+        x = x.clone()
+        for index in torch.unique(place.clause[place.round]).tolist():
+            own = place.clause == index
+            region = self.clauses[index].region.to(x.device, torch.float64)
+            x[own] = region.project(x[own].double()).to(x.dtype)
+        return x
 
     def record(self, clause: Tensor, u: Tensor, x: Tensor, products: Tensor) -> None:
         """Note how near the points come to each target of their clause; ask about the deepest hit."""

@@ -25,7 +25,7 @@ FIRST_SCALE, LAST_SCALE = 0.5, 0.01
 def wander(hunt: Hunt, target: Tensor, start: Tensor, steps: int) -> None:
     """Attack target (batch,) from u = start (batch, n) without gradients."""
     clause = hunt.targets.clause[target]
-    lower, width = hunt.boxes(clause)
+    place = hunt.place(clause)
     u = start
     value = torch.full_like(u[:, 0], torch.inf)
     for step in range(steps):
@@ -33,7 +33,7 @@ def wander(hunt: Hunt, target: Tensor, start: Tensor, steps: int) -> None:
             return
         trial = u if step == 0 else _changed(hunt, u, step / steps)
         with torch.no_grad():
-            x = hunt.at(trial, lower, width)
+            x = hunt.at(trial, place)
             products = hunt.targets.products(x, hunt.graph(x))
             hunt.record(clause, trial, x, products)
             found = hunt.targets.margins(products, target).amax(dim=1)

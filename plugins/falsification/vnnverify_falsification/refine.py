@@ -75,9 +75,9 @@ def _rows(hunt: Hunt) -> int:
 def _linearised(hunt: Hunt, target: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """The largest margins (batch, k) of each point's target and their derivatives (batch, k, n) by u."""
     clause = hunt.targets.clause[target]
-    lower, width = hunt.boxes(clause)
+    place = hunt.place(clause)
     with torch.no_grad():
-        x = hunt.at(u, lower, width)
+        x = hunt.at(u, place)
         products = hunt.targets.products(x, hunt.graph(x))
         hunt.record(clause, u, x, products)
         margins, row = hunt.targets.margins(products, target).topk(_rows(hunt), dim=1)
@@ -89,7 +89,7 @@ def _linearised(hunt: Hunt, target: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         index, which = point[first : first + hunt.batch], row.flatten()[first : first + hunt.batch, None]
         with torch.enable_grad():
             v = u[index].requires_grad_()
-            x = hunt.at(v, lower[index], width[index])
+            x = hunt.at(v, place.take(index))
             margin = hunt.targets.margins(hunt.targets.products(x, hunt.graph(x)), target[index])
             (gradient,) = torch.autograd.grad(margin.gather(1, which).sum(), v)
         hunt.points += index.numel()
