@@ -335,3 +335,46 @@ def test_closing_many_kills_what_still_runs() -> None:
     while workers() and time.monotonic() < started + 10:
         time.sleep(0.05)
     assert workers() == []
+
+
+SUM = np.array([[2.0, -1.0, 2.0]], dtype=np.float32)  # of norm 3
+
+
+def weighted(path: Path) -> Path:
+    """A model y = 2 x_0 − x_1 + 2 x_2 as a matrix, a ReLU on either side, and their difference."""
+    both = np.concatenate([SUM, -SUM]).T
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "W"], ["z"]),
+        onnx.helper.make_node("Relu", ["z"], ["a"]),
+        onnx.helper.make_node("MatMul", ["a", "V"], ["y"]),
+    ]
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, size])
+        for name, size in (("x", 3), ("y", 1))
+    ]
+    weights = {"W": both, "V": np.array([[1.0], [-1.0]], dtype=np.float32)}
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = onnx.helper.make_graph(nodes, "weighted", ends[:1], ends[1:], tensors)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(("norm", "least"), [("l2_ball", 3.0), ("l1_ball", 2.0)])
+def test_balls_are_decided_near_the_dual_norm(norm: str, least: float, tmp_path: Path) -> None:
+    """Over the ball of radius 0.5 around (0, 0, 0.25) the output is at least 0.5 − 0.5 ‖(2, −1, 2)‖*."""
+    model = weighted(tmp_path / "weighted.onnx")
+    centre = np.array([[0.0, 0.0, 0.25]])
+    ball = getattr(Property, norm)(centre, 0.5)
+    for gap, verdict in ((-0.01, Verdict.UNSAT), (0.01, Verdict.SAT)):
+        prop = ball.outputs_within(lower=0.5 - 0.5 * least + gap)
+        backend = "zonotope" if norm == "l1_ball" and verdict is Verdict.UNSAT else "bound_propagation"
+        options: dict[str, Any] = {**QUICK, "backend": "falsification" if verdict is Verdict.SAT else backend}
+        result = vnnverify.verify(model, prop, **options)
+        assert result.verdict is verdict, result.reason
+        if result.witness is not None:
+            away = np.abs(result.witness.x.astype(np.float64) - centre)
+            assert (away.sum() if norm == "l1_ball" else np.sqrt((away**2).sum())) <= 0.5
+        path = tmp_path / "ball.vnnlib"
+        prop.save(path, outputs=1)
+        assert vnnverify.verify(model, path, **options).verdict is verdict

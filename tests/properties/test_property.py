@@ -133,3 +133,32 @@ def test_save_writes_the_text(tmp_path: Path) -> None:
     prop.save(tmp_path / "p.vnnlib", outputs=3)
     assert (tmp_path / "p.vnnlib").read_text() == prop.to_vnnlib(3)
     assert repr(prop) == "<Property: 2 inputs, 1 regions, 1 requirements>"
+
+
+@pytest.mark.parametrize(("norm", "inside", "outside"), [
+    ("l2_ball", [(0.375, 0.5), (0.625, 0.0)], [(0.375, 0.5 + 1e-15), (0.5, 0.5)]),
+    ("l1_ball", [(0.375, 0.25), (0.625, 0.0)], [(0.375, 0.25 + 1e-15), (0.5, 0.5)]),
+])  # fmt: skip
+def test_balls_hold_exactly_what_is_near(
+    norm: str, inside: list[tuple[float, float]], outside: list[tuple[float, float]]
+) -> None:
+    prop = getattr(Property, norm)([0.0, 0.0], 0.625).outputs_within(lower=0)
+    assert [violated(prop, (-1.0,), x) for x in inside] == [True, True]
+    assert [violated(prop, (-1.0,), x) for x in outside] == [False, False]
+    assert not violated(prop, (1.0,), inside[0])
+
+
+@pytest.mark.parametrize("norm", ["l1_ball", "l2_ball"])
+def test_balls_are_cut_and_checked(norm: str) -> None:
+    ball = getattr(Property, norm)
+    cut = ball([0.25, 0.5], 0.5, clip=(0, 1)).outputs_within(lower=0)
+    assert violated(cut, (-1.0,), (0.0, 0.5)) and not violated(cut, (-1.0,), (-0.125, 0.5))
+    assert ball([[0.0], [0.0]], 0.1).shape == (2, 1)
+    for bad in (lambda: ball([0.0], -1), lambda: ball([0.0], [1, 2]), lambda: ball([0.0], float("nan"))):
+        with pytest.raises(SpecError, match="eps"):
+            bad()
+
+
+def test_l1_balls_of_many_inputs_cannot_be_written() -> None:
+    with pytest.raises(SpecError, match=r"L1 ball of 9 inputs cannot be written .*vnnverify\.bounds"):
+        Property.l1_ball([0.0] * 9, 1).outputs_within(lower=0).to_vnnlib(1)

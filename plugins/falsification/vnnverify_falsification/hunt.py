@@ -55,7 +55,7 @@ class Hunt:
         self.inputs = query.graph.input_size
         self.outputs = query.graph.output_size
         self.graph = attackable(query.graph.to(ctx.device, ctx.dtype), clauses)
-        self.round = [not c.region.is_box and c.region.linear is None for c in clauses]
+        self.round = [c.region.is_round for c in clauses]
         self.some_round = any(self.round)
         self.whole = list(query.layout.whole)  # inputs that hold whole numbers
         self.targets = Targets.of(clauses, self.inputs, ctx.device, ctx.dtype)

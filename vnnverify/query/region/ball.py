@@ -58,16 +58,16 @@ class Ball(Region):
         if float(norm) not in NORMS:
             raise ValueError(f"norm {norm!r}: balls have the norms 1, 2 and inf")
         c = centre if isinstance(centre, Tensor) else torch.as_tensor(centre, dtype=torch.float64)
-        r = torch.as_tensor(radius, dtype=c.dtype, device=c.device)
+        r = _number(radius, c, up=True)
         r = r.expand(c.shape[:-1]) if c.dim() <= 2 else r
         if not bool((r >= 0).all()):
             raise ValueError("a ball has a radius of zero or more")
         wide = r.reshape(*r.shape, *(1,) * (c.dim() - r.dim()))
         low, high = stepped(c - wide, up=False), stepped(c + wide, up=True)
         if lower is not None:
-            low = torch.maximum(low, torch.as_tensor(lower, dtype=c.dtype, device=c.device))
+            low = torch.maximum(low, _number(lower, c, up=False))
         if upper is not None:
-            high = torch.minimum(high, torch.as_tensor(upper, dtype=c.dtype, device=c.device))
+            high = torch.minimum(high, _number(upper, c, up=True))
         for name, value in zip(
             ("norm", "centre", "radius", "lower", "upper"), (float(norm), c, r, low, high), strict=True
         ):
@@ -167,3 +167,9 @@ class Ball(Region):
         away = norm_of(nearest - centre, self.norm)
         beyond = away * (1 - 2 * gamma(centre.shape[-1] + 4, torch.float64)) > self.radius
         return bool(((self.lower > self.upper).any(dim=-1) | beyond).all())
+
+
+def _number(value: Tensor | float, like: Tensor, *, up: bool) -> Tensor:
+    """The value in another tensor's float type and place, rounded outward."""
+    given = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
+    return in_type(given.to(like.device), like.dtype, up=up)

@@ -95,6 +95,11 @@ class Region(ABC):
         return False
 
     @property
+    def is_round(self) -> bool:
+        """Whether neither its box nor its linear rows say all of it."""
+        return not self.is_box and self.linear is None
+
+    @property
     def batched(self) -> bool:
         """Whether there is a batch axis."""
         return self.lower.dim() == 2

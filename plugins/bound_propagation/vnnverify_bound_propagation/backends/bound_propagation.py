@@ -36,13 +36,18 @@ class BoundPropagation(Backend[Settings]):
 
     def verify(self, query: Query, ctx: Context) -> Outcome:
         """Halves boxes where few inputs vary, splits signs where many do; in between, on curved networks, the
-        one for a share of the time, then the other."""
+        one for a share of the time, then the other. Over balls it begins with signs."""
         if ctx.parcel is None:  # whose subproblems count its clauses as they are
             query = without_zero_margins(query, ctx)
         if not query.clauses:
             return Outcome.unsat()
         if ctx.deadline.expired:
             return Outcome.timeout("no time was given")
+        if ctx.parcel is None and any(clause.region.is_round for clause in query.clauses):
+            found = self._over_regions(query, ctx)
+            if found.verdict.decided or ctx.deadline.expired:
+                return found
+            query = found.residual or query
         free, nodes, settings = query.varying, query.graph.nodes, self.options
         relus = sum(node.output.size for node in nodes if isinstance(node.op, Relu))
         costly = relus > settings.costly_relus
@@ -59,6 +64,12 @@ class BoundPropagation(Backend[Settings]):
             if found.verdict.decided or ctx.deadline.expired:
                 return found
             return self._split_activations(found.residual or query, ctx)
+
+    def _over_regions(self, query: Query, ctx: Context) -> Outcome:
+        """What bounds over the regions themselves decide; halving only knows the boxes around them."""
+        limited = ctx.until(ctx.deadline.share(self.options.ball_share))
+        with torch.no_grad(), direct_convolutions():
+            return self._split_activations(query, limited)
 
     def _split_inputs(self, query: Query, ctx: Context, *, costly: bool, splits: int | None) -> Outcome:
         settings = self.options

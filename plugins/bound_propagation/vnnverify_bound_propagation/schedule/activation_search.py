@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vnnverify import Clause, Context, Deadline, Query
+from vnnverify import Clause, Context, Deadline, Query, Region
 from vnnverify.bounds.propagation import Propagator
 from vnnverify.bounds.specification import Specification
 from vnnverify.bounds.state import State
@@ -63,27 +63,33 @@ class ActivationSearch:
                 self.stats[key] = self.stats.get(key, 0) + value
 
     def _boxes(self) -> list[list[int]]:
-        """Indices of the clauses over each distinct box."""
-        found: dict[tuple[bytes, bytes], list[int]] = {}
+        """Indices of the clauses over each distinct box, or region of another shape."""
+        found: dict[tuple[bytes, bytes, int], list[int]] = {}
         for k, clause in enumerate(self.query.clauses):
             region = clause.region
-            key = (region.lower.cpu().numpy().tobytes(), region.upper.cpu().numpy().tobytes())
-            found.setdefault(key, []).append(k)
+            ends = region.lower.cpu().numpy().tobytes(), region.upper.cpu().numpy().tobytes()
+            found.setdefault((*ends, id(region) if region.is_round else 0), []).append(k)
         return list(found.values())
 
     def _search(self, boxes: list[list[int]], ctx: Context) -> SearchResult:
         """Bound these boxes and search the polytopes over them."""
-        lower, upper = self._regions(boxes)
+        lower, upper, region = self._regions(boxes)
         free = varies(lower, upper).any(dim=0).nonzero()[:, 0]
         forms = free if 0 < free.numel() <= self.settings.forward_inputs else None
         outputs = self._outputs(boxes)
         settings = self.settings
         tool = Propagator(
-            self.graph, forms, torch.float64, memory=settings.bytes, outputs=outputs, light=True
+            self.graph,
+            forms,
+            torch.float64,
+            memory=settings.bytes,
+            outputs=outputs,
+            light=True,
+            boxes=region is None,
         )
         large = sum(v.size for v in tool.plan.refine) > settings.large_network
         share = settings.large_share if large else settings.plain_share
-        state = tool.propagate(lower, upper, ctx.deadline.share(share))
+        state = tool.propagate(lower, upper, ctx.deadline.share(share), region=region)
         asked = sum(len(self.query.clauses[k].unsafe) for k in itertools.chain.from_iterable(boxes))
         before = time.monotonic()
         polytopes = self._open_polytopes(tool, state, boxes, ctx.deadline)
@@ -106,11 +112,16 @@ class ActivationSearch:
                 used |= (polytope.A != 0).any(dim=0).cpu()
         return used.to(self.ctx.device)
 
-    def _regions(self, boxes: list[list[int]]) -> tuple[Tensor, Tensor]:
+    def _regions(self, boxes: list[list[int]]) -> tuple[Tensor, Tensor, Region | None]:
+        """The ends of the boxes, and where inputs range if all of the regions are less than that."""
         regions = [self.query.clauses[members[0]].region for members in boxes]
         lower = torch.stack([r.lower for r in regions]).to(self.ctx.device)
         upper = torch.stack([r.upper for r in regions]).to(self.ctx.device)
-        return lower, upper
+        round_ = [r.take(None) for r in regions if r.is_round]
+        if len(round_) < len(regions):
+            return lower, upper, None
+        region = round_[0].joined(round_[1:])
+        return lower, upper, None if region is None else region.to(self.ctx.device, torch.float64)
 
     def _open_polytopes(
         self, tool: Propagator, state: State, boxes: list[list[int]], deadline: Deadline

@@ -46,6 +46,12 @@ class Settings(RefinementSettings):
     curved_halving_share: float = setting(
         0.5, help="part of the time that halving them may take", minimum=0, maximum=1
     )
+    ball_share: float = setting(
+        0.5,
+        help="part of the time that splitting signs over balls may take before boxes around them are halved",
+        minimum=0,
+        maximum=1,
+    )
     costly_relus: int = setting(
         4000, help="ReLUs beyond which a box is bounded as well as possible, at first one by one", minimum=-1
     )
