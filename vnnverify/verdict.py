@@ -31,7 +31,7 @@ class Verdict(Enum):
 
 
 class Guarantee(Enum):
-    """What a backend's positive answer is worth."""
+    """What a backend's `unsat` rests on."""
 
     REAL = "real"
     """Sound over the real numbers for the parameters as stored; rounding is accounted for."""

@@ -77,7 +77,7 @@ class Result:
 
     @property
     def guarantee(self) -> Guarantee:
-        """What an `UNSAT` is worth."""
+        """What an `UNSAT` rests on."""
         return self.report.guarantee
 
     @property

@@ -53,5 +53,5 @@ def line_error(lines: Lines, size: Tensor, terms: int) -> Tensor:
 
 def split_error(rows: Tensor, taken: Tensor, size: Tensor) -> Tensor:
     """Rounding error (R,) of taking multipliers from rows (R, …), for values of at most this size."""
-    worth = (rows.abs() + taken.abs()) * size.masked_fill(taken == 0, 0.0)
-    return 3 * relative_error(rows.dtype) * flat(worth).sum(dim=1)
+    terms = (rows.abs() + taken.abs()) * size.masked_fill(taken == 0, 0.0)
+    return 3 * relative_error(rows.dtype) * flat(terms).sum(dim=1)

@@ -186,14 +186,14 @@ def _lagrange(
     assert part is not None and add is not None
     shifted = rows.group(part) - rows.spread(beta)
     size = torch.maximum(lower.abs(), upper.abs())
-    worth = flat(beta.clamp(min=0) * lower + beta.clamp(max=0) * upper).sum(dim=1)
+    added = flat(beta.clamp(min=0) * lower + beta.clamp(max=0) * upper).sum(dim=1)
     u = relative_error(add.dtype)
     loss = u * (flat(shifted.abs() * rows.spread(size)).reshape(add.shape[0], -1).sum(dim=1))
     loss = loss * (1 + 2 * gamma(node.output.size, add.dtype)) + u * add.abs()
     more = gamma(node.output.size + 4, add.dtype) * flat(beta.abs() * size).sum(dim=1)
-    worth_rows = rows.spread(worth).expand(rows.group(add).shape).reshape(-1)
+    added_rows = rows.spread(added).expand(rows.group(add).shape).reshape(-1)
     more_rows = rows.spread(more).expand(rows.group(add).shape).reshape(-1)
-    return (shifted.reshape(part.shape),), add + worth_rows, loss + more_rows
+    return (shifted.reshape(part.shape),), add + added_rows, loss + more_rows
 
 
 def _concretize(
