@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from vnnverify.errors import ModelError, UnsupportedModelError
-from vnnverify.importer.builder import REMEDY, Builder, NodeView, Operand, as_tensor
+from vnnverify.importer.builder import REMEDY, Builder, NodeReader, NodeView, Operand, as_tensor
 from vnnverify.importer.control import CONTROL, Results
 from vnnverify.importer.element_types import result_types, widened
 from vnnverify.importer.folding import can_fold, fold
@@ -213,17 +213,7 @@ class _Reading:
         view = NodeView(
             name, node.op_type, attributes, inputs, len(node.output), opset, self.shared.builder, types
         )
-        with _fitting(view):
-            found = reader(view)
-            if isinstance(found, Value):
-                found = held(view, found, made[0])
-        results = [found] if isinstance(found, Value | np.ndarray) else found
-        return [
-            result.astype(kind)
-            if isinstance(result, np.ndarray) and kind is not None and not domain
-            else result
-            for result, kind in zip(results, made, strict=False)
-        ], made
+        return _read(view, reader, made, cast=not domain), made
 
     def _inside(
         self,
@@ -287,6 +277,19 @@ class _Reading:
 
         with _fitting(view):
             return CONTROL[node.op_type](view, given, body)
+
+
+def _read(view: NodeView, reader: NodeReader, made: Sequence[np.dtype], *, cast: bool) -> list[Known | None]:
+    """What a reader makes of a node; constants, if `cast`, in the types (`made`) that ONNX gives them."""
+    with _fitting(view):
+        found = reader(view)
+        if isinstance(found, Value):
+            found = held(view, found, made[0])
+    results = [found] if isinstance(found, Value | np.ndarray) else found
+    return [
+        result.astype(kind) if cast and isinstance(result, np.ndarray) else result
+        for result, kind in zip(results, made, strict=False)
+    ]
 
 
 @contextmanager
