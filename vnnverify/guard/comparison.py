@@ -172,6 +172,7 @@ class Comparison:
             scattered(graph, part, self._roundoff, self._generator) for graph, part in self._parts(point)
         ]
         room = torch.cat(parts)[: self._width] if parts else torch.zeros(self._width, dtype=torch.float64)
+        room = tensor_scale(room[None], self._sizes)[0]  # where noise decides among many, it may miss some
         return room + FLOOR * SINGLE * (self._roundoff / SINGLE) * scale
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from vnnverify.guard.moments import cancelled
 from vnnverify.ir import Affine, Elementwise, Graph, Op
 from vnnverify.numerics import unit_roundoff
+from vnnverify.ops.rounding import Rounded
 
 __all__ = ["observed_rounding", "scattered", "tensor_scale"]
 
@@ -27,10 +28,15 @@ LEAST_NOISE = 4.0
 """Unit roundoffs that an operator which rounds at all counts as rounding by at least."""
 SAMPLES = 16
 """Evaluations with noise."""
+ON_GRID = 6
+"""Of these, so many in which noise is rounding to a grid as wide, so that values which are nearly equal, or
+nearly zero, may become exactly so: that is where some steps part."""
 SCATTER = 4.0
 """How many times as far as the farthest of those another evaluation may lie."""
 
 SINGLE = unit_roundoff(torch.float32)
+COARSE_TYPES = {unit_roundoff(kind): kind for kind in (torch.float16, torch.bfloat16)}
+"""Types with fewer digits than float32, by their unit roundoff."""
 
 
 def tensor_scale(y: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -70,7 +76,7 @@ def scattered(graph: Graph, x: Tensor, roundoff: float, generator: torch.Generat
     with torch.no_grad():
         exact = graph.evaluate(point)
         subtracted = cancelled(graph, exact)
-        noise: dict[int, Tensor | float] = {}
+        noise: dict[int, float] = {}
         for index, (node, small) in enumerate(zip(graph.nodes, narrow.nodes, strict=True)):
             args = [exact[v].float() for v in node.inputs]
             wide = node.op(*(a.double() for a in args))
@@ -83,7 +89,11 @@ def scattered(graph: Graph, x: Tensor, roundoff: float, generator: torch.Generat
             if index in subtracted:
                 local = max(local, SINGLE * subtracted[index])
             least = LEAST_NOISE * SINGLE * size
-            noise[index] = NOISE * max(local, least) * roundoff / SINGLE if local > 0 else 0.0
+            rounds = local > 0 or _is_rounded_in(COARSE_TYPES.get(roundoff), wide)
+            noise[index] = NOISE * max(local, least) * roundoff / SINGLE if rounds else 0.0
+            if isinstance(node.op, Rounded) and COARSE_TYPES.get(2.0**-node.op.digits):
+                # a runtime without operators of this type computes in float32, and may leave roundings out
+                noise[index] = max(noise[index], 2 * _size(wide - args[0].double()))
         farthest = torch.zeros(graph.output_size, dtype=torch.float64)
         middle = graph.join_outputs(exact)[0]
         values = graph.split_inputs(point.expand(SAMPLES, -1))
@@ -91,7 +101,8 @@ def scattered(graph: Graph, x: Tensor, roundoff: float, generator: torch.Generat
             z = node.op(*(values[v] for v in node.inputs))
             z = z if node.inputs else z.expand(SAMPLES, *node.output.shape)
             if noise[index]:
-                z = z + noise[index] * (2 * torch.rand(z.shape, generator=generator, dtype=z.dtype) - 1)
+                shaken = z + noise[index] * (2 * torch.rand(z.shape, generator=generator, dtype=z.dtype) - 1)
+                z = torch.cat([torch.round(z[:ON_GRID] / noise[index]) * noise[index], shaken[ON_GRID:]])
             values[node.output] = z
         moved = graph.join_outputs(values)
         farthest = (moved - middle).abs().nan_to_num(nan=float("inf")).amax(dim=0)
@@ -116,6 +127,11 @@ def _of_terms(op: Op, narrow: Op, args: Sequence[Tensor]) -> float:
     if on_grid and bool((narrow.magnitude(*(a.abs() for a in args)).double() == total).all()):
         return 0.0
     return SINGLE * size / sqrt(op.fan_in)
+
+
+def _is_rounded_in(kind: torch.dtype | None, z: Tensor) -> bool:
+    """Whether some of the numbers are none of this type, so that a model which computes in it rounds them."""
+    return kind is not None and bool((z.to(kind).double() != z).any())
 
 
 def _size(z: Tensor) -> float:
