@@ -47,9 +47,11 @@ def check(seed: int, points: int) -> str:
         raise AssertionError(
             f"seed {seed}, {drawn.kinds}: the guard let pass what differs: {found.ours} {found.theirs}"
         )
+    if guard.reservation:
+        return "open"  # no proof counts, as where NaN may become a number
     lost = _escaped(rng, drawn, model, points, intervals_only=seed % 5 > 0)
     assert not lost, f"seed {seed}, {drawn.kinds}: {lost}"
-    return "open" if guard.reservation or found is not None else "agrees"
+    return "open" if found is not None else "agrees"
 
 
 def _escaped(

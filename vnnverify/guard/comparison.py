@@ -172,7 +172,8 @@ class Comparison:
             scattered(graph, part, self._roundoff, self._generator) for graph, part in self._parts(point)
         ]
         room = torch.cat(parts)[: self._width] if parts else torch.zeros(self._width, dtype=torch.float64)
-        room = tensor_scale(room[None], self._sizes)[0]  # where noise decides among many, it may miss some
+        each = torch.split(room, self._sizes)  # where noise decides among many elements, it may miss some
+        room = torch.cat([part.amax().expand_as(part) if part.numel() else part for part in each])
         return room + FLOOR * SINGLE * (self._roundoff / SINGLE) * scale
 
 

@@ -17,6 +17,7 @@ from vnnverify.guard.blame import first_differing_node
 from vnnverify.guard.comparison import Comparison, Finding, FindingKind
 from vnnverify.guard.inside import before_steps
 from vnnverify.guard.points import as_read, extreme_points, points_of
+from vnnverify.guard.undefined import undefined_before_a_step
 from vnnverify.importer.opaque import Opaque
 from vnnverify.importer.sessions import judges_of
 from vnnverify.ops import steps
@@ -62,6 +63,7 @@ class Guard:
         self._stepped = any(isinstance(node.op, _STEPS) for node in query.graph.nodes)
         self._pending = self._points()
         self._begun = False
+        self._looked_for_nan = False
         self._finding: Finding | None = None
         self._logged = 0  # points that were spoken of
         self.objection = ""
@@ -109,6 +111,14 @@ class Guard:
             witness = None if self._finding else self._compare(x)
             if witness is not None:
                 return witness
+        if not self._looked_for_nan and not self._opaque:
+            self._looked_for_nan = True
+            undefined = undefined_before_a_step(self._query)
+            if undefined and not self.reservation:
+                self.reservation = (
+                    f"node {undefined!r} may compute NaN within the region, and a later step makes a number "
+                    "of it; no proof counts"
+                )
         found = self._comparison
         if found is not None:
             if found.compared + found.silent > self._logged:

@@ -26,7 +26,7 @@ NOISE = 8.0
 """Local rounding errors up to which the value of each node is moved at random."""
 LEAST_NOISE = 4.0
 """Unit roundoffs that an operator which rounds at all counts as rounding by at least."""
-SAMPLES = 16
+SAMPLES = 22
 """Evaluations with noise."""
 ON_GRID = 6
 """Of these, so many in which noise is rounding to a grid as wide, so that values which are nearly equal, or
