@@ -69,6 +69,19 @@ def test_linear_functions_lie_below_and_above() -> None:
     assert vnnverify.bounds(TINY, region, method="interval", linear=True).below is None
 
 
+def test_balls_bound_no_wider_than_the_boxes_around_them() -> None:
+    image = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    for norm in (1, 2, float("inf")):
+        ball = vnnverify.Ball(norm, image, 0.1, lower=0.0, upper=1.0)
+        inside = vnnverify.bounds(CNN, ball)
+        around = vnnverify.bounds(CNN, Box(ball.lower, ball.upper))
+        assert (inside.lower >= around.lower - 1e-5).all() and (inside.upper <= around.upper + 1e-5).all()
+        assert (
+            norm == float("inf")
+            or (inside.upper - inside.lower).sum() < 0.5 * (around.upper - around.lower).sum()
+        )
+
+
 def test_several_methods_are_at_least_as_tight_as_each() -> None:
     region = box(1, 1, 28, 28)
     both = vnnverify.bounds(CNN, region, method=["interval", "crown"])
