@@ -191,6 +191,21 @@ def test_an_intersection_is_as_tight_as_each_of_its_methods(network: str) -> Non
         at_least(BOTH, method, network)
 
 
+@pytest.mark.parametrize("network", ["relu", "tanh"])
+def test_the_linear_function_of_an_intersection_attains_its_bound(network: str) -> None:
+    """Else clipping by it would cut off what the bound does not exclude. Here each method wins some rows."""
+    graph = NETWORKS[network]()
+    methods = (METHODS["interval"], Crown("ibp", slopes=ONE, intermediate="interval"))
+    region = boxes(graph, 3)
+    found = bounded(Intersection(methods), graph, region)
+    first = bounded(methods[0], graph, region)
+    wins = found.lower == first.lower
+    assert found.linear is not None and bool(wins.any()) and bool((found.linear.A[wins] == 0).all())
+    assert bool((found.linear.A[~wins] != 0).any(dim=-1).all())
+    least = region.least(found.linear.A).value + found.linear.c
+    torch.testing.assert_close(least, found.lower, rtol=0, atol=NEAR)
+
+
 def test_sharing_makes_an_intersection_tighter_here() -> None:
     graph = NETWORKS["tanh"]()
     shared, alone = (bounded(Intersection(BOTH.methods, s), graph, boxes(graph, 3)) for s in (True, False))

@@ -30,7 +30,7 @@ def query(operators: list[str], lower: float, upper: float) -> Query:
     return build_query(read_model(model.SerializeToString()), parse_property(text + "(assert (>= Y_0 0.5))"))
 
 
-@pytest.mark.parametrize("function", ["Acos", "Log", "Sqrt", "Asin", "Acosh", "Atanh"])
+@pytest.mark.parametrize("function", ["Acos", "Log", "Sqrt", "Asin", "Acosh", "Atanh", "Reciprocal"])
 @pytest.mark.parametrize("step", ["Hardmax", "Sign", "Relu"])
 def test_a_function_out_of_its_domain_before_a_step_is_named(function: str, step: str) -> None:
     assert undefined_before_a_step(query([function, "Tanh", step], -2.0, 3.0)) == function
@@ -45,6 +45,7 @@ def test_a_function_out_of_its_domain_before_a_step_is_named(function: str, step
         (["Hardmax", "Sqrt"], -2.0, 3.0),  # defined where it is asked
         (["Tanh", "Relu", "Sqrt", "Relu"], -2.0, 3.0),
         (["Relu", "Sign"], -2.0, 3.0),  # defined everywhere
+        (["Reciprocal", "Sign"], 0.5, 3.0),  # off the pole
     ],
 )
 def test_what_is_defined_or_stays_undefined_is_not(operators: list[str], lower: float, upper: float) -> None:

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
-from vnnverify.bounds.method import BoundMethod
+from vnnverify.bounds.method import BoundMethod, Bounds, Resources
 from vnnverify.bounds.methods import METHODS
 from vnnverify.bounds.specification import Specification
+from vnnverify.ir import Graph
+from vnnverify.query import Region
 from vnnverify.search import MethodBounder
 from vnnverify.testing import context, zoo
 
@@ -30,3 +34,30 @@ def test_parts_of_a_batch_are_bounded_as_the_whole(method: BoundMethod) -> None:
     y = query.graph.to(ctx.device, ctx.dtype)(torch.lerp(low, high, 0.37))
     margin = torch.einsum("bsm,bm->bs", spec.C.to(y), y) - spec.d.to(y)
     assert bool((whole.lower <= margin + 1e-5).all())
+
+
+@dataclass(frozen=True)
+class Plain(BoundMethod):
+    """Another method without error terms: of no use as a proof."""
+
+    name: str = "plain"
+
+    def compute(
+        self, graph: Graph, region: Region, spec: Specification, known: Bounds | None, resources: Resources
+    ) -> Bounds:
+        return METHODS["crown"].bound(graph, region, spec, known, Resources(rounding="plain"))
+
+
+def test_bounds_that_are_not_sound_prove_nothing() -> None:
+    query = next(s for s in zoo() if s.name == "maximum_above").query
+    ctx = context(query, 60.0)
+    region = query.clauses[0].region
+    lower, upper = (end[None].to(ctx.dtype) for end in (region.lower, region.upper))
+    spec = Specification.of(query.clauses, query.graph.output_size, ctx.device)
+    found = MethodBounder(Plain(), query, ctx, 1 << 28).bound(lower, upper, spec, None)
+    assert bool((found.lower == -torch.inf).all()) and found.A is None
+    assert bool(
+        torch.isfinite(
+            MethodBounder(METHODS["crown"], query, ctx, 1 << 28).bound(lower, upper, spec, None).lower
+        ).any()
+    )

@@ -48,7 +48,8 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearFunction:
-    """A x + c, a lower bound of each margin on the region. The bound follows from its least value there."""
+    """A x + c, a lower bound of each margin on the region, whose least value there is the bound itself: a
+    search clips boxes by it. A constant (A = 0) where no other function attains the bound."""
 
     A: Tensor  # (B, S, n)
     c: Tensor  # (B, S) what roundings cost is subtracted already

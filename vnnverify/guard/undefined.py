@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a model may compute with what is no number, and make numbers of it again.
 
-acos(2) and log(−1) are NaN. Bounds speak of real numbers, and of an interval that leaves a function's domain
-only know that it is unbounded. That is enough as long as NaN stays NaN: such an output is no witness. But an
-argmax, a comparison or a maximum makes a number of it, which no bound has looked at.
+acos(2) and log(−1) are NaN, 0 · (1/0) too. Bounds speak of real numbers, and of an interval that leaves a
+function's domain only know that it is unbounded. That is enough as long as NaN stays NaN: such an output is
+no witness. But an argmax, a comparison or a maximum makes a number of it, which no bound has looked at.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from vnnverify.ops import argmax, order, steps
 from vnnverify.ops.choice import Choice
 from vnnverify.ops.masked import Masked
 from vnnverify.ops.piecewise import Clip, Relu, Tent
+from vnnverify.ops.requantized import Lookup, NearestWhole
 from vnnverify.query import Query
 
 __all__ = ["undefined_before_a_step"]
@@ -34,7 +35,7 @@ _DECIDE: tuple[Any, ...] = (
     *(getattr(steps, name) for name in steps.__all__),
     *(getattr(argmax, name) for name in argmax.__all__),
     *(getattr(order, name) for name in order.__all__),
-    Maximum, Choice, Masked, Clip, Relu, Tent,
+    Maximum, Choice, Masked, Clip, Relu, Tent, Lookup, NearestWhole,
 )  # fmt: skip
 """Operators that may make a number of NaN, here or in some runtime."""
 
@@ -73,9 +74,13 @@ def _suspects(graph: Graph) -> list[Node]:
 
 
 def _is_partial(op: Elementwise) -> bool:
-    return bool(op(torch.tensor([-FAR, -2.0, 0.0, 2.0, FAR], dtype=torch.float64)).isnan().any())
+    y = op(torch.tensor([-FAR, -2.0, 0.0, 2.0, FAR], dtype=torch.float64))
+    return bool(y.isnan().any() | ~y[2].isfinite())
 
 
 def _leaves_domain(node: Node, ends: tuple[Tensor, Tensor]) -> bool:
-    """Domains are intervals: what is defined at both ends is defined between them."""
-    return any(bool(node.op(end.clamp(-FAR, FAR)).isnan().any()) for end in ends)
+    """Domains are intervals: what is defined at both ends is defined between them, but for a pole at zero."""
+    if any(bool(node.op(end.clamp(-FAR, FAR)).isnan().any()) for end in ends):
+        return True
+    at_zero = node.op(torch.zeros_like(ends[0]))
+    return bool((~torch.isfinite(at_zero) & (ends[0] < 0) & (ends[1] > 0)).any())

@@ -53,7 +53,9 @@ class MethodBounder:
                 bounds = self.method.bound(self.graph, region, spec.where(boxes), None, self.resources)
                 # a line's least value over the box is not the margin where the region is less than that
                 boxed = bounds.linear is not None and self.region is None
-                found.append((bounds.lower, bounds.linear.A if boxed and bounds.linear else None))
+                slopes = bounds.linear.A if boxed and bounds.linear and bounds.sound else None
+                unknown = torch.full_like(bounds.lower, -torch.inf)
+                found.append((bounds.lower if bounds.sound else unknown, slopes))
             return found
 
         each = by_parts(part, len(lower), self.elements, lower.device)

@@ -83,6 +83,7 @@ class Crown(BoundMethod):
 
 
 def rows_of_pass(graph: Graph, state: State, resources: Resources) -> int:
+    """Rows that one backward pass over the graph may carry."""
     widest = max((v.size for node in graph.nodes for v in (node.output, *node.inputs)), default=1)
     return rows_at_once(resources.memory, widest, state.lower.dtype, state.lower.device)
 

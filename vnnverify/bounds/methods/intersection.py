@@ -66,10 +66,13 @@ def _both(a: ValueBounds, b: ValueBounds) -> ValueBounds:
 
 
 def _best_linear(found: Sequence[Bounds]) -> LinearFunction | None:
-    """Of the methods that have linear functions, that of the largest lower bound, row by row."""
-    having = [(bounds.lower, bounds.linear) for bounds in found if bounds.linear is not None]
+    """The linear function of the method with the largest lower bound, row by row. Where that method has none
+    it is the bound itself, a constant: whoever clips a region by it takes its least value for the bound."""
+    having = [bounds.linear for bounds in found if bounds.linear is not None]
     if not having:
         return None
-    best = torch.stack([lower for lower, _ in having]).argmax(dim=0)[None]  # (1, B, S)
-    A, c = (torch.stack([getattr(linear, name) for _, linear in having]) for name in ("A", "c"))
+    best = torch.stack([bounds.lower for bounds in found]).argmax(dim=0)[None]  # (1, B, S)
+    flat = torch.zeros_like(having[0].A)
+    each = [bounds.linear or LinearFunction(flat, bounds.lower) for bounds in found]
+    A, c = (torch.stack([getattr(linear, name) for linear in each]) for name in ("A", "c"))
     return LinearFunction(A.gather(0, best[..., None].expand(1, *A.shape[1:]))[0], c.gather(0, best)[0])

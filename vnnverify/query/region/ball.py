@@ -19,10 +19,10 @@ from math import inf
 import torch
 from torch import Tensor
 
-from vnnverify.numerics import gamma, unit_roundoff
+from vnnverify.numerics import gamma, lower_as, round_down, round_up, unit_roundoff, upper_as
 from vnnverify.query.region.region import Least, Region, spread
 from vnnverify.query.region.split import norm_of, split, step_to
-from vnnverify.query.region.sums import below, in_type, product_error, stepped, total
+from vnnverify.query.region.sums import below, product_error, total
 
 __all__ = ["Ball"]
 
@@ -63,7 +63,7 @@ class Ball(Region):
         if not bool((r >= 0).all()):
             raise ValueError("a ball has a radius of zero or more")
         wide = r.reshape(*r.shape, *(1,) * (c.dim() - r.dim()))
-        low, high = stepped(c - wide, up=False), stepped(c + wide, up=True)
+        low, high = round_down(c - wide), round_up(c + wide)
         if lower is not None:
             low = torch.maximum(low, _number(lower, c, up=False))
         if upper is not None:
@@ -141,9 +141,9 @@ class Ball(Region):
         moved = norm_of((near.double() - centre.double()).detach(), self.norm)
         moved = moved + 2 * gamma(near.shape[-1] + 4, torch.float64) * moved
         radius = self.radius.to(device)
-        wide = torch.where(moved > 0, stepped(radius.double() + moved, up=True), radius.double())
-        ends = in_type(lower, dtype, up=False), in_type(upper, dtype, up=True)
-        return Ball(self.norm, near, in_type(wide, dtype, up=True), *ends)
+        wide = torch.where(moved > 0, round_up(radius.double() + moved), radius.double())
+        ends = lower_as(lower, dtype), upper_as(upper, dtype)
+        return Ball(self.norm, near, upper_as(wide, dtype), *ends)
 
     def joined(self, others: Sequence[Region]) -> Ball | None:
         """One batch of this batch and others of the same norm."""
@@ -172,4 +172,5 @@ class Ball(Region):
 def _number(value: Tensor | float, like: Tensor, *, up: bool) -> Tensor:
     """The value in another tensor's float type and place, rounded outward."""
     given = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=torch.float64)
-    return in_type(given.to(like.device), like.dtype, up=up)
+    given = given.to(like.device)
+    return upper_as(given, like.dtype) if up else lower_as(given, like.dtype)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vnnverify.numerics import lower_as, upper_as
 from vnnverify.query.polytope import Polytope
 from vnnverify.query.region.region import Least, Region, spread, uniform
 from vnnverify.query.region.rows import least_in_rows
-from vnnverify.query.region.sums import below, in_type, product_error, total
+from vnnverify.query.region.sums import below, product_error, total
 
 __all__ = ["Box"]
 
@@ -75,7 +76,7 @@ class Box(Region):
     def to(self, device: torch.device, dtype: torch.dtype) -> Box:
         """The box with its ends rounded outward to another float type."""
         lower, upper = self.lower.to(device), self.upper.to(device)
-        return Box(in_type(lower, dtype, up=False), in_type(upper, dtype, up=True), self.linear)
+        return Box(lower_as(lower, dtype), upper_as(upper, dtype), self.linear)
 
     @property
     def is_box(self) -> bool:

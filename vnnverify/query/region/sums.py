@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sums and conversions that regions round outward, without losing derivatives."""
+"""Sums that regions round outward, without losing derivatives."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from vnnverify.numerics import gamma, lower_as, relative_error, round_down, round_up, upper_as
+from vnnverify.numerics import gamma, relative_error, upper_as
 
-__all__ = ["below", "in_type", "product_error", "stepped", "total"]
+__all__ = ["below", "product_error", "total"]
 
 
 def total(rows: Tensor, x: Tensor) -> Tensor:
@@ -29,21 +29,3 @@ def below(value: Tensor, error: Tensor, dtype: torch.dtype) -> tuple[Tensor, Ten
     error = error + 2 * relative_error(dtype) * (value.detach().abs() + error) + torch.finfo(dtype).tiny
     found = (value - error).to(dtype)
     return torch.where(torch.isfinite(found), found, -torch.inf), upper_as(error, dtype)
-
-
-def in_type(x: Tensor, dtype: torch.dtype, *, up: bool) -> Tensor:
-    """A cast rounded upward or downward, with the derivative of the plain one."""
-    if not x.requires_grad:
-        return upper_as(x, dtype) if up else lower_as(x, dtype)
-    return _moved(x.to(dtype), in_type(x.detach(), dtype, up=up))
-
-
-def stepped(x: Tensor, *, up: bool) -> Tensor:
-    """The next float above or below, with the derivative of x itself."""
-    found = round_up(x.detach()) if up else round_down(x.detach())
-    return _moved(x, found) if x.requires_grad else found
-
-
-def _moved(x: Tensor, to: Tensor) -> Tensor:
-    step = to - x.detach()
-    return x + torch.where(torch.isfinite(step), step, 0.0)
